@@ -1,0 +1,29 @@
+# make setup          an environment in .venv, out of the package index alone
+# make test           lint and tests; makes the environment first if there is none
+# make test PYTHON=python    the same with an environment of yours; nothing is installed into it
+# make format         rewrites the sources as the linter wants them
+# make bench          the figures of benchmarks/
+
+VENV := .venv
+PYTHON ?= $(VENV)/bin/python
+TESTS ?= projects_tests
+OWN := $(filter $(VENV)/bin/python,$(PYTHON))
+
+.PHONY: setup test lint format bench
+
+setup:
+	@tools/setup_environment.sh $(VENV)
+
+lint: $(if $(OWN),setup)
+	@if $(PYTHON) -c 'import ruff' 2>/dev/null; then \
+	  $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .; \
+	else echo "lint: skipped, ruff is not installed for $(PYTHON)"; fi
+
+test: lint
+	$(PYTHON) -m pytest $(TESTS)
+
+format: $(if $(OWN),setup)
+	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .
+
+bench: $(if $(OWN),setup)
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done

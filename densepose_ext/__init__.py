@@ -1,0 +1,3 @@
+"""DensePose R-CNN for Detectron2."""
+
+__version__ = "0.1.0"

