@@ -51,7 +51,7 @@ class GeodesicTable:
             except ValueError as error:
                 raise ValueError(f"{self.path} is no table of geodesics: {error}") from error
             offset = stream.tell()
-            self.num_vertices = _vertices_of(shape[0]) if len(shape) == 1 else 0
+            self.num_vertices = vertices_of(shape[0]) if len(shape) == 1 else 0
             size = os.fstat(stream.fileno()).st_size
             if dtype != np.float32 or not self.num_vertices or size != offset + 4 * shape[0]:
                 raise ValueError(
@@ -100,7 +100,7 @@ class GeodesicTable:
         return GeodesicTable, (self.path,)
 
 
-def _vertices_of(entries: int) -> int:
+def vertices_of(entries: int) -> int:
     """n with n (n - 1) / 2 = ``entries``, or 0 if there is none."""
     n = int((1 + np.sqrt(1 + 8 * float(entries))) / 2 + 0.5)
     return n if entries > 0 and n * (n - 1) // 2 == entries else 0
