@@ -152,7 +152,7 @@ def test_any_json_is_refused_or_usable(changes):
     try:
         checked = read_densepose(annotation)
     except AnnotationError as error:
-        assert str(error)
+        assert str(error)  # noqa: PT017 (a refusal is one of two good answers)
         return
     result = densepose_annotation(checked)
     assert len({len(v) for v in (result.x, result.y, result.i, result.u, result.v)}) == 1
