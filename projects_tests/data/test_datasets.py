@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-import densepose_ext  # noqa: F401 (registers them)
+import densepose_ext
 
 PLACES = {
     "densepose_coco_2014_train": ("coco/annotations/densepose_train2014.json", "coco/train2014"),
