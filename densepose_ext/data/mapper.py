@@ -6,6 +6,7 @@ import copy
 import logging
 from functools import cache
 
+import cv2
 import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
@@ -100,9 +101,7 @@ class DensePoseDatasetMapper(DatasetMapper):
         augmented = T.AugInput(image)
         transforms = self.augmentations(augmented)
         height, width = augmented.image.shape[:2]
-        dataset_dict["image"] = torch.from_numpy(
-            np.ascontiguousarray(augmented.image.transpose(2, 0, 1))
-        )
+        dataset_dict["image"] = torch.from_numpy(_channels_first(augmented.image))
         if self.proposal_topk is not None:
             utils.transform_proposals(
                 dataset_dict, (height, width), transforms, proposal_topk=self.proposal_topk
@@ -186,6 +185,17 @@ def _more_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
             for jitter in (T.RandomBrightness, T.RandomContrast, T.RandomSaturation)
         ]
     return augmentations
+
+
+def _channels_first(image: np.ndarray) -> np.ndarray:
+    """(H, W, C) to (C, H, W): by OpenCV in a fraction of the time, for the pictures there are."""
+    if image.dtype != np.uint8:
+        return np.ascontiguousarray(image.transpose(2, 0, 1))
+    if image.strides[1] < 0:  # flipped, which OpenCV would copy value by value
+        image = cv2.flip(image[:, ::-1], 1).reshape(image.shape)
+    channels = np.empty((image.shape[2], *image.shape[:2]), np.uint8)
+    cv2.split(image, list(channels))
+    return channels
 
 
 def _dense_pose(person: dict, where: str) -> DensePoseAnnotation | None:

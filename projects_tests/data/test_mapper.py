@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.config import get_cfg
+from detectron2.data import DatasetMapper
 from detectron2.data import transforms as T
 from detectron2.data.detection_utils import create_keypoint_hflip_indices
 from detectron2.structures import BitMasks, BoxMode, PolygonMasks
@@ -84,6 +85,25 @@ def test_a_training_picture(image):
     assert "annotations" not in mapped
     # The dataset is shared by all epochs.
     np.testing.assert_equal(image, before)
+
+
+@pytest.mark.parametrize("image_format", ["BGR", "RGB", "L", "YUV-BT.601"])
+@pytest.mark.parametrize("kind", ["plain", "hflip", "vflip", "crop", "both"])
+def test_every_pixel_is_where_detectron2_has_it(image, kind, image_format):
+    augmentations = {
+        "plain": [],
+        "hflip": [T.HFlipTransform(WIDTH)],
+        "vflip": [T.VFlipTransform(HEIGHT)],
+        "crop": [T.CropTransform(10, 20, 100, 110)],
+        "both": [T.CropTransform(10, 20, 100, 110), T.HFlipTransform(100)],
+    }[kind]
+    arguments = {"augmentations": augmentations, "image_format": image_format}
+    for is_train in (True, False):
+        found = DensePoseDatasetMapper(is_train, **arguments)(image)["image"]
+        expected = DatasetMapper(False, **arguments)(image)["image"]
+        assert found.dtype == expected.dtype
+        assert found.is_contiguous()
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_an_inference_picture(image):
