@@ -221,19 +221,20 @@ def check_config(cfg: CN) -> None:
     head = cfg.MODEL.ROI_DENSEPOSE_HEAD
     prefix = "MODEL.ROI_DENSEPOSE_HEAD."
 
-    not_built = [
-        ("DENSEPOSE_EVALUATION.TYPE", "cse", "continuous surface embeddings"),
-        ("DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT", "true", "continuous surface embeddings"),
-        (prefix + "CSE.EMBEDDERS", "{", "continuous surface embeddings"),
-        (prefix + "PREDICTOR_NAME", "embedding", "continuous surface embeddings"),
-        (prefix + "LOSS_NAME", "embedding", "continuous surface embeddings"),
-        (prefix + "LOSS_NAME", "cse", "continuous surface embeddings"),
+    # Key, a word in its value (None: any value that is not empty), and what that asks for.
+    embeddings = "continuous surface embeddings"
+    for key, word, method in [
+        ("DENSEPOSE_EVALUATION.TYPE", "cse", embeddings),
+        ("DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT", None, embeddings),
+        (prefix + "CSE.EMBEDDERS", None, embeddings),
+        (prefix + "PREDICTOR_NAME", "embedding", embeddings),
+        (prefix + "LOSS_NAME", "embedding", embeddings),
+        (prefix + "LOSS_NAME", "cse", embeddings),
         ("MODEL.BACKBONE.NAME", "hrfpn", "HRNet"),
-        ("BOOTSTRAP_DATASETS", "[", "bootstrapping"),
-    ]
-    for key, sign, method in not_built:
+        ("BOOTSTRAP_DATASETS", None, "bootstrapping"),
+    ]:
         value = _get(cfg, key)
-        if value and sign in str(value).lower():
+        if value and (word is None or word in str(value).lower()):
             raise ValueError(
                 f"{key} = {value!r} asks for {method}, which is not part of this package"
             )

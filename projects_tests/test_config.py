@@ -1,0 +1,307 @@
+"""Configuration: official files load, shipped files are sound, what is not built says so."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from detectron2.config import CfgNode, LazyConfig, get_cfg
+
+import densepose_ext
+from densepose_ext.config import (
+    add_densepose_config,
+    check_config,
+    get_config_file,
+    is_densepose_config,
+    list_configs,
+)
+from densepose_ext.engine import load_config
+
+ROOT = Path(__file__).parents[1]
+CONFORMANCE = Path(
+    os.environ.get("DENSEPOSE_EXT_CONFORMANCE", ROOT.parent / "shared" / "conformance")
+)
+DUMPS = sorted(CONFORMANCE.glob("model/*/config.yaml"))
+YAMLS = [name for name in list_configs() if name.endswith(".yaml")]
+MODELS = [name for name in YAMLS if not name.startswith("Base")]
+
+
+def defaults() -> CfgNode:
+    cfg = get_cfg()
+    add_densepose_config(cfg)
+    return cfg
+
+
+def official_config(tmp_path, text: str) -> CfgNode:
+    """A config of the official kind: YAML over the defaults."""
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    cfg = defaults()
+    cfg.merge_from_file(str(path))
+    return cfg
+
+
+def test_defaults_are_those_of_the_official_project():
+    cfg = defaults()
+    head = cfg.MODEL.ROI_DENSEPOSE_HEAD
+    expected = {
+        "NAME": "",
+        "NUM_STACKED_CONVS": 8,
+        "NUM_PATCHES": 24,
+        "DECONV_KERNEL": 4,
+        "CONV_HEAD_DIM": 512,
+        "CONV_HEAD_KERNEL": 3,
+        "UP_SCALE": 2,
+        "HEATMAP_SIZE": 112,
+        "POOLER_TYPE": "ROIAlignV2",
+        "POOLER_RESOLUTION": 28,
+        "POOLER_SAMPLING_RATIO": 2,
+        "NUM_COARSE_SEGM_CHANNELS": 2,
+        "FG_IOU_THRESHOLD": 0.7,
+        "INDEX_WEIGHTS": 5,
+        "PART_WEIGHTS": 1,
+        "POINT_REGRESSION_WEIGHTS": 0.01,
+        "COARSE_SEGM_TRAINED_BY_MASKS": False,
+        "DECODER_ON": True,
+        "DECODER_NUM_CLASSES": 256,
+        "DECODER_CONV_DIMS": 256,
+        "DECODER_NORM": "",
+        "DECODER_COMMON_STRIDE": 4,
+        "DEEPLAB": {"NORM": "GN", "NONLOCAL_ON": 0},
+        "PREDICTOR_NAME": "DensePoseChartWithConfidencePredictor",
+        "LOSS_NAME": "DensePoseChartWithConfidenceLoss",
+        "UV_CONFIDENCE": {"ENABLED": False, "EPSILON": 0.01, "TYPE": "iid_iso"},
+        "SEGM_CONFIDENCE": {"ENABLED": False, "EPSILON": 0.01},
+    }
+    assert {key: head[key] for key in expected} == expected
+    assert cfg.MODEL.DENSEPOSE_ON is True
+    assert cfg.INPUT.ROTATION_ANGLES == [0]
+    assert cfg.TEST.AUG.ROTATION_ANGLES == ()
+    assert cfg.DENSEPOSE_EVALUATION.MIN_IOU_THRESHOLD == 0.5
+    check_config(cfg)
+
+
+def test_detectron2_keeps_its_defaults():
+    before, cfg = get_cfg(), defaults()
+
+    def differences(old: CfgNode, new: CfgNode):
+        for key, value in old.items():
+            if isinstance(value, CfgNode):
+                yield from differences(value, new[key])
+            elif new[key] != value:
+                yield key
+
+    assert not list(differences(before, cfg))
+
+
+def test_adding_twice_changes_nothing():
+    cfg = defaults()
+    cfg.MODEL.ROI_DENSEPOSE_HEAD.UP_SCALE = 3
+    before = cfg.dump()
+    add_densepose_config(cfg)
+    assert cfg.dump() == before
+
+
+@pytest.mark.parametrize("name", YAMLS)
+def test_shipped_yaml_files_load(name):
+    cfg = load_config(get_config_file(name))
+    assert is_densepose_config(cfg)
+    # A value that a later merge would refuse, or lose, shows when the dump is read again.
+    again = defaults()
+    again.merge_from_other_cfg(CfgNode.load_cfg(cfg.dump()))
+    assert json.dumps(again) == json.dumps(cfg)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_shipped_schedules_are_sound(name):
+    cfg = load_config(get_config_file(name))
+    assert cfg.MODEL.DENSEPOSE_ON
+    steps = list(cfg.SOLVER.STEPS)
+    assert steps == sorted(steps)
+    assert all(step < cfg.SOLVER.MAX_ITER for step in steps)
+    assert cfg.MODEL.ROI_HEADS.NUM_CLASSES == 1
+    if not name.startswith("quick"):
+        assert cfg.DATASETS.TRAIN == (
+            "densepose_coco_2014_train",
+            "densepose_coco_2014_valminusminival",
+        )
+        assert cfg.DATASETS.TEST == ("densepose_coco_2014_minival",)
+
+
+def test_official_names_are_all_there():
+    kinds = ["s1x", "s1x_legacy", "DL_s1x", *(f"WC{k}_s1x" for k in ("1", "2", "1M", "2M"))]
+    kinds += [f"DL_WC{k}_s1x" for k in ("1", "2", "1M", "2M")]
+    expected = {f"densepose_rcnn_R_{depth}_FPN_{k}.yaml" for depth in (50, 101) for k in kinds}
+    assert expected | {"Base-DensePose-RCNN-FPN.yaml"} <= set(YAMLS)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("101", "MODEL.RESNETS.DEPTH", 101),
+        ("50", "MODEL.RESNETS.DEPTH", 50),
+        ("_DL_", "MODEL.ROI_DENSEPOSE_HEAD.NAME", "DensePoseDeepLabHead"),
+        ("WC1_", "MODEL.ROI_DENSEPOSE_HEAD.UV_CONFIDENCE.TYPE", "iid_iso"),
+        ("WC2M", "MODEL.ROI_DENSEPOSE_HEAD.UV_CONFIDENCE.TYPE", "indep_aniso"),
+        ("WC2M", "MODEL.ROI_DENSEPOSE_HEAD.SEGM_CONFIDENCE.ENABLED", True),
+        ("WC1_", "MODEL.ROI_DENSEPOSE_HEAD.SEGM_CONFIDENCE.ENABLED", False),
+        ("WC", "MODEL.ROI_DENSEPOSE_HEAD.UV_CONFIDENCE.ENABLED", True),
+        ("WC", "MODEL.ROI_DENSEPOSE_HEAD.POINT_REGRESSION_WEIGHTS", 0.0005),
+        ("WC", "SOLVER.CLIP_GRADIENTS.ENABLED", True),
+        ("s1x_legacy", "MODEL.ROI_DENSEPOSE_HEAD.DECODER_ON", False),
+        ("s1x_legacy", "MODEL.ROI_DENSEPOSE_HEAD.NUM_COARSE_SEGM_CHANNELS", 15),
+        ("s1x_legacy", "MODEL.ROI_DENSEPOSE_HEAD.HEATMAP_SIZE", 56),
+        ("s1x_legacy", "SOLVER.BASE_LR", 0.002),
+        ("multitask", "MODEL.MASK_ON", True),
+        ("multitask", "MODEL.KEYPOINT_ON", True),
+        ("_s1x.", "SOLVER.MAX_ITER", 130000),
+        ("_s1x.", "SOLVER.STEPS", (100000, 120000)),
+    ],
+)
+def test_names_say_what_is_in_them(part, key, value):
+    names = [n for n in MODELS if part in n and not n.startswith("quick") and "EffLite" not in n]
+    assert names
+    for name in names:
+        found = load_config(get_config_file(name))
+        for step in key.split("."):
+            found = found[step]
+        assert found == value, name
+
+
+@pytest.mark.parametrize("name", [n for n in list_configs() if n.endswith(".py")])
+def test_python_configs_load(name):
+    cfg = LazyConfig.load(get_config_file(name))
+    assert {"model", "dataloader", "optimizer", "lr_multiplier", "train"} <= set(cfg)
+
+
+@pytest.mark.skipif(not DUMPS, reason=f"no conformance cases in {CONFORMANCE}")
+@pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.parent.name)
+def test_official_dumps_load_and_keep_every_value(path):
+    cfg = load_config(str(path))
+
+    def compare(stored: dict, loaded: CfgNode, where: str) -> None:
+        for key, value in stored.items():
+            if isinstance(value, dict):
+                compare(value, loaded[key], f"{where}{key}.")
+            else:
+                found = loaded[key]
+                found = list(found) if isinstance(found, tuple) else found
+                value = CfgNode._decode_cfg_value(value)
+                value = list(value) if isinstance(value, tuple) else value
+                assert found == value, where + key
+
+    compare(yaml.unsafe_load(path.read_text()), cfg, "")
+
+
+CSE = "continuous surface embeddings"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "method"),
+    [
+        (
+            "MODEL: {ROI_DENSEPOSE_HEAD: {CSE: {EMBEDDERS: {smpl_27554: {TYPE: vertex_feature,"
+            " NUM_VERTICES: 27554, IS_TRAINABLE: True}}}}}",
+            "MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS",
+            CSE,
+        ),
+        (
+            "MODEL: {ROI_DENSEPOSE_HEAD: {PREDICTOR_NAME: DensePoseEmbeddingPredictor}}",
+            "MODEL.ROI_DENSEPOSE_HEAD.PREDICTOR_NAME",
+            CSE,
+        ),
+        (
+            "MODEL: {ROI_DENSEPOSE_HEAD: {LOSS_NAME: DensePoseCseLoss}}",
+            "MODEL.ROI_DENSEPOSE_HEAD.LOSS_NAME",
+            CSE,
+        ),
+        ("DENSEPOSE_EVALUATION: {TYPE: cse}", "DENSEPOSE_EVALUATION.TYPE", CSE),
+        (
+            "DENSEPOSE_EVALUATION: {EVALUATE_MESH_ALIGNMENT: True}",
+            "DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT",
+            CSE,
+        ),
+        ("MODEL: {BACKBONE: {NAME: build_hrfpn_backbone}}", "MODEL.BACKBONE.NAME", "HRNet"),
+        (
+            "BOOTSTRAP_DATASETS: [{DATASET: chimpnsee}]",
+            "BOOTSTRAP_DATASETS",
+            "bootstrapping",
+        ),
+        ('BOOTSTRAP_DATASETS: ("chimpnsee",)', "BOOTSTRAP_DATASETS", "bootstrapping"),
+    ],
+)
+def test_methods_that_are_not_built_stop_with_their_name(tmp_path, text, key, method):
+    cfg = official_config(tmp_path, text)
+    message = rf"(?s)^{key} = .*{method}.*not part of this package"
+    with pytest.raises(ValueError, match=message):
+        check_config(cfg)
+    # Read as a file it stops there and then.
+    with pytest.raises(ValueError, match=message):
+        load_config(str(tmp_path / "config.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("DENSEPOSE_EVALUATION.TYPE", "gpsm", "'iou'"),
+        ("MODEL.ROI_DENSEPOSE_HEAD.NUM_PATCHES", 23, "24"),
+        ("MODEL.ROI_DENSEPOSE_HEAD.NUM_COARSE_SEGM_CHANNELS", 14, "2 or 15"),
+        ("MODEL.ROI_DENSEPOSE_HEAD.HEATMAP_SIZE", 56, "112"),
+        ("MODEL.ROI_DENSEPOSE_HEAD.UV_CONFIDENCE.TYPE", "iso", "'iid_iso' or 'indep_aniso'"),
+        ("MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION", "int8", "'fp32' or 'bf16' or 'fp16'"),
+    ],
+)
+def test_values_that_contradict(key, value, expected):
+    cfg = defaults()
+    cfg.merge_from_list([key, value])
+    with pytest.raises(ValueError, match=rf"^{key} = {value!r}, expected {expected} with"):
+        check_config(cfg)
+
+
+def test_masks_train_two_channels_only():
+    cfg = defaults()
+    head = cfg.MODEL.ROI_DENSEPOSE_HEAD
+    head.COARSE_SEGM_TRAINED_BY_MASKS = True
+    check_config(cfg)
+    head.NUM_COARSE_SEGM_CHANNELS = 15
+    with pytest.raises(ValueError, match="NUM_COARSE_SEGM_CHANNELS = 15, expected 2 with"):
+        check_config(cfg)
+
+
+def test_keys_that_accept_new_ones(tmp_path):
+    cfg = official_config(
+        tmp_path,
+        "DATASETS:\n"
+        "  CATEGORY_MAPS: {my_train: {'1202': 943}}\n"
+        "  WHITELISTED_CATEGORIES: {my_train: [943, 1202]}\n",
+    )
+    assert cfg.DATASETS.CATEGORY_MAPS.my_train == {"1202": 943}
+    assert cfg.DATASETS.WHITELISTED_CATEGORIES.my_train == [943, 1202]
+    check_config(cfg)
+
+
+def test_unknown_keys_are_refused(tmp_path):
+    with pytest.raises(KeyError, match="ROI_DENSEPOSE_HEAD.NUM_PATCHS"):
+        official_config(tmp_path, "MODEL: {ROI_DENSEPOSE_HEAD: {NUM_PATCHS: 24}}")
+
+
+def test_unknown_config_names_list_the_known_ones():
+    with pytest.raises(FileNotFoundError, match=r"no config 'R_50.yaml'.*densepose_rcnn_R_50_FPN"):
+        get_config_file("R_50.yaml")
+    with pytest.raises(FileNotFoundError):
+        get_config_file("")
+
+
+def test_configs_of_a_checkout():
+    assert Path(get_config_file("Base-DensePose-RCNN-FPN.yaml")).parent == ROOT / "configs"
+    assert all(Path(get_config_file(name)).is_file() for name in list_configs())
+    assert not any("common" in name for name in list_configs())
+    assert densepose_ext.get_config_file is get_config_file
+
+
+def test_which_configs_are_dense_pose():
+    assert not is_densepose_config(get_cfg())
+    assert not is_densepose_config(CfgNode({"MODEL": {"META_ARCHITECTURE": "RetinaNet"}}))
+    assert not is_densepose_config(CfgNode())
+    assert is_densepose_config(CfgNode({"MODEL": {"ROI_HEADS": {"NAME": "DensePoseROIHeads"}}}))
