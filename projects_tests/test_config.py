@@ -282,7 +282,7 @@ def test_keys_that_accept_new_ones(tmp_path):
 
 
 def test_unknown_keys_are_refused(tmp_path):
-    with pytest.raises(KeyError, match="ROI_DENSEPOSE_HEAD.NUM_PATCHS"):
+    with pytest.raises(KeyError, match=r"ROI_DENSEPOSE_HEAD\.NUM_PATCHS"):
         official_config(tmp_path, "MODEL: {ROI_DENSEPOSE_HEAD: {NUM_PATCHS: 24}}")
 
 
