@@ -5,6 +5,8 @@ coordinates U, V in [0, 1]. Annotators drew 14 coarser regions (``dp_masks``, 1.
 are the person's own (Güler, Neverova, Kokkinos: DensePose, CVPR 2018, section 2).
 """
 
+import re
+
 import numpy as np
 
 NUM_FINE_PARTS = 24
@@ -70,14 +72,10 @@ def _mirror(names: tuple[str, ...]) -> np.ndarray:
 FINE_MIRROR = _mirror(FINE_PART_NAMES)
 COARSE_MIRROR = _mirror(COARSE_PART_NAMES)
 
-#: Coarse part of each fine part. Shape (25,).
+#: Coarse part of each fine part: the limb without its side of the chart. Shape (25,).
 FINE_TO_COARSE = np.array(
     [
-        COARSE_PART_NAMES.index(
-            name.removesuffix(" back").removesuffix(" front")
-            if not name.startswith("head")
-            else "head"
-        )
+        COARSE_PART_NAMES.index("head" if "head" in name else re.sub(" (back|front)$", "", name))
         for name in FINE_PART_NAMES
     ]
 )

@@ -1,0 +1,256 @@
+"""Every configuration key that dense pose adds to Detectron2's, with its default and meaning.
+
+Names and defaults are those of the official DensePose project, whose YAML files load unchanged.
+The last block of :func:`add_densepose_config` holds the few keys that are ours alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from detectron2.config import CfgNode as CN
+from detectron2.config import get_cfg
+
+#: MODEL.ROI_HEADS.NAME of a dense pose model.
+ROI_HEADS_NAME = "DensePoseROIHeads"
+
+
+def is_densepose_config(cfg: CN) -> bool:
+    """Whether ``cfg`` describes a dense pose model."""
+    return cfg.get("MODEL", {}).get("ROI_HEADS", {}).get("NAME") == ROI_HEADS_NAME
+
+
+def get_config_file(name: str) -> str:
+    """Path of a config that the package ships.
+
+    Args:
+        name: path below ``configs/``, such as ``"densepose_rcnn_R_50_FPN_s1x.yaml"``.
+
+    Raises:
+        FileNotFoundError: there is none of that name; the message lists those there are.
+    """
+    package = Path(__file__).parent
+    # A wheel holds the configs inside the package, a checkout beside it.
+    folders = [f for f in (package / "configs", package.parent / "configs") if f.is_dir()]
+    for folder in folders:
+        if (folder / name).is_file():
+            return str(folder / name)
+    known = sorted(
+        str(path.relative_to(folder))
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in (".yaml", ".py") and not path.name.startswith("_")
+    )
+    raise FileNotFoundError(f"no config {name!r}; there are: {', '.join(known) or 'none'}")
+
+
+def add_densepose_config(cfg: CN) -> None:
+    """Add the keys of dense pose to ``cfg``, in place. Adding them twice changes nothing."""
+    if "ROI_DENSEPOSE_HEAD" in cfg.MODEL:
+        return
+    _add_head(cfg)
+    _add_data(cfg)
+    _add_evaluation(cfg)
+    _add_keys_not_built(cfg)
+    _add_own(cfg)
+
+
+def _add_head(cfg: CN) -> None:
+    cfg.MODEL.DENSEPOSE_ON = True
+
+    head = cfg.MODEL.ROI_DENSEPOSE_HEAD = CN()
+    # Name in ROI_DENSEPOSE_HEAD_REGISTRY: DensePoseV1ConvXHead or DensePoseDeepLabHead.
+    head.NAME = ""
+    head.NUM_STACKED_CONVS = 8
+    head.CONV_HEAD_DIM = 512
+    head.CONV_HEAD_KERNEL = 3
+    head.DEEPLAB = CN()
+    head.DEEPLAB.NORM = "GN"
+    head.DEEPLAB.NONLOCAL_ON = 0
+
+    # Features of a RoI. With the decoder they come from one map that sums all FPN levels at
+    # DECODER_COMMON_STRIDE, without it from the level of the RoI's size.
+    head.POOLER_TYPE = "ROIAlignV2"
+    head.POOLER_RESOLUTION = 28
+    head.POOLER_SAMPLING_RATIO = 2
+    head.DECODER_ON = True
+    head.DECODER_NUM_CLASSES = 256
+    head.DECODER_CONV_DIMS = 256
+    head.DECODER_NORM = ""
+    head.DECODER_COMMON_STRIDE = 4
+
+    # Maps. Their side is POOLER_RESOLUTION * 2 (transposed convolution) * UP_SCALE (bilinear);
+    # HEATMAP_SIZE states it.
+    head.PREDICTOR_NAME = "DensePoseChartWithConfidencePredictor"
+    head.NUM_PATCHES = 24
+    head.NUM_COARSE_SEGM_CHANNELS = 2  # 2: background, person. 15: background, 14 coarse parts.
+    head.DECONV_KERNEL = 4
+    head.UP_SCALE = 2
+    head.HEATMAP_SIZE = 112
+
+    # Losses. A RoI is trained when its IoU with its person is above FG_IOU_THRESHOLD.
+    head.LOSS_NAME = "DensePoseChartWithConfidenceLoss"
+    head.FG_IOU_THRESHOLD = 0.7
+    head.INDEX_WEIGHTS = 5.0  # coarse segmentation (S)
+    head.PART_WEIGHTS = 1.0  # fine segmentation (I)
+    head.POINT_REGRESSION_WEIGHTS = 0.01  # U and V
+    # Train the coarse segmentation by instance masks in place of dp_masks (K = 2 only).
+    head.COARSE_SEGM_TRAINED_BY_MASKS = False
+
+    # Confidence in U and V (Neverova et al., Correlated Uncertainty for Learning Dense
+    # Correspondences from Noisy Labels, NeurIPS 2019): TYPE iid_iso (WC1) or indep_aniso (WC2).
+    head.UV_CONFIDENCE = CN()
+    head.UV_CONFIDENCE.ENABLED = False
+    head.UV_CONFIDENCE.EPSILON = 0.01  # lower bound of sigma^2
+    head.UV_CONFIDENCE.TYPE = "iid_iso"
+    # Confidence in the segmentations ("M" in WC1M and WC2M).
+    head.SEGM_CONFIDENCE = CN()
+    head.SEGM_CONFIDENCE.ENABLED = False
+    head.SEGM_CONFIDENCE.EPSILON = 0.01
+
+
+def _add_data(cfg: CN) -> None:
+    # One of these angles (degrees) is drawn for each training image.
+    cfg.INPUT.ROTATION_ANGLES = [0]
+    # Test-time augmentation adds every image rotated by each of these angles.
+    cfg.TEST.AUG.ROTATION_ANGLES = ()
+    # Dataset name -> {category id in its JSON: category id to take it for}.
+    cfg.DATASETS.CATEGORY_MAPS = CN(new_allowed=True)
+    # Dataset name -> [category ids to keep]; a dataset that is not named keeps all.
+    cfg.DATASETS.WHITELISTED_CATEGORIES = CN(new_allowed=True)
+
+
+def _add_evaluation(cfg: CN) -> None:
+    node = cfg.DENSEPOSE_EVALUATION = CN()
+    node.TYPE = "iou"
+    # The evaluation scores each image as it comes and stores no maps: read, without effect.
+    node.STORAGE = "none"
+    node.DISTRIBUTED_INFERENCE = True
+    # AP is averaged over thresholds .5:.05:.95; at or under .2, .3, .4 this adds AP20, AP30, AP40.
+    node.MIN_IOU_THRESHOLD = 0.5
+
+
+def _add_keys_not_built(cfg: CN) -> None:
+    """Keys of methods that this package does not have. :func:`check_config` refuses their use."""
+    cse = cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE = CN()
+    cse.EMBEDDERS = CN(new_allowed=True)
+    cse.EMBED_SIZE = 16
+    cse.EMBED_LOSS_NAME = "EmbeddingLoss"
+    cse.EMBED_LOSS_WEIGHT = 0.6
+    cse.EMBEDDING_DIST_GAUSS_SIGMA = 0.01
+    cse.GEODESIC_DIST_GAUSS_SIGMA = 0.01
+    cse.EMBEDDING_LR_FACTOR = 1.0
+    cse.FEATURES_LR_FACTOR = 1.0
+    cse.SHAPE_TO_SHAPE_CYCLE_LOSS = CN()
+    cse.SHAPE_TO_SHAPE_CYCLE_LOSS.ENABLED = False
+    cse.SHAPE_TO_SHAPE_CYCLE_LOSS.WEIGHT = 0.025
+    cse.SHAPE_TO_SHAPE_CYCLE_LOSS.NORM_P = 2
+    cse.SHAPE_TO_SHAPE_CYCLE_LOSS.TEMPERATURE = 0.05
+    cse.SHAPE_TO_SHAPE_CYCLE_LOSS.MAX_NUM_VERTICES = 4936
+    cycle = cse.PIX_TO_SHAPE_CYCLE_LOSS = CN()
+    cycle.ENABLED = False
+    cycle.WEIGHT = 0.0001
+    cycle.NORM_P = 2
+    cycle.USE_ALL_MESHES_NOT_GT_ONLY = False
+    cycle.NUM_PIXELS_TO_SAMPLE = 100
+    cycle.PIXEL_SIGMA = 5.0
+    cycle.TEMPERATURE_PIXEL_TO_VERTEX = 0.05
+    cycle.TEMPERATURE_VERTEX_TO_PIXEL = 0.05
+    cfg.DATASETS.CLASS_TO_MESH_NAME_MAPPING = CN(new_allowed=True)
+    cfg.DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT = False
+    cfg.DENSEPOSE_EVALUATION.MESH_ALIGNMENT_MESH_NAMES = []
+
+    cfg.BOOTSTRAP_DATASETS = []
+    cfg.BOOTSTRAP_MODEL = CN({"WEIGHTS": "", "DEVICE": "cuda"})
+
+    hrnet = cfg.MODEL.HRNET = CN()
+    hrnet.STEM_INPLANES = 64
+    hrnet.HRFPN = CN({"OUT_CHANNELS": 256})
+    for stage, (modules, branches) in {2: (1, 2), 3: (4, 3), 4: (3, 4)}.items():
+        hrnet[f"STAGE{stage}"] = CN(
+            {
+                "NUM_MODULES": modules,
+                "NUM_BRANCHES": branches,
+                "BLOCK": "BASIC",
+                "NUM_BLOCKS": [4] * branches,
+                "NUM_CHANNELS": [32 * 2**branch for branch in range(branches)],
+                "FUSE_METHOD": "SUM",
+            }
+        )
+    # Newer Detectron2 has this key itself, and dumps of its configs carry it.
+    if "FLOAT32_PRECISION" not in cfg:
+        cfg.FLOAT32_PRECISION = ""
+
+
+def _add_own(cfg: CN) -> None:
+    """The keys that are ours alone."""
+    # Arithmetic of the dense pose branch at inference: fp32, bf16 or fp16. Boxes, masks and
+    # keypoints do not depend on it.
+    cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION = "fp32"
+    # Strength of random brightness, contrast and saturation in training: each is multiplied by a
+    # factor drawn from [1 - x, 1 + x]. 0 leaves colours alone.
+    cfg.INPUT.COLOR_JITTER = 0.0
+
+    # Backbone "build_timm_fpn_backbone": any timm model with features_only, under an FPN.
+    timm = cfg.MODEL.TIMM = CN()
+    timm.NAME = "tf_efficientnet_lite0"
+    # "": random. "timm": timm's own ImageNet weights, out of its cache or downloaded.
+    # "package:NAME": of an installed package (package:efficientnet-lite0). Else a file.
+    timm.WEIGHTS = ""
+    # Batch norm: FrozenBN, BN or SyncBN.
+    timm.NORM = "FrozenBN"
+    # Freeze this many feature stages, the first one counting the stem.
+    timm.FREEZE_AT = 2
+
+
+def check_config(cfg: CN) -> None:
+    """Stop at once if ``cfg`` asks for something that is not built, or contradicts itself.
+
+    Raises:
+        ValueError: naming the key, its value and what was expected.
+    """
+    head = cfg.MODEL.ROI_DENSEPOSE_HEAD
+    prefix = "MODEL.ROI_DENSEPOSE_HEAD."
+
+    not_built = [
+        ("DENSEPOSE_EVALUATION.TYPE", "cse", "continuous surface embeddings"),
+        ("DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT", "true", "continuous surface embeddings"),
+        (prefix + "CSE.EMBEDDERS", "{", "continuous surface embeddings"),
+        (prefix + "PREDICTOR_NAME", "embedding", "continuous surface embeddings"),
+        (prefix + "LOSS_NAME", "embedding", "continuous surface embeddings"),
+        (prefix + "LOSS_NAME", "cse", "continuous surface embeddings"),
+        ("MODEL.BACKBONE.NAME", "hrfpn", "HRNet"),
+        ("BOOTSTRAP_DATASETS", "[", "bootstrapping"),
+    ]
+    for key, sign, method in not_built:
+        value = _get(cfg, key)
+        if value and sign in str(value).lower():
+            raise ValueError(
+                f"{key} = {value!r} asks for {method}, which is not part of this package"
+            )
+    if cfg.FLOAT32_PRECISION and "FLOAT32_PRECISION" not in get_cfg():
+        raise ValueError(
+            f"FLOAT32_PRECISION = {cfg.FLOAT32_PRECISION!r} needs a newer Detectron2; expected ''"
+        )
+
+    side = head.POOLER_RESOLUTION * 2 * head.UP_SCALE
+    coarse_channels = (2,) if head.COARSE_SEGM_TRAINED_BY_MASKS else (2, 15)
+    for key, allowed in [
+        ("DENSEPOSE_EVALUATION.TYPE", ("iou",)),
+        (prefix + "NUM_PATCHES", (24,)),
+        (prefix + "NUM_COARSE_SEGM_CHANNELS", coarse_channels),
+        (prefix + "HEATMAP_SIZE", (side,)),
+        (prefix + "UV_CONFIDENCE.TYPE", ("iid_iso", "indep_aniso")),
+        (prefix + "INFERENCE_PRECISION", ("fp32", "bf16", "fp16")),
+    ]:
+        if _get(cfg, key) not in allowed:
+            raise ValueError(
+                f"{key} = {_get(cfg, key)!r}, expected {' or '.join(map(repr, allowed))}"
+                " with the other settings of this config"
+            )
+
+
+def _get(cfg: CN, key: str):
+    for name in key.split("."):
+        cfg = cfg[name]
+    return cfg

@@ -1,0 +1,169 @@
+"""The DeepLab head: context at several scales before the stack of convolutions."""
+
+from __future__ import annotations
+
+import fvcore.nn.weight_init as weight_init
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.layers import Conv2d, get_norm
+from torch import nn
+from torch.nn import functional as F
+
+from .heads import add_conv_stack, run_conv_stack
+from .registry import ROI_DENSEPOSE_HEAD_REGISTRY
+
+#: Dilations of the three 3 x 3 branches.
+ASPP_DILATIONS = (6, 12, 56)
+
+
+def _norm_relu(channels: int) -> list[nn.Module]:
+    return [nn.GroupNorm(32, channels), nn.ReLU()]
+
+
+class _DilatedConv(nn.Conv2d):
+    """A 3 x 3 convolution that skips the taps which can only meet padding.
+
+    With a dilation of the map's side or more, every tap but the middle one lies outside wherever
+    it is placed. The ASPP's dilation of 56 on maps of 28 is such a case: a 1 x 1 convolution
+    with the middle tap gives the same result for a ninth of the work.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.dilation[0] >= max(x.shape[-2:]):
+            return F.conv2d(x, self.weight[:, :, 1:2, 1:2], self.bias)
+        return super().forward(x)
+
+
+class _ImagePooling(nn.Sequential):
+    """The mean of the map, a 1 x 1 convolution and a normalization; the same value everywhere.
+
+    The normalization sees one value a channel, few of them a group, and where those are nearly
+    equal it enlarges their rounding errors a hundredfold. So the mean is taken in two steps of
+    few terms each, and the branch stays in single precision under autocast.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__(
+            nn.Identity(),  # where a pooling layer would stand; checkpoints count from 1
+            nn.Conv2d(channels, channels, 1, bias=False),
+            *_norm_relu(channels),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            mean = x.float().mean(dim=3, keepdim=True).mean(dim=2, keepdim=True)
+            pooled = super().forward(mean)
+        # A 1 x 1 map enlarged bilinearly is a constant: expand() writes nothing.
+        return pooled.to(x.dtype).expand(-1, -1, *x.shape[-2:])
+
+
+class _ASPP(nn.Module):
+    """Atrous spatial pyramid pooling (Chen et al., arXiv:1706.05587, section 3.3)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.convs = nn.ModuleList()
+        self.convs.append(
+            nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), *_norm_relu(channels))
+        )
+        for dilation in ASPP_DILATIONS:
+            conv = _DilatedConv(
+                channels, channels, 3, padding=dilation, dilation=dilation, bias=False
+            )
+            self.convs.append(nn.Sequential(conv, *_norm_relu(channels)))
+        self.convs.append(_ImagePooling(channels))
+        width = len(self.convs) * channels
+        self.project = nn.Sequential(nn.Conv2d(width, channels, 1, bias=False), nn.ReLU())
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                weight_init.c2_msra_fill(module)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.project(torch.cat([conv(x) for conv in self.convs], dim=1))
+
+
+class _NonLocalBlock(nn.Module):
+    """Embedded Gaussian non-local block (Wang et al., CVPR 2018, sections 3.2 and 3.3).
+
+    Keys and values are max-pooled by 2. The output's normalization starts at zero, so that the
+    block starts as the identity.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        inner = channels // 2
+        self.g = nn.Sequential(nn.Conv2d(channels, inner, 1), nn.MaxPool2d(2))
+        self.phi = nn.Sequential(nn.Conv2d(channels, inner, 1), nn.MaxPool2d(2))
+        self.theta = nn.Conv2d(channels, inner, 1)
+        self.W = nn.Sequential(nn.Conv2d(inner, channels, 1), nn.GroupNorm(32, channels))
+        nn.init.zeros_(self.W[1].weight)
+        nn.init.zeros_(self.W[1].bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        queries = self.theta(x).flatten(2).transpose(1, 2)  # (N, s * s, inner)
+        keys = self.phi(x).flatten(2)  # (N, inner, s * s / 4)
+        values = self.g(x).flatten(2).transpose(1, 2)  # (N, s * s / 4, inner)
+        attended = torch.softmax(queries @ keys, dim=-1) @ values
+        attended = attended.transpose(1, 2).reshape(len(x), -1, *x.shape[-2:])
+        return x + self.W(attended)
+
+
+@ROI_DENSEPOSE_HEAD_REGISTRY.register()
+class DensePoseDeepLabHead(nn.Module):
+    """ASPP at the width of the input, optionally a non-local block, then 3 x 3 convolutions.
+
+    The convolutions have a normalization (GroupNorm by default) in place of a bias.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        input_channels: int,
+        *,
+        num_convs: int,
+        conv_dim: int,
+        kernel_size: int = 3,
+        norm: str = "GN",
+        nonlocal_on: bool = False,
+    ):
+        super().__init__()
+        self.num_convs = num_convs
+        self.output_channels = conv_dim if num_convs else input_channels
+        self.ASPP = _ASPP(input_channels)
+        if nonlocal_on:
+            self.NLBlock = _NonLocalBlock(input_channels)
+        self.nonlocal_on = nonlocal_on
+        add_conv_stack(
+            self,
+            input_channels,
+            num_convs,
+            conv=lambda channels: Conv2d(
+                channels,
+                conv_dim,
+                kernel_size,
+                padding=kernel_size // 2,
+                bias=not norm,
+                norm=get_norm(norm, conv_dim),
+                activation=F.relu,
+            ),
+            init=weight_init.c2_msra_fill,
+        )
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_channels: int) -> dict:
+        head = cfg.MODEL.ROI_DENSEPOSE_HEAD
+        return {
+            "input_channels": input_channels,
+            "num_convs": head.NUM_STACKED_CONVS,
+            "conv_dim": head.CONV_HEAD_DIM,
+            "kernel_size": head.CONV_HEAD_KERNEL,
+            "norm": head.DEEPLAB.NORM,
+            "nonlocal_on": bool(head.DEEPLAB.NONLOCAL_ON),
+        }
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, input_channels, s, s) -> (N, output_channels, s, s)."""
+        features = self.ASPP(features)
+        if self.nonlocal_on:
+            features = self.NLBlock(features)
+        return run_conv_stack(self, self.num_convs, features)

@@ -1,0 +1,182 @@
+"""From the features of a head to the maps of I, U and V, with confidences if asked."""
+
+from __future__ import annotations
+
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.layers import ConvTranspose2d
+from torch import nn
+from torch.nn import functional as F
+
+from ..structures import DensePoseOutput
+from .heads import kaiming_init
+from .registry import DENSEPOSE_PREDICTOR_REGISTRY
+from .sampling import DeferredOutput
+
+#: Layer (as checkpoints name it, less "_lowres") of each map of DensePoseOutput.
+_LAYER_OF_MAP = {
+    "coarse_segm": "ann_index",
+    "fine_segm": "index_uv",
+    "u": "u",
+    "v": "v",
+    "sigma_2": "sigma_2",
+    "kappa_u": "kappa_u",
+    "kappa_v": "kappa_v",
+    "fine_segm_confidence": "fine_segm_confidence",
+    "coarse_segm_confidence": "coarse_segm_confidence",
+}
+
+
+@DENSEPOSE_PREDICTOR_REGISTRY.register()
+class DensePoseChartPredictor(nn.Module):
+    """Coarse and fine segmentation, U and V: a transposed convolution of stride 2 for each map.
+
+    The layers keep their own parameters, under the names published checkpoints have, and run as
+    one convolution over their concatenated weights.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        input_channels: int,
+        *,
+        coarse_channels: int,
+        num_patches: int = 24,
+        kernel_size: int = 4,
+        upscale: int = 2,
+    ):
+        """
+        Args:
+            input_channels: of the head's features.
+            coarse_channels: K, 2 or 15.
+            num_patches: fine parts without background.
+            kernel_size: of the transposed convolutions; even.
+            upscale: bilinear enlargement after them.
+        """
+        super().__init__()
+        if kernel_size % 2:
+            raise ValueError(
+                f"MODEL.ROI_DENSEPOSE_HEAD.DECONV_KERNEL = {kernel_size}, expected an even number"
+            )
+        self.input_channels = input_channels
+        self.kernel_size = kernel_size
+        self.upscale = upscale
+        self.segm_epsilon = 0.0
+        self._channels: dict[str, int] = {}
+        fine_channels = num_patches + 1
+        self._add_map("coarse_segm", coarse_channels)
+        self._add_map("fine_segm", fine_channels)
+        self._add_map("u", fine_channels)
+        self._add_map("v", fine_channels)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_channels: int) -> dict:
+        head = cfg.MODEL.ROI_DENSEPOSE_HEAD
+        return {
+            "input_channels": input_channels,
+            "coarse_channels": head.NUM_COARSE_SEGM_CHANNELS,
+            "num_patches": head.NUM_PATCHES,
+            "kernel_size": head.DECONV_KERNEL,
+            "upscale": head.UP_SCALE,
+        }
+
+    def _add_map(self, name: str, channels: int) -> None:
+        layer = ConvTranspose2d(
+            self.input_channels,
+            channels,
+            self.kernel_size,
+            stride=2,
+            padding=self.kernel_size // 2 - 1,
+        )
+        kaiming_init(layer)
+        self.add_module(f"{_LAYER_OF_MAP[name]}_lowres", layer)
+        self._channels[name] = channels
+
+    def forward(self, features: torch.Tensor) -> DensePoseOutput | DeferredOutput:
+        """Maps of N RoIs.
+
+        Args:
+            features: (N, input_channels, s, s).
+
+        Returns:
+            in evaluation a DensePoseOutput of side S = s * 2 * upscale; in training a
+            DeferredOutput, whose maps have the side s * 2.
+        """
+        layers = [self.get_submodule(f"{_LAYER_OF_MAP[name]}_lowres") for name in self._channels]
+        maps = F.conv_transpose2d(
+            features,
+            torch.cat([layer.weight for layer in layers], dim=1),
+            torch.cat([layer.bias for layer in layers]),
+            stride=2,
+            padding=self.kernel_size // 2 - 1,
+        )
+        if self.training:
+            return DeferredOutput(self._split(maps), self.upscale, self.segm_epsilon)
+        # Enlarging all maps in one call, then multiplying, is the same as DeferredOutput.enlarged.
+        maps = F.interpolate(
+            maps.float(), scale_factor=self.upscale, mode="bilinear", align_corners=False
+        )
+        output = self._split(maps)
+        if output.fine_segm_confidence is not None:
+            for name in ("fine_segm", "coarse_segm"):
+                confidence = F.softplus(getattr(output, f"{name}_confidence")) + self.segm_epsilon
+                setattr(output, f"{name}_confidence", confidence)
+                setattr(output, name, getattr(output, name) * confidence)
+        return output
+
+    def _split(self, maps: torch.Tensor) -> DensePoseOutput:
+        parts = maps.split(list(self._channels.values()), dim=1)
+        return DensePoseOutput(**dict(zip(self._channels, parts)))
+
+
+@DENSEPOSE_PREDICTOR_REGISTRY.register()
+class DensePoseChartWithConfidencePredictor(DensePoseChartPredictor):
+    """The same with confidences in U and V and in the segmentations, each if the config asks.
+
+    Neverova et al., Correlated Uncertainty for Learning Dense Correspondences from Noisy Labels,
+    NeurIPS 2019; the segmentations' confidences from Sanakoyeu et al., Transferring Dense Pose to
+    Proximal Animal Classes, CVPR 2020.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        input_channels: int,
+        *,
+        uv_confidence: str | None = None,
+        segm_confidence: bool = False,
+        segm_epsilon: float = 0.01,
+        num_patches: int = 24,
+        **kwargs,
+    ):
+        """
+        Args:
+            uv_confidence: None, "iid_iso" or "indep_aniso".
+            segm_confidence: whether the segmentations have a confidence.
+            segm_epsilon: lower bound of that confidence.
+            kwargs: as for DensePoseChartPredictor.
+        """
+        super().__init__(input_channels, num_patches=num_patches, **kwargs)
+        if uv_confidence not in (None, "iid_iso", "indep_aniso"):
+            raise ValueError(
+                f"confidence in U and V {uv_confidence!r}, expected iid_iso or indep_aniso"
+            )
+        if uv_confidence is not None:
+            self._add_map("sigma_2", num_patches + 1)
+        if uv_confidence == "indep_aniso":
+            self._add_map("kappa_u", num_patches + 1)
+            self._add_map("kappa_v", num_patches + 1)
+        if segm_confidence:
+            self._add_map("fine_segm_confidence", 1)
+            self._add_map("coarse_segm_confidence", 1)
+            self.segm_epsilon = segm_epsilon
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_channels: int) -> dict:
+        head = cfg.MODEL.ROI_DENSEPOSE_HEAD
+        return {
+            **super().from_config(cfg, input_channels),
+            "uv_confidence": head.UV_CONFIDENCE.TYPE if head.UV_CONFIDENCE.ENABLED else None,
+            "segm_confidence": head.SEGM_CONFIDENCE.ENABLED,
+            "segm_epsilon": head.SEGM_CONFIDENCE.EPSILON,
+        }

@@ -1,0 +1,226 @@
+"""The three types that everything in the package passes around.
+
+Shape letters: N people or RoIs, P points, K coarse channels (2 or 15), C = 25 fine channels,
+S side of a map, (h, w) a box in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+import torch
+
+#: Side of the square that a person's box is stretched to in annotations.
+ANNOTATION_SIDE = 256
+
+
+@dataclass
+class DensePoseAnnotation:
+    """Dense pose of one person as annotated: points on the surface, and coarse part masks.
+
+    Attributes:
+        x, y: (P,) float32, position in the person's box, in 1/256 of its width and height.
+        i: (P,) int64, fine part, 0 (background) to 24.
+        u, v: (P,) float32, chart coordinates in [0, 1].
+        segm: (256, 256) uint8, coarse part 0..14 at each cell of the box, or None.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    i: torch.Tensor
+    u: torch.Tensor
+    v: torch.Tensor
+    segm: torch.Tensor | None = None
+
+
+class DensePoseAnnotationList:
+    """Annotations of several people or RoIs: the field ``gt_densepose`` of an ``Instances``.
+
+    A person without dense pose is None. Detectron2 samples hundreds of RoIs out of a few people by
+    indexing this list, and the targets of all RoIs are computed at once: so the points of all
+    people are stored end to end, and an element is only the number of a person. Indexing copies
+    those numbers, never points or masks.
+    """
+
+    def __init__(self, annotations: Sequence[DensePoseAnnotation | None]):
+        present = [a for a in annotations if a is not None]
+        segms = [a.segm for a in present if a.segm is not None]
+        counts = [len(a.x) for a in present]
+        numbers = iter(range(len(present)))
+        segm_numbers = iter(range(len(segms)))
+
+        def joined(name: str, dtype: torch.dtype) -> torch.Tensor:
+            values = [getattr(a, name) for a in present]
+            return torch.cat(values).to(dtype) if values else torch.zeros(0, dtype=dtype)
+
+        #: (N,) int64: the person of each element, -1 for None.
+        self.person = torch.tensor([-1 if a is None else next(numbers) for a in annotations]).long()
+        #: Points of all people, (sum of P,).
+        self.x, self.y = joined("x", torch.float32), joined("y", torch.float32)
+        self.i = joined("i", torch.int64)
+        self.u, self.v = joined("u", torch.float32), joined("v", torch.float32)
+        #: (people + 1,) int64: person m has the points offsets[m] to offsets[m + 1].
+        self.offsets = torch.tensor([0, *counts]).cumsum(0)
+        #: (masks, 256, 256) uint8, and (people,) int64: the mask of each person, -1 for none.
+        self.segm = (
+            torch.stack(segms)
+            if segms
+            else torch.zeros((0, ANNOTATION_SIDE, ANNOTATION_SIDE), dtype=torch.uint8)
+        )
+        self.segm_of_person = torch.tensor(
+            [-1 if a.segm is None else next(segm_numbers) for a in present]
+        ).long()
+
+    _STORAGE = ("x", "y", "i", "u", "v", "offsets", "segm", "segm_of_person")
+
+    def _with(self, person: torch.Tensor, **storage: torch.Tensor) -> DensePoseAnnotationList:
+        new = object.__new__(DensePoseAnnotationList)
+        new.person = person
+        for name in self._STORAGE:
+            setattr(new, name, storage.get(name, getattr(self, name)))
+        return new
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    def __getitem__(self, item) -> DensePoseAnnotation | DensePoseAnnotationList | None:
+        """An int gives one annotation or None; a slice, a mask or an index tensor gives a list."""
+        person = self.person[item]
+        if not isinstance(item, int):
+            return self._with(person)
+        m = int(person)
+        if m < 0:
+            return None
+        points = slice(int(self.offsets[m]), int(self.offsets[m + 1]))
+        segm = int(self.segm_of_person[m])
+        return DensePoseAnnotation(
+            *(getattr(self, name)[points] for name in "xyiuv"),
+            segm=self.segm[segm] if segm >= 0 else None,
+        )
+
+    def __iter__(self) -> Iterator[DensePoseAnnotation | None]:
+        return (self[n] for n in range(len(self)))
+
+    def __repr__(self) -> str:
+        present = int((self.person >= 0).sum())
+        return f"DensePoseAnnotationList({len(self)} people, {present} with dense pose)"
+
+    @property
+    def present(self) -> torch.Tensor:
+        """(N,) bool: which elements have dense pose."""
+        return self.person >= 0
+
+    def to(self, device: torch.device | str) -> DensePoseAnnotationList:
+        storage = {name: getattr(self, name).to(device) for name in self._STORAGE}
+        return self._with(self.person.to(device), **storage)
+
+    @staticmethod
+    def cat(lists: Sequence[DensePoseAnnotationList]) -> DensePoseAnnotationList:
+        """One list of all elements, in order. The lists must be on one device."""
+        if len(lists) == 1:
+            return lists[0]
+        storage = {
+            name: torch.cat([getattr(a, name) for a in lists])
+            for name in ("x", "y", "i", "u", "v", "segm")
+        }
+        person, offsets, segm_of_person = [], [lists[0].offsets[:1]], []
+        people = points = masks = 0
+        for a in lists:
+            person.append(torch.where(a.person >= 0, a.person + people, a.person))
+            offsets.append(a.offsets[1:] + points)
+            segm_of_person.append(
+                torch.where(a.segm_of_person >= 0, a.segm_of_person + masks, a.segm_of_person)
+            )
+            people += len(a.offsets) - 1
+            points += len(a.x)
+            masks += len(a.segm)
+        storage["offsets"] = torch.cat(offsets)
+        storage["segm_of_person"] = torch.cat(segm_of_person)
+        return lists[0]._with(torch.cat(person), **storage)
+
+
+@dataclass
+class DensePoseOutput:
+    """What the network says of N people, in maps over their boxes: ``pred_densepose``.
+
+    Attributes:
+        coarse_segm: (N, K, S, S) logits of background and person (K = 2), or of background and
+            the 14 coarse parts (K = 15).
+        fine_segm: (N, 25, S, S) logits of background and the 24 fine parts.
+        u, v: (N, 25, S, S) chart coordinates under the assumption that a pixel is of part c.
+        sigma_2: (N, 25, S, S), before the softplus, with confidences in U and V.
+        kappa_u, kappa_v: (N, 25, S, S), with anisotropic confidences in U and V.
+        fine_segm_confidence, coarse_segm_confidence: (N, 1, S, S), positive; the logits above
+            are already multiplied by them.
+    """
+
+    coarse_segm: torch.Tensor
+    fine_segm: torch.Tensor
+    u: torch.Tensor
+    v: torch.Tensor
+    sigma_2: torch.Tensor | None = None
+    kappa_u: torch.Tensor | None = None
+    kappa_v: torch.Tensor | None = None
+    fine_segm_confidence: torch.Tensor | None = None
+    coarse_segm_confidence: torch.Tensor | None = None
+
+    def items(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Name and map of every field that is there."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                yield field.name, value
+
+    def map(self, function) -> DensePoseOutput:
+        """The same with ``function`` applied to every map that is there."""
+        return type(self)(**{name: function(value) for name, value in self.items()})
+
+    def __len__(self) -> int:
+        return len(self.coarse_segm)
+
+    def __getitem__(self, item) -> DensePoseOutput:
+        """A subset of the people; an int keeps the first dimension, as Instances does."""
+        if isinstance(item, int):
+            item = slice(item, None if item == -1 else item + 1)
+        return self.map(lambda value: value[item])
+
+    def to(self, *args, **kwargs) -> DensePoseOutput:
+        return self.map(lambda value: value.to(*args, **kwargs))
+
+    @staticmethod
+    def cat(outputs: Sequence[DensePoseOutput]) -> DensePoseOutput:
+        """All people, in order. The outputs must have the same fields."""
+        columns: dict[str, list[torch.Tensor]] = {}
+        for output in outputs:
+            for name, value in output.items():
+                columns.setdefault(name, []).append(value)
+        return type(outputs[0])(**{name: torch.cat(maps) for name, maps in columns.items()})
+
+
+@dataclass
+class DensePoseResult:
+    """Dense pose of one person, pixel by pixel, in a box of whole pixels.
+
+    The box starts at ``int(x0), int(y0)`` of the detected box.
+
+    Attributes:
+        labels: (h, w) uint8, fine part of each pixel, 0 for background.
+        uv: (2, h, w) float32, chart coordinates, 0 on background. Not clamped: the network may
+            leave [0, 1] a little.
+        sigma_2, kappa_u, kappa_v: (h, w) float32 or None, at the label's channel, 0 on background.
+        fine_segm_confidence, coarse_segm_confidence: (h, w) float32 or None.
+    """
+
+    labels: torch.Tensor
+    uv: torch.Tensor
+    sigma_2: torch.Tensor | None = None
+    kappa_u: torch.Tensor | None = None
+    kappa_v: torch.Tensor | None = None
+    fine_segm_confidence: torch.Tensor | None = None
+    coarse_segm_confidence: torch.Tensor | None = None
+
+    def iuv_uint8(self) -> torch.Tensor:
+        """(3, h, w) uint8: I, U * 255, V * 255, as result files store them (truncated)."""
+        uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)
+        return torch.cat([self.labels[None], uv])

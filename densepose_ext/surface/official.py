@@ -1,0 +1,182 @@
+"""The body surface of the official data files (SMPL, non-commercial: not part of this project).
+
+Three files, under ``https://dl.fbaipublicfiles.com/densepose/data/``, make a surface that scores:
+
+- ``SMPL_subdiv.mat``: U, V and part of every vertex of the subdivided UV charts;
+- ``SMPL_SUBDIV_TRANSFORM.mat``: the vertex of the body, from 1, that each of them lies on;
+- ``Pdist_matrix.pkl``: distances between those, 1.5 GB; converted once into the project's cache.
+"""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
+
+from densepose_ext.surface.cache import content_key
+from densepose_ext.surface.geodesics import GeodesicTable, cached_geodesics, vertices_of
+from densepose_ext.surface.parts import NUM_FINE_PARTS
+from densepose_ext.surface.pickled_array import read_pickled_array
+
+OFFICIAL_URL = "https://dl.fbaipublicfiles.com/densepose/data/"
+
+
+def download_cache() -> Path:
+    """The folder where Detectron2 keeps the official files once it has downloaded them."""
+    root = os.environ.get("FVCORE_CACHE") or Path.home() / ".torch" / "iopath_cache"
+    return Path(root) / "densepose" / "data"
+
+
+class OfficialSurface:
+    """Vertices and geodesics out of a folder of official files; each file is read when needed.
+
+    Attributes:
+        name: "smpl".
+        folder: where the files are looked for.
+    """
+
+    name = "smpl"
+
+    def __init__(self, folder: str | os.PathLike | None = None):
+        """
+        Args:
+            folder: of the files; None for Detectron2's download cache.
+
+        Raises:
+            NotADirectoryError: if a folder is given that is none.
+        """
+        self.folder = Path(folder) if folder is not None else download_cache()
+        if folder is not None and not self.folder.is_dir():
+            raise NotADirectoryError(f"{self.folder} is no folder of official DensePose files")
+
+    def file(self, name: str) -> Path:
+        """Path of an official file.
+
+        Raises:
+            FileNotFoundError: which says what is missing, where, and how to get it.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"the smpl surface needs {name}, which is not in {self.folder}; it is at "
+                f"{OFFICIAL_URL}{name} (non-commercial licence)"
+            )
+        return path
+
+    def closest_vertex(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """The vertex of the body nearest to surface points, measured in (U, V) within the part.
+
+        Args:
+            i: parts, 1..24. Shape (n,).
+            u, v: chart coordinates. Shape (n,).
+
+        Returns:
+            Vertices from 0, int64, shape (n,); of equally near ones the first in the file.
+
+        Raises:
+            ValueError: for a part that is not on the surface, or coordinates that are not finite.
+        """
+        return self._charts.closest(np.asarray(i), np.asarray(u), np.asarray(v))
+
+    def geodesic(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Distances on the body between vertices, in metres; shapes broadcast."""
+        return self._geodesics.distances(a, b)
+
+    @cached_property
+    def _charts(self) -> "_ChartVertices":
+        subdivision, transform = "SMPL_subdiv.mat", "SMPL_SUBDIV_TRANSFORM.mat"
+        path, transform_path = self.file(subdivision), self.file(transform)
+        parts, u, v = _matrices(path, "Part_ID_subdiv", "U_subdiv", "V_subdiv")
+        (index,) = _matrices(transform_path, "index")
+        if not len(parts) == len(u) == len(v) == len(index):
+            raise ValueError(
+                f"{path} has {len(parts)} parts, {len(u)} U and {len(v)} V, "
+                f"{transform_path} {len(index)} vertices; expected as many of each"
+            )
+        if not np.isin(parts, np.arange(1, NUM_FINE_PARTS + 1)).all():
+            raise ValueError(f"{path}: Part_ID_subdiv has values outside 1..{NUM_FINE_PARTS}")
+        # the index may be of any integer type: 64 bits from here on
+        vertices = index.astype(np.int64) - 1
+        if vertices.min() < 0:
+            raise ValueError(f"{transform_path}: index has values under 1; vertices count from 1")
+        return _ChartVertices(parts.astype(np.int64), np.stack([u, v], 1).astype(float), vertices)
+
+    @cached_property
+    def _geodesics(self) -> GeodesicTable:
+        path = self.file("Pdist_matrix.pkl")
+        used = self._charts.num_vertices
+        stored = read_pickled_array(path, "Pdist_matrix")
+        num_vertices = vertices_of(stored.size)
+        if num_vertices < used:
+            raise ValueError(
+                f"{path}: {stored.size} distances; expected n (n - 1) / 2 for the n = {used} or "
+                "more vertices of SMPL_SUBDIV_TRANSFORM.mat"
+            )
+        return cached_geodesics(self.name, content_key(path), num_vertices, stored.values)
+
+
+class _ChartVertices:
+    """Chart coordinates of the vertices, one search tree a part."""
+
+    def __init__(self, parts: np.ndarray, uv: np.ndarray, vertices: np.ndarray):
+        """
+        Args:
+            parts: (M,) 1..24. uv: (M, 2). vertices: (M,) vertex of the body that each lies on.
+        """
+        self.num_vertices = int(vertices.max()) + 1
+        self._uv, self._vertices, self._trees = {}, {}, {}
+        for part in np.unique(parts):
+            of_part = parts == part
+            # of vertices at one place the first counts: drop the others, so that a tie is rare
+            uv_part, first = np.unique(uv[of_part], axis=0, return_index=True)
+            order = np.argsort(first)
+            self._uv[part] = uv_part[order]
+            self._vertices[part] = vertices[of_part][first[order]]
+            self._trees[part] = cKDTree(self._uv[part])
+
+    def closest(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        points = np.stack([u, v], axis=-1).astype(float)
+        if not np.isfinite(points).all():
+            raise ValueError("U, V of surface points must be finite numbers")
+        result = np.empty(len(points), np.int64)
+        for part in np.unique(i):
+            if part not in self._trees:
+                raise ValueError(f"part {part} is not on the surface; parts are 1..24")
+            of_part = i == part
+            result[of_part] = self._vertices[part][self._nearest(part, points[of_part])]
+        return result
+
+    def _nearest(self, part: int, points: np.ndarray) -> np.ndarray:
+        """Index of the nearest vertex of a part to each point, the first on ties. Shape (n,)."""
+        if len(self._uv[part]) == 1:
+            return np.zeros(len(points), np.int64)
+        distance, index = self._trees[part].query(points, k=2)
+        nearest = index[:, 0].astype(np.int64)
+        # The tree returns equally near vertices in any order, and rounds in its own way: whatever
+        # could be a tie is measured plainly, as the first minimum of Euclidean distances.
+        tied = distance[:, 1] <= distance[:, 0] * (1 + 1e-9) + 1e-12
+        if tied.any():
+            nearest[tied] = cdist(points[tied], self._uv[part]).argmin(1)
+        return nearest
+
+
+def _matrices(path: Path, *names: str) -> list[np.ndarray]:
+    """Matrices of a MATLAB file, flattened.
+
+    Raises:
+        ValueError: if it is no MATLAB file, or a matrix is missing or not of numbers.
+    """
+    try:
+        contents = loadmat(path)
+    except (MatReadError, NotImplementedError, ValueError, TypeError) as error:
+        raise ValueError(f"{path} is no MATLAB file that can be read: {error}") from error
+    for name in names:
+        if name not in contents or contents[name].dtype.kind not in "iuf":
+            raise ValueError(f"{path} has no matrix of numbers {name}")
+        if not contents[name].size:
+            raise ValueError(f"{path}: {name} is empty")
+    return [contents[name].ravel() for name in names]

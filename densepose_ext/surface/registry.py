@@ -1,0 +1,59 @@
+"""Surfaces by name: what the metadata of a dataset and the command line say."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from densepose_ext.surface.official import OfficialSurface
+
+
+class Surface(Protocol):
+    """What the evaluation asks of a body surface."""
+
+    name: str
+
+    def closest_vertex(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Vertices, int (n,), nearest to the points (part 1..24, U, V) of arrays of shape (n,)."""
+
+    def geodesic(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Distances in metres on the body between vertices; shapes broadcast."""
+
+
+_factories: dict[str, Callable[[], Surface]] = {"smpl": OfficialSurface}
+_surfaces: dict[str, Surface] = {}
+
+
+def register_surface(name: str, factory: Callable[[], Surface]) -> None:
+    """Makes a surface known under a name; ``factory()`` is called when it is first asked for.
+
+    Raises:
+        ValueError: if the name is taken.
+    """
+    if name in _factories:
+        raise ValueError(f"a surface {name!r} is registered already")
+    _factories[name] = factory
+
+
+def get_surface(name: str | os.PathLike) -> Surface:
+    """The surface of a registered name, or of a folder with the official files.
+
+    Surfaces are made once a process, for they hold what they have read.
+
+    Raises:
+        ValueError: for a name that is neither; the message lists the registered ones.
+    """
+    key = os.fspath(name)
+    factory = _factories.get(key)
+    if factory is None:
+        if not Path(key).is_dir():
+            raise ValueError(
+                f"no surface {key!r}: registered are {', '.join(sorted(_factories))}; "
+                "a folder with the official files is a surface too"
+            )
+        key = str(Path(key).resolve())
+    if key not in _surfaces:
+        _surfaces[key] = factory() if factory else OfficialSurface(key)
+    return _surfaces[key]
