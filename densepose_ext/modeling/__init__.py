@@ -1,3 +1,4 @@
+from .backbones import TimmBackbone, build_timm_fpn_backbone
 from .decoder import DensePoseDecoder
 from .deeplab import DensePoseDeepLabHead
 from .heads import DensePoseV1ConvXHead
@@ -10,3 +11,4 @@ from .registry import (
     ROI_DENSEPOSE_HEAD_REGISTRY,
 )
 from .roi_heads import DensePoseROIHeads
+from .test_time_augmentation import DensePoseRCNNWithTTA

@@ -180,7 +180,7 @@ def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
         else:
             u, v, shade = at_y, at_z, 0.85
         texture = side_texture if name in ("left", "right") else wall(rng)
-        if kind == "green" and name != "ground" or kind == "green" and rng.random() < 0.6:
+        if (kind == "green" and name != "ground") or (kind == "green" and rng.random() < 0.6):
             texture = _greenery(rng)
         if kind != "room" and name != "ground":
             skyline = height * (0.8 + 0.2 * np.sin(u * rng.uniform(0.2, 1.5) + rng.uniform(0, 6)))

@@ -148,8 +148,8 @@ def wall(rng: np.random.Generator, size: int = 256) -> np.ndarray:
         pane = (u > left) & (u < 1 - left) & (v > top) & (v < 1 - 0.5 * top)
         tone = _cell_values(rng, x * columns, y * rows)
         glass = any_colour(rng, 0.2) * 0.6
-        picture = np.where(pane[..., None], glass * (0.5 + tone[..., None]) + 30 * (1 - y[..., None]),
-                           picture)  # fmt: skip
+        glass = glass * (0.5 + tone[..., None]) + 30 * (1 - y[..., None])
+        picture = np.where(pane[..., None], glass, picture)
         frame = pane & ((np.abs(u - 0.5) < 0.02) | (np.abs(v - 0.55) < 0.02))
         picture[frame] = b
     elif kind == "leaves":

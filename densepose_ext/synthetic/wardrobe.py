@@ -7,6 +7,7 @@ that hems are clean lines at any resolution.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,6 +28,8 @@ HAIR = np.array(
     ],
     np.float32,
 )  # fmt: skip
+
+_HAT_RATES = {"none": 0.78, "cap": 0.1, "beanie": 0.06, "helmet": 0.06}
 
 #: Lower border of the hair on the mean head: depth y and height z, metres.
 _HAIRLINE = np.array(
@@ -76,7 +79,7 @@ def body_fields() -> Fields:
         points = [body.joints[body.joint(f"{j}.L")] for j in joints]
         mirrored = place * np.where(place[:, :1] < 0, [-1, 1, 1], 1)
         way = np.zeros(len(place))
-        for k, (a, b) in enumerate(zip(points[:-1], points[1:])):
+        for k, (a, b) in enumerate(pairwise(points)):
             t = (mirrored - a) @ (b - a) / ((b - a) @ (b - a))
             low = -1 if k == 0 else 0
             way += np.clip(t, low, 1 if k < len(points) - 2 else 2)
@@ -168,7 +171,7 @@ class Outfit:
             bare_chest=kind == "bare",
             barefoot=bool(rng.random() < (0.5 if kind == "bare" else 0.06)),
             gloves=bool(rng.random() < 0.05),
-            hat_kind=str(rng.choice(["none", "cap", "beanie", "helmet"], p=[0.78, 0.1, 0.06, 0.06])),
+            hat_kind=str(rng.choice(list(_HAT_RATES), p=list(_HAT_RATES.values()))),
             hair_kind=str(hair_kind),
             beard=float(rng.uniform(0.3, 0.85) if rng.random() < 0.16 else 0),
             glasses=bool(rng.random() < 0.14),
@@ -210,7 +213,7 @@ class Outfit:
             high = {"cap": 0.885, "beanie": 0.87, "helmet": 0.83}[self.hat_kind]
             thick = {"cap": 0.014, "beanie": 0.014, "helmet": 0.035}[self.hat_kind]
             rim = high + (0.02 if self.hat_kind == "cap" else 0.0) * (place[:, 1] < -0.05)
-            worn = _step(z, 0, 0.015) if False else _step(z - rim, 0.0, 0.012)
+            worn = _step(z - rim, 0.0, 0.012)
             if self.hat_kind == "helmet":
                 worn = np.maximum(worn, _step(fields.hair, 0.0, 0.02) * _step(z, 0.79, 0.02))
             offset = np.maximum(offset, thick * worn * (fields.head > 0.5))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from densepose_ext.surface.official_charts import OfficialCharts, mesh_mirror
 from densepose_ext.surface.parts import FINE_MIRROR
 from densepose_ext.surface.surface import BodySurface
-from densepose_ext.surface.symmetry import OfficialCharts, mesh_mirror
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("DENSEPOSE_EXT_REAL", ROOT.parent / "shared" / "real"))
