@@ -15,6 +15,8 @@ from densepose_ext.surface.surface import BodySurface
 MEAN_ERROR = np.array([0.0, 0.07, 0.02, 0.02, 0.045, 0.035, 0.03, 0.025, 0.025])
 #: Chance that a visible part is left out.
 DROPPED = 0.08
+#: Vertices at about the right distance among which the direction decides.
+CANDIDATES = 5
 
 
 def annotate_by_hand(rng: np.random.Generator, annotation: dict, surface: BodySurface) -> dict:
@@ -71,8 +73,9 @@ def _misplace(rng, surface: BodySurface, i, u, v):
         offset = at - places[k]
         distance = np.linalg.norm(offset, axis=1)
         ring = np.abs(distance - drawn[k])
-        near = np.flatnonzero(ring <= np.sort(ring)[min(12, len(ring) - 1)])
-        chosen = members[near[(offset[near] @ direction[k]).argmax()]]
+        near = np.flatnonzero(ring <= np.sort(ring)[min(CANDIDATES, len(ring)) - 1])
+        way = (offset[near] @ direction[k]) / np.maximum(distance[near], 1e-9)
+        chosen = members[near[way.argmax()]]
         out_i[k] = surface.charts.part[chosen]
         out_u[k], out_v[k] = surface.charts.uv[chosen]
     return out_i, out_u, out_v

@@ -7,7 +7,7 @@ the number of workers nor an interruption changes a byte. A folder holds one set
     train/000000.jpg ...          images
     densepose_train.json          annotations, COCO with dp_*
     dense/train/000000_*          dense truth, on request
-    .parts/train/000000.json      annotations of single images, until their split is complete
+    .parts/train/000000.json      annotations of single images, which the JSON is put together from
 """
 
 import fcntl
