@@ -1,5 +1,6 @@
 """Ground truth in DensePose-COCO's form, read off the buffers that the picture was drawn from."""
 
+import cv2
 import numpy as np
 from pycocotools import mask as rle
 
@@ -18,8 +19,8 @@ FRAME = 256
 SMALLEST_PERSON = 60
 #: A person with fewer visible pixels has a box and a mask, but no dense pose.
 SMALLEST_DENSEPOSE = 500
-#: A part needs this many pixels a point.
-PIXELS_PER_POINT = 6
+#: A part needs this many pixels a point, those on its border not counted.
+PIXELS_PER_POINT = 8
 #: How far the surface may lie before a keypoint's joint for the keypoint to count as visible, m.
 KEYPOINT_DEPTH = 0.13
 HEAD = 14
@@ -83,9 +84,10 @@ def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box) -> dict:
     coarse = FINE_TO_COARSE[fine].astype(np.uint8)
     pixels = []
     for part in range(1, NUM_COARSE_PARTS + 1):
-        inside = np.argwhere(coarse == part)
+        # nobody clicks on the border of a part, or on a sliver of it
+        inside = np.argwhere(cv2.erode(np.uint8(coarse == part), np.ones((3, 3), np.uint8)))
         if len(inside):
-            count = min(POINTS_PER_PART, max(1, len(inside) // PIXELS_PER_POINT))
+            count = min(POINTS_PER_PART, -(-len(inside) // PIXELS_PER_POINT))
             pixels.append(_spread(rng, inside, count))
     if not pixels:
         return {}

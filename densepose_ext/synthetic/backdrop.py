@@ -123,7 +123,7 @@ def _scatter(rng, size) -> np.ndarray:
     other = cv2.resize(wall(rng), size[::-1], interpolation=cv2.INTER_LINEAR)
     blend = fractal_noise(rng, *size, 1, 1.7) > rng.normal(0, 0.6)
     image = np.where(blend, texture, other)
-    return np.clip(image + fractal_noise(rng, *size, 3, 1.4) * rng.uniform(2, 20), 0, 255)
+    return np.clip(image + fractal_noise(rng, *size, 3, 1.4) * rng.uniform(2, 12), 0, 255)
 
 
 def _sample(texture: np.ndarray, u: np.ndarray, v: np.ndarray, metres: float) -> np.ndarray:
@@ -179,13 +179,17 @@ def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
             u, v, shade = at_x, at_z, 0.95
         else:
             u, v, shade = at_y, at_z, 0.85
-        texture = side_texture if name in ("left", "right") else wall(rng)
+        texture = wall(rng, floor=name == "ground")
+        if name in ("left", "right"):
+            texture = side_texture
         if (kind == "green" and name != "ground") or (kind == "green" and rng.random() < 0.6):
             texture = _greenery(rng)
         if kind != "room" and name != "ground":
-            skyline = height * (0.8 + 0.2 * np.sin(u * rng.uniform(0.2, 1.5) + rng.uniform(0, 6)))
             if kind == "green":
-                skyline = skyline * (0.6 + 0.1 * np.sin(u * 3.1) + 0.06 * np.sin(u * 7.7))
+                skyline = height * (0.5 + 0.06 * np.sin(u * 0.9) + 0.04 * np.sin(u * 2.3))
+            else:  # houses of different heights
+                heights = rng.uniform(0.35, 1.1, 64).astype(np.float32)
+                skyline = height * heights[np.floor(u / rng.uniform(4, 9)).astype(int) % 64]
             here = here & (at_z < skyline)
         colour = _sample(texture, u, v, rng.uniform(1.0, 4.0)) * shade
         fade = np.exp(-near * (0.04 if kind == "room" else 0.02))[..., None]

@@ -161,7 +161,7 @@ class _BodyPaint:
     def __init__(self, rng, person: Person, faces, light: Light, camera: Camera):
         self.person, self.faces, self.light = person, faces, light
         self.folds = [solid_noise(rng, rng.uniform(18, 55)) for _ in range(3)]
-        self.fold_depth = rng.uniform(0.08, 0.45)
+        self.fold_depth = rng.uniform(0.05, 0.28)
         self.gloss = rng.uniform(0.02, 0.14)
 
     def __call__(self, buffers: Buffers, mask: np.ndarray) -> np.ndarray:
@@ -293,7 +293,7 @@ def develop(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     sigma = rng.uniform(0.2, 0.8) if rng.random() < 0.8 else rng.uniform(0.8, 2.2)
     image = cv2.GaussianBlur(image, (0, 0), sigma * scale + 0.15)
     image = np.clip(image / 255, 0, 2)
-    image = image ** np.float32(np.exp(rng.normal(0, 0.16)))
+    image = image ** np.float32(np.exp(rng.normal(-0.08, 0.15)))
     image = (image - 0.5) * rng.uniform(0.75, 1.25) + 0.5 + rng.normal(0, 0.05)
     image = image * (1 + rng.normal(0, 0.05, 3))
     if rng.random() < 0.06:

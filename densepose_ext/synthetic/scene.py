@@ -139,7 +139,7 @@ def _aim(rng, person: Person, framing: str, size: int) -> Camera:
         target, extent = points[0] + rng.normal(0, 0.07, 3), rng.uniform(0.38, 0.8)
     else:
         target = points[rng.integers(5, 17)] + rng.normal(0, 0.08, 3)
-        extent = rng.uniform(0.5, 1.3)
+        extent = rng.uniform(0.6, 1.5)
     distance = extent * focal / size
     kind = rng.random()
     if kind < 0.72:

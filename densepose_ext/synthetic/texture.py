@@ -116,11 +116,19 @@ def cloth(rng: np.random.Generator) -> Solid:
     return colour
 
 
-def wall(rng: np.random.Generator, size: int = 256) -> np.ndarray:
-    """A picture (size, size, 3) of a wall, a floor, a front of windows, leaves, ..."""
-    kind = rng.choice(["plaster", "brick", "tiles", "planks", "windows", "leaves", "stripes",
-                       "poster", "shelves", "stone"],
-                      p=[0.22, 0.08, 0.1, 0.1, 0.14, 0.13, 0.05, 0.05, 0.08, 0.05])  # fmt: skip
+_WALLS = {
+    "plaster": 0.26, "brick": 0.1, "tiles": 0.07, "planks": 0.1, "windows": 0.16, "leaves": 0.13,
+    "stripes": 0.03, "poster": 0.04, "shelves": 0.05, "stone": 0.06,
+}  # fmt: skip
+_FLOORS = {
+    "plaster": 0.25, "stone": 0.2, "planks": 0.2, "tiles": 0.14, "brick": 0.08, "leaves": 0.13,
+}  # fmt: skip
+
+
+def wall(rng: np.random.Generator, size: int = 256, floor: bool = False) -> np.ndarray:
+    """A picture (size, size, 3) of a wall, a front of windows, leaves, ..., or of a floor."""
+    kinds = _FLOORS if floor else _WALLS
+    kind = rng.choice(list(kinds), p=list(kinds.values()))
     a, b = any_colour(rng, 0.5 * rng.beta(1, 2.5)), any_colour(rng)
     y, x = np.mgrid[:size, :size].astype(np.float32) / size
     noise = fractal_noise(rng, size, size, 1, rng.uniform(1.0, 2.0))
@@ -169,10 +177,12 @@ def wall(rng: np.random.Generator, size: int = 256) -> np.ndarray:
         tone = _cell_values(rng, x * books, y * rows, channels=3)
         gap = _cell_values(rng, x * books, y * rows) * 0.6
         inside = ((y * rows) % 1 > gap) & ((y * rows) % 1 < 0.93)
+        muted = tone.mean(-1, keepdims=True)
+        tone = (muted + (tone - muted) * rng.uniform(0.2, 0.9)) * 220 + 15
         if kind == "shelves":
-            picture = np.where(inside[..., None], tone * 220 + 15, picture * 0.7)
+            picture = np.where(inside[..., None], tone, picture * 0.7)
         else:
-            picture = np.where((inside & (x > 0.3) & (x < 0.7))[..., None], tone * 255, picture)
+            picture = np.where((inside & (x > 0.3) & (x < 0.7))[..., None], tone, picture)
     elif kind == "stone":
         picture = picture + fractal_noise(rng, size, size, 1, 0.8) * rng.uniform(5, 30)
     return np.clip(picture, 0, 255).astype(np.float32)

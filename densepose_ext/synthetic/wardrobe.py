@@ -31,6 +31,9 @@ HAIR = np.array(
 
 _HAT_RATES = {"none": 0.78, "cap": 0.1, "beanie": 0.06, "helmet": 0.06}
 
+#: Heights on the mean body that the top of swimwear covers, metres.
+_BUST = (0.37, 0.52)
+
 #: Lower border of the hair on the mean head: depth y and height z, metres.
 _HAIRLINE = np.array(
     [[-0.2, 0.93], [-0.145, 0.918], [-0.115, 0.905], [-0.092, 0.868], [-0.07, 0.848],
@@ -119,7 +122,7 @@ class Outfit:
     neckline: float
     hem: float
     open_front: bool
-    bare_chest: bool
+    swimwear: bool
     barefoot: bool
     gloves: bool
     hat_kind: str
@@ -168,7 +171,7 @@ class Outfit:
             neckline=float(rng.uniform(0.0, 0.06) if kind != "tank" else rng.uniform(0.05, 0.12)),
             hem=float(hem),
             open_front=bool(kind == "jacket" and rng.random() < 0.6),
-            bare_chest=kind == "bare",
+            swimwear=kind == "bare",
             barefoot=bool(rng.random() < (0.5 if kind == "bare" else 0.06)),
             gloves=bool(rng.random() < 0.05),
             hat_kind=str(rng.choice(list(_HAT_RATES), p=list(_HAT_RATES.values()))),
@@ -203,7 +206,7 @@ class Outfit:
         legs = _step(fields.leg, -0.9, 0.4) * _step(-fields.leg, -self.hem, 0.08)
         bottom = np.maximum(trunk * _step(-z, -self.waist, 0.02), legs) * body
         offset = np.zeros(len(place))
-        if not self.bare_chest:
+        if not self.swimwear:
             offset = np.maximum(offset, top * (0.002 + self.top_off * np.clip(loose, 0.15, 2.2)))
         offset = np.maximum(offset, bottom * (0.002 + self.bottom_off * np.clip(loose, 0.15, 2.2)))
         if self.hat_kind == "none":
@@ -238,8 +241,8 @@ class Outfit:
         above = ~head & (z > self.waist) & (z < collar) & (leg < 0.3) & (arm < self.sleeve)
         if self.sleeve < 0:
             above &= (x < 0.135) & (arm < -0.1)
-        if self.bare_chest:
-            above[:] = False
+        if self.swimwear:
+            above = trunk & (z > _BUST[0]) & (z < _BUST[1])
         colour[above] = self.top(place[above])
         if self.open_front:
             gap = above & (x < 0.02 + 0.12 * np.clip(z - 0.15, 0, 1)) & (y < -0.02) & (arm < 0)
