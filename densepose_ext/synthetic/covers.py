@@ -42,32 +42,29 @@ def _grid_faces(rows: int, columns: int, closed: bool) -> np.ndarray:
 
 
 def skirt(
-    rng: np.random.Generator,
-    body: OpenBody,
-    vertices: np.ndarray,
-    joints: np.ndarray,
-    length: float,
-) -> Cover:
+    rng: np.random.Generator, body: OpenBody, vertices: np.ndarray, joints: np.ndarray,
+    outfit: Outfit,
+) -> Cover:  # fmt: skip
     """A skirt about both legs: rings around the thighs' sections, wider towards the hem.
 
     Args:
         vertices, joints: the posed, clothed body (V, 3), (J, 3).
-        length: 1 reaches the knee, 2 the ankle.
+        outfit: says how long it is (`skirt`: 1 reaches the knee, 2 the ankle) and where it starts.
     """
     leg = body_fields().leg
     place = body_fields().place
     names = {n: k for k, n in enumerate(body.joint_names)}
     flare = rng.uniform(0.0, 0.22)
     angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-    folds = 1 + rng.uniform(0, 0.05) * np.sin(angles * rng.integers(5, 12) + rng.uniform(0, 6))
+    folds = 1 + rng.uniform(0.01, 0.07) * np.sin(angles * rng.integers(5, 12) + rng.uniform(0, 6))
     hips = (joints[names["upperleg01.L"]] + joints[names["upperleg01.R"]]) / 2
     knees = (joints[names["lowerleg01.L"]] + joints[names["lowerleg01.R"]]) / 2
     side = unit(joints[names["upperleg01.L"]] - joints[names["upperleg01.R"]])
-    waist_band = np.abs(place[:, 2] - 0.19) < 0.03
+    waist_band = np.abs(place[:, 2] - outfit.waist) < 0.025
     waist_band &= leg < 0.05
     waist_band &= body_fields().arm < -0.5
-    rings, coordinates = [], []
-    levels = np.linspace(-0.25, length, 14)
+    radii, frames, coordinates = [], [], []
+    levels = np.linspace(-0.25, outfit.skirt, 14)
     for level in levels:
         near = waist_band if level < 0 else np.abs(leg - max(level, 0.12)) < 0.09
         section = vertices[near]
@@ -77,16 +74,23 @@ def skirt(
         deep = np.cross(along, across)
         flat = np.stack([(section - centre) @ across, (section - centre) @ deep], 1)
         rays = np.stack([np.cos(angles), np.sin(angles)], 1)
-        reach = (flat @ rays.T).max(0)  # support of the section's convex hull
-        radius = (reach + 0.012 + 0.1 * flare * max(level, 0)) * (
-            1 + (folds - 1) * np.clip(level, 0, 1)
-        )
-        rings.append(centre + radius[:, None] * (rays[:, :1] * across + rays[:, 1:] * deep))
+        support = (flat @ rays.T).max(0)
+        # way to the border of the section's convex hull in each direction
+        slant = np.cos(angles[:, None] - angles)
+        reach = np.where(slant > 0.05, support / np.maximum(slant, 0.05), np.inf).min(1)
+        radii.append(reach + 0.014 + 0.1 * flare * max(level, 0))
+        frames.append((centre, rays[:, :1] * across + rays[:, 1:] * deep))
         coordinates.append(
             np.stack([0.2 * rays[:, 0], 0.15 * rays[:, 1], np.full(48, 0.15 - 0.42 * level)], 1)
         )
+    # wide enough for what is above and below too, as legs apart are not at one height
+    radii = np.stack(radii)
+    radii[2:] = np.max([radii[1:-1], radii[2:], np.concatenate([radii[3:], radii[-1:]])], axis=0)
+    radii *= 1 + (folds - 1) * np.clip(levels, 0, 1)[:, None]
+    rings = np.stack([centre + r[:, None] * rays for (centre, rays), r in zip(frames, radii)])
+    rings[1:-1] = (rings[:-2] + 2 * rings[1:-1] + rings[2:]) / 4
     return Cover(
-        np.concatenate(rings),
+        rings.reshape(-1, 3),
         _grid_faces(len(levels), 48, closed=True),
         np.concatenate(coordinates),
         "skirt",
@@ -111,7 +115,7 @@ def hair(
         length = rng.uniform(0.1, 0.34) if outfit.hair_kind == "long" else rng.uniform(0.0, 0.08)
         covers.append(_curtain(rng, to_world, length))
     if outfit.hair_kind == "tail" and outfit.hat_kind != "helmet":
-        start = np.array([0, 0.075, rng.uniform(0.84, 0.93)])
+        start = np.array([0, 0.06, rng.uniform(0.84, 0.93)])
         way = np.array([rng.normal(0, 0.02), 0.05, -rng.uniform(0.12, 0.28)])
         covers.append(_tube(to_world, start, start + [0, 0.05, 0.0], start + way, 0.028))
     if outfit.hair_kind == "bun" and outfit.hat_kind == "none":
@@ -151,7 +155,7 @@ def _curtain(rng, to_world, length) -> Cover:
             np.stack([wide * np.sin(angle), middle_y - deep * np.cos(angle), np.full(40, z)], 1)
         )
     rest = np.concatenate(rows)
-    return Cover(to_world(rest), _grid_faces(12, 40, closed=False), rest * [1, 1, 0.3], "hair")
+    return Cover(to_world(rest), _grid_faces(12, 40, closed=False), rest, "hair")
 
 
 def _tube(to_world, start, middle, end, radius) -> Cover:

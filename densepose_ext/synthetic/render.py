@@ -86,12 +86,12 @@ def render(
         points = camera.view(person.vertices)
         body = rasterize(points, faces, camera.focal, camera.size)
         bodies.append(body)
-        surfaces.append(_Surface(body, index, _BodyPaint(rng, person, faces, light, camera)))
+        surfaces.append(_Surface(body, index, _BodyPaint(rng, person, faces, light)))
         for cover in person.covers:
             buffers = rasterize(
                 camera.view(cover.vertices), cover.faces, camera.focal, camera.size, two_sided=True
             )
-            surfaces.append(_Surface(buffers, index, _CoverPaint(person, cover, light)))
+            surfaces.append(_Surface(buffers, index, _CoverPaint(person, cover, light, camera)))
     for prop in scene.props:
         buffers = rasterize(camera.view(prop.vertices), prop.faces, camera.focal, camera.size)
         surfaces.append(_Surface(buffers, NOBODY, _BoxPaint(rng, prop, light)))
@@ -158,7 +158,7 @@ def _gather(values: np.ndarray, faces: np.ndarray, buffers: Buffers, mask) -> np
 class _BodyPaint:
     """Colours of a clothed body."""
 
-    def __init__(self, rng, person: Person, faces, light: Light, camera: Camera):
+    def __init__(self, rng, person: Person, faces, light: Light):
         self.person, self.faces, self.light = person, faces, light
         self.folds = [solid_noise(rng, rng.uniform(18, 55)) for _ in range(3)]
         self.fold_depth = rng.uniform(0.05, 0.28)
@@ -208,8 +208,9 @@ def _lit(person: Person, faces, light: Light, points: np.ndarray) -> np.ndarray:
 class _CoverPaint:
     """Colours of skirts, hair and brims."""
 
-    def __init__(self, person: Person, cover, light: Light):
+    def __init__(self, person: Person, cover, light: Light, camera: Camera):
         self.person, self.cover, self.light = person, cover, light
+        self.backwards = -camera.rotation[2]
 
     def __call__(self, buffers: Buffers, mask: np.ndarray) -> np.ndarray:
         cover, outfit, light = self.cover, self.person.outfit, self.light
@@ -218,14 +219,16 @@ class _CoverPaint:
         values = _gather(values, cover.faces, buffers, mask)
         places, normal = values[:, :3], values[:, 3:]
         if cover.kind == "hair":
-            strands = outfit._noise(2, 130)(places)
-            albedo = outfit.hair * (1 + 0.25 * strands)[:, None]
-            normal = normal + 0.25 * strands[:, None]
+            strands = outfit.strands(places)
+            albedo = outfit.hair * (1 + 0.18 * strands)[:, None]
+            normal = normal + 0.12 * strands[:, None]
         elif cover.kind == "brim":
             albedo = np.broadcast_to(outfit.hat * 0.9, places.shape)
         else:
             albedo = outfit.bottom(places)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+        # cloth is seen from both sides: the normal is on the side of the camera
+        normal = np.where((normal @ self.backwards > 0)[:, None], normal, -normal)
         gloss = np.full(len(places), 0.1 if cover.kind == "hair" else 0.02)
         return _shade(light, albedo, normal, np.full(len(places), 0.9), gloss)
 

@@ -85,7 +85,7 @@ def sample_person(rng: np.random.Generator, body: OpenBody) -> Person:
 
     covers = hair(rng, body, vertices, outfit)
     if outfit.skirt:
-        covers.append(skirt(rng, body, vertices, posed_joints, outfit.skirt))
+        covers.append(skirt(rng, body, vertices, posed_joints, outfit))
     return Person(
         coefficients, rotations, np.concatenate([spin, shift[:, None]], 1), pose.name, outfit,
         vertices, skin, body.keypoints(skin), covers, pose.support, seat,

@@ -54,9 +54,15 @@ def fractal_noise(
     return np.stack(planes, -1)[:height, :width].astype(np.float32)
 
 
-def solid_noise(rng: np.random.Generator, scale: float, waves: int = 5) -> Callable:
-    """Smooth noise over places in metres, about -1 to 1; `scale` in radians a metre."""
+def solid_noise(
+    rng: np.random.Generator, scale: float, waves: int = 5, upright: float = 1.0
+) -> Callable:
+    """Smooth noise over places in metres, about -1 to 1; `scale` in radians a metre.
+
+    `upright` below 1 draws the noise out along z, as strands.
+    """
     directions = rng.normal(0, scale, (waves, 3)) * rng.uniform(0.5, 2, (waves, 1))
+    directions[:, 2] *= upright
     directions, phase = directions.astype(np.float32), rng.uniform(0, 2 * np.pi, waves)
     factor = np.float32(np.sqrt(2 / waves))
     phase = phase.astype(np.float32)

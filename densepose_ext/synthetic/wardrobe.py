@@ -194,6 +194,11 @@ class Outfit:
     def _noise(self, k: int, scale: float):
         return solid_noise(np.random.default_rng(self.seeds[k]), scale)
 
+    def strands(self, place: np.ndarray) -> np.ndarray:
+        """Light and dark (n,) of single strands of hair at places (n, 3)."""
+        rng = np.random.default_rng(self.seeds[2])
+        return solid_noise(rng, 320, waves=9, upright=0.08)(place)
+
     def offsets(self, fields: Fields) -> np.ndarray:
         """How far each vertex (V,) is pushed out along its normal, metres."""
         place, z = fields.place, fields.place[:, 2]
@@ -287,7 +292,7 @@ class Outfit:
         nostril = front & (y < -0.135) & (np.hypot(x - 0.0085, (z - 0.8035) * 1.6) < 0.0042)
         colour[nostril] *= 0.5
         if self.hair_kind != "bald":
-            strands = 1 + 0.22 * self._noise(2, 130)(place)
+            strands = 1 + 0.16 * self.strands(place)
             line = 0.012 * self._noise(1, 60)(place)
             scalp = head & (hair + line * (self.hair_kind != "shaved") > 0.006)
             tone = self.hair * strands[:, None]
