@@ -15,8 +15,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,6 +29,7 @@ from densepose_ext.synthetic.annotators import annotate_by_hand
 from densepose_ext.synthetic.backdrop import backdrop, list_pictures
 from densepose_ext.synthetic.render import Seen, develop, render
 from densepose_ext.synthetic.scene import Scene, sample_scene
+from densepose_ext.synthetic.workers import run_workers
 
 #: Changes whenever the same settings give other pictures or annotations.
 VERSION = 1
@@ -191,7 +190,11 @@ def _generate_split(out: Path, settings: Settings, split: str, count: int, worke
     with tqdm(
         total=count, initial=count - len(todo), desc=f"synthetic {split}", unit="image"
     ) as bar:
-        for _ in _run(out, settings, split, todo, workers):
+        if workers == 1 or len(todo) < 2:
+            done = (make_files(out, settings, split, number) for number in todo)
+        else:
+            done = run_workers(out, settings, split, todo, workers)
+        for _ in done:
             bar.update()
     images, annotations = [], []
     for number in range(count):
@@ -215,39 +218,8 @@ def _generate_split(out: Path, settings: Settings, split: str, count: int, worke
     _write(result, json.dumps(content, separators=(",", ":")).encode())
 
 
-def _run(out: Path, settings: Settings, split: str, numbers: list[int], workers: int):
-    """Makes images, in this process or in others; yields each number when it is done."""
-    if workers == 1 or len(numbers) < 2:
-        _start_worker()
-        for number in numbers:
-            yield _make_files(out, settings, split, number)
-        return
-    with ProcessPoolExecutor(min(workers, len(numbers)), initializer=_start_worker) as pool:
-        waiting = iter(numbers)
-        running = set()
-        try:
-            while True:
-                while len(running) < 3 * workers and (number := next(waiting, None)) is not None:
-                    running.add(pool.submit(_make_files, out, settings, split, number))
-                if not running:
-                    return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        except BrokenProcessPool:
-            raise RuntimeError(
-                f"a worker process that makes images for {out} died (out of memory?); "
-                "run again to go on"
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)  # the processes share the cores among themselves
-
-
-def _make_files(out: Path, settings: Settings, split: str, number: int) -> int:
+def make_files(out: Path, settings: Settings, split: str, number: int) -> int:
+    """Makes one image, its annotations and its dense truth; returns its number."""
     example = make_example(settings, split, number)
     quality = int(np.random.default_rng([settings.seed, number]).integers(70, 97))
     _, jpeg = cv2.imencode(".jpg", example.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])

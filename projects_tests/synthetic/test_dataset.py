@@ -9,8 +9,10 @@ import pytest
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
-from densepose_ext.surface.parts import FINE_TO_COARSE, FINE_TO_GROUP
+from densepose_ext.surface.body import COCO_KEYPOINTS
+from densepose_ext.surface.parts import FINE_PART_NAMES, FINE_TO_COARSE, FINE_TO_GROUP
 from densepose_ext.surface.surface import BodySurface
+from densepose_ext.synthetic.annotations import part_map
 from densepose_ext.synthetic.annotators import MEAN_ERROR, annotate_by_hand
 from densepose_ext.synthetic.dataset import Settings, generate, make_example
 from densepose_ext.synthetic.preview import contact_sheet
@@ -105,6 +107,20 @@ def test_masks_boxes_and_keypoints_agree(examples):
                 assert np.sum(masks, 0).max() == 1
 
 
+def test_left_keypoints_lie_on_left_parts(examples, surface):
+    right_side = []
+    for example in examples:
+        for annotation in example.annotations:
+            parts = part_map(example.seen, surface, annotation["person"])
+            points = np.array(annotation["keypoints"]).reshape(17, 3)
+            for name, (x, y, visibility) in zip(COCO_KEYPOINTS, points):
+                part = FINE_PART_NAMES[parts[y, x]]
+                if visibility == 2 and name != "nose" and "torso" not in part and parts[y, x]:
+                    right_side.append(name.split("_")[0] in part)
+    assert len(right_side) > 60
+    assert np.mean(right_side) > 0.85  # a hand or hair may lie before the joint
+
+
 def test_backs_are_as_frequent_as_fronts():
     front = 0
     for n in range(30):
@@ -142,6 +158,18 @@ def test_an_interrupted_run_goes_on(folder, tmp_path):
     generate(out, SMALL, {"train": 4, "val": 2})
     assert kept.stat().st_mtime_ns == stamp
     assert _contents(out) == _contents(folder)
+
+
+def test_a_worker_that_dies_is_reported(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "broken.jpg").write_bytes(b"no picture")
+    settings = replace(SMALL, backgrounds=str(pictures))
+    with pytest.raises(RuntimeError, match=r"broken\.jpg cannot be read; run again to go on"):
+        generate(tmp_path / "out", settings, {"train": 2}, workers=2)
+    cv2.imwrite(str(pictures / "broken.jpg"), np.full((50, 50, 3), 90, np.uint8))
+    with pytest.raises(ValueError, match="other settings"):
+        generate(tmp_path / "out", replace(settings), {"train": 2}, workers=2)
 
 
 def test_other_settings_are_refused_in_the_same_folder(folder):
