@@ -135,7 +135,9 @@ def _take_over_flags(
             candidates = np.flatnonzero((box_iou[d] >= _SAME_BOX) & ~taken[a])
             if len(candidates):
                 # of equally good boxes the last, where ignored people come last
-                order = np.lexsort((candidates, ignored_people[a, candidates], box_iou[d, candidates]))
+                order = np.lexsort(
+                    (candidates, ignored_people[a, candidates], box_iou[d, candidates])
+                )
                 person = candidates[order[-1]]
                 ignored[a, :, d] = ignored_people[a, person]
                 if ignored_people[a, person]:

@@ -1,4 +1,4 @@
-"""The ground truth of a dataset: images and the people in them, out of a COCO JSON with ``dp_*``."""
+"""The ground truth of a dataset: images and their people, out of a COCO JSON with ``dp_*``."""
 
 import json
 import logging
@@ -122,9 +122,7 @@ class GroundTruth:
         categories: names by category id.
     """
 
-    def __init__(
-        self, path: str | os.PathLike, image_ids: Collection[int] | None = None
-    ):
+    def __init__(self, path: str | os.PathLike, image_ids: Collection[int] | None = None):
         """
         Args:
             path: of the COCO JSON.
@@ -262,5 +260,3 @@ def _read_json(path: Path) -> dict:
             if not isinstance(entry, dict) or (key != "annotations" and "id" not in entry):
                 raise ValueError(f"{path} is no COCO annotation file: an entry of {key} is {entry}")
     return content
-
-

@@ -136,9 +136,7 @@ class ImageScorer:
         return points
 
 
-def outside_regions(
-    image: Image, detections: Detections, region: np.ndarray | None
-) -> Detections:
+def outside_regions(image: Image, detections: Detections, region: np.ndarray | None) -> Detections:
     """The detections that are not inside the ignore regions of their image.
 
     Args:
