@@ -141,7 +141,13 @@ def _visible_share(parts: np.ndarray) -> float:
 class PointMeasures:
     """Tables over the points of a dataset. P points of the people found, G people."""
 
-    def __init__(self, images: Sequence[ImagePoints]):
+    def __init__(self, images: Sequence[ImagePoints], has_gps: bool = True):
+        """
+        Args:
+            images: what was read in each.
+            has_gps: whether there was a surface; without, errors and similarities are left out.
+        """
+
         def joined(name: str, dtype: type) -> np.ndarray:
             values = [getattr(image, name) for image in images]
             return np.concatenate(values).astype(dtype) if values else np.zeros(0, dtype)
@@ -158,6 +164,7 @@ class PointMeasures:
         self.true, self.predicted = joined("true", np.int64), joined("predicted", np.int64)
         self.errors = joined("errors", np.float64)
         self.scored = self.found[self.person]
+        self.has_gps = has_gps
 
     def shares(self, chosen: np.ndarray) -> dict[str, float | int | None]:
         """Measures over the chosen points of people who were found.
@@ -176,8 +183,8 @@ class PointMeasures:
             "points": count,
             "right_part": float(right.mean()) if count else None,
         }
-        errors = self.errors[chosen] * 100
-        if not np.isnan(errors).any():
+        if self.has_gps:
+            errors = self.errors[chosen] * 100
             # the value in the middle, since the mean of two could be of a number and infinity
             median = float(np.quantile(errors, 0.5, method="lower")) if count else np.inf
             table["median_cm"] = median if np.isfinite(median) else None
@@ -191,8 +198,8 @@ class PointMeasures:
         The pointwise measure of the paper (section 5.1), over the points of the people found.
         """
         errors = self.errors[self.scored] * 100
-        if not len(errors) or np.isnan(errors).any():
-            return {"threshold_cm": CURVE_CM.tolist(), "share": None, "auc10": None, "auc30": None}
+        if not len(errors) or not self.has_gps:
+            return {"threshold_cm": None, "share": None, "auc10": None, "auc30": None}
         share = np.searchsorted(np.sort(errors), CURVE_CM, side="right") / len(errors)
         # the integral of a step function that rises by one point at each error
         areas = {
@@ -217,12 +224,10 @@ class PointMeasures:
             chosen: (G,) bool.
         """
         count = int(chosen.sum())
-        return {
-            "people": count,
-            "found": float(self.found[chosen].mean()) if count else None,
-            "mean_gps": float(self.gps[chosen].mean()) if count else None,
-            **self.shares(chosen[self.person]),
-        }
+        table = {"people": count, "found": float(self.found[chosen].mean()) if count else None}
+        if self.has_gps:
+            table["mean_gps"] = float(self.gps[chosen].mean()) if count else None
+        return table | self.shares(chosen[self.person])
 
     def tables(self) -> dict:
         """All measures, ready for JSON."""
@@ -248,12 +253,24 @@ class PointMeasures:
         return {name: self.people(number == n) for n, name in enumerate(bounds)}
 
     def ranked(self, count: int, worst: bool = True) -> list[dict]:
-        """The people with the lowest (or highest) similarity; of equal ones the larger first.
+        """The people found with the lowest (or highest) GPS; of equal ones the larger first.
+
+        Without a surface there is no GPS, and nobody.
 
         Returns:
             of each: image_id, person_id, gps, mask_iou, area, and ``what``, the commonest trouble.
         """
-        order = np.lexsort((-self.areas, self.gps if worst else -self.gps))[:count]
+        if not self.has_gps:
+            return []
+        order = np.lexsort((-self.areas, self.gps if worst else -self.gps))
+        return self._entries([g for g in order if self.found[g]][:count])
+
+    def missed(self, count: int) -> list[dict]:
+        """The largest people who were not found, in the form of :meth:`ranked`."""
+        order = np.argsort(-self.areas, kind="stable")
+        return self._entries([g for g in order if not self.found[g]][:count])
+
+    def _entries(self, people: Sequence[int]) -> list[dict]:
         return [
             {
                 "image_id": int(self.image_ids[g]),
@@ -263,7 +280,7 @@ class PointMeasures:
                 "area": float(self.areas[g]),
                 "what": self._trouble(g),
             }
-            for g in order
+            for g in people
         ]
 
     def _trouble(self, person: int) -> str:

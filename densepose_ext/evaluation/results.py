@@ -10,7 +10,7 @@ import binascii
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -92,26 +92,19 @@ def write_results(path: str | os.PathLike, entries: Iterable[dict]) -> int:
 
 
 class Results:
-    """A results file: entries by image, checked, their maps decoded when they are asked for.
+    """Entries of a results file, checked, by image; their maps are decoded when asked for.
 
     Attributes:
         source: the file, for messages.
         by_image: entries by image id, in the file's order.
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, source: str | os.PathLike, entries: Iterable[dict]):
         """
         Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: if it is no results file; the message names the entry, key and value.
+            ValueError: if an entry cannot be used; the message names the entry, key and value.
         """
-        self.source = Path(path)
-        try:
-            entries = json.loads(self.source.read_bytes())
-        except ValueError as error:
-            raise ValueError(f"{self.source} is no JSON file: {error}") from error
-        if not isinstance(entries, list):
-            raise ValueError(f"{self.source} is no results file: expected a list of detections")
+        self.source = Path(source)
         self.by_image: dict[int, list[dict]] = {}
         for number, entry in enumerate(entries):
             try:
@@ -120,8 +113,28 @@ class Results:
                 raise ValueError(f"{self.source}: entry {number}{error}") from None
             self.by_image.setdefault(entry["image_id"], []).append(entry)
 
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> "Results":
+        """
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no results file.
+        """
+        try:
+            entries = json.loads(Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path} is no JSON file: {error}") from error
+        if not isinstance(entries, list):
+            raise ValueError(f"{path} is no results file: expected a list of detections")
+        return cls(path, entries)
+
     def __len__(self) -> int:
         return sum(len(entries) for entries in self.by_image.values())
+
+    def entries(self) -> Iterator[dict]:
+        """All entries, image by image."""
+        for of_image in self.by_image.values():
+            yield from of_image
 
     def detections(self, image: Image) -> Detections:
         """The detections of an image, best first.

@@ -32,7 +32,7 @@ def _cache(tmp_path_factory):
 
 
 def run(case, surface=None):
-    truth, results = GroundTruth(case / "gt.json"), Results(case / "results.json")
+    truth, results = GroundTruth(case / "gt.json"), Results.read(case / "results.json")
     card = Scorecard(truth, surface or OfficialSurface(case))
     for image in truth.images.values():
         card.add(image, results.detections(image))
@@ -77,7 +77,7 @@ def test_similarities_of_all_pairs(card, expected):
 
 
 def test_the_order_of_images_does_not_matter(case, expected):
-    truth, results = GroundTruth(case / "gt.json"), Results(case / "results.json")
+    truth, results = GroundTruth(case / "gt.json"), Results.read(case / "results.json")
     card = Scorecard(truth, OfficialSurface(case))
     for image in reversed(truth.images.values()):
         card.add(image, results.detections(image))
