@@ -89,7 +89,8 @@ class ImageScorer:
         """
         boxes = np.array([person.box for person in people]).reshape(-1, 4)
         crowd = np.array([person.crowd for person in people], bool)
-        points = self._points(people, detections)
+        iuv, person, mask_iou = _read(image, people, boxes, detections)
+        points = PointPredictions(iuv[0], self._errors(people, iuv), person)
         similarity = np.zeros(points.parts.shape)
         if self._surface is not None and people:
             parts = np.concatenate([person.parts for person in people])
@@ -100,7 +101,7 @@ class ImageScorer:
             scores=detections.scores,
             detection_areas=detections.boxes[:, 2] * detections.boxes[:, 3],
             gps=mean_by_person(similarity, points.person, len(people)),
-            mask_iou=_mask_iou(people, boxes, detections),
+            mask_iou=mask_iou,
             box_iou=_box_iou(detections.boxes, boxes, crowd),
             areas=np.array([person.area for person in people]),
             crowd=crowd,
@@ -109,31 +110,51 @@ class ImageScorer:
         )
         return scores, points
 
-    def _points(self, people: list[Person], detections: Detections) -> PointPredictions:
-        counts = [len(person.parts) for person in people]
-        shape = len(detections), sum(counts)
-        points = PointPredictions(
-            np.zeros(shape, np.uint8),
-            np.full(shape, np.nan if self._surface is None else np.inf),
-            np.repeat(np.arange(len(people)), counts),
-        )
-        if not shape[0] or not shape[1]:
-            return points
-        x = np.concatenate([person.x for person in people])
-        y = np.concatenate([person.y for person in people])
-        px, py, inside = pixel_in_box(x, y, detections.boxes)
-        iuv = np.zeros((3, *shape), np.uint8)
-        for n in np.flatnonzero(inside.any(1)):
+    def _errors(self, people: list[Person], iuv: np.ndarray) -> np.ndarray:
+        """Distance in metres of each predicted point. iuv: (3, D, P). Returns (D, P)."""
+        if self._surface is None:
+            return np.full(iuv.shape[1:], np.nan)
+        errors = np.full(iuv.shape[1:], np.inf)
+        pairs, of = np.nonzero(iuv[0])
+        if len(of):
+            vertices = np.concatenate([person.vertices(self._surface) for person in people])
+            errors[pairs, of] = geodesic_errors(self._surface, vertices[of], iuv[:, pairs, of])
+        return errors
+
+
+def _read(
+    image: Image, people: list[Person], boxes: np.ndarray, detections: Detections
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reads each detection once: at the people's points, and its mask if it is near anybody.
+
+    Args:
+        boxes: of the people. (G, 4) xywh.
+
+    Returns:
+        I, U * 255, V * 255 at the points, uint8 (3, D, P), 0 outside; the person of each point,
+        (P,); mask IoU (D, G).
+    """
+    counts = [len(person.parts) for person in people]
+    iuv = np.zeros((3, len(detections), sum(counts)), np.uint8)
+    iou = np.zeros((len(detections), len(people)))
+    person = np.repeat(np.arange(len(people)), counts)
+    if not people:
+        return iuv, person, iou
+    x = np.concatenate([person.x for person in people])
+    y = np.concatenate([person.y for person in people])
+    px, py, inside = pixel_in_box(x, y, detections.boxes)
+    meet = _meet(detections.boxes, boxes)
+    true: dict[int, WindowMask] = {}
+    for n in range(len(detections)):
+        if inside[n].any():
             iuv[:, n, inside[n]] = detections.at(n, px[n, inside[n]], py[n, inside[n]])
-        points.parts[:] = iuv[0]
-        if self._surface is not None:
-            pairs, of = np.nonzero(iuv[0])
-            if len(of):
-                vertices = np.concatenate([person.vertices(self._surface) for person in people])
-                points.errors[pairs, of] = geodesic_errors(
-                    self._surface, vertices[of], iuv[:, pairs, of]
-                )
-        return points
+        if meet[n].any():
+            mask = paste(detections.mask(n), detections.boxes[n], image.width, image.height)
+        for g in np.flatnonzero(meet[n]):
+            if g not in true:
+                true[g] = people[g].mask()
+            iou[n, g] = mask.iou(true[g], people[g].crowd)
+    return iuv, person, iou
 
 
 def outside_regions(image: Image, detections: Detections, region: np.ndarray | None) -> Detections:
@@ -165,21 +186,6 @@ def _box_iou(detected: np.ndarray, true: np.ndarray, crowd: np.ndarray) -> np.nd
     if not len(detected) or not len(true):
         return np.zeros((len(detected), len(true)))
     return np.asarray(coco_mask.iou(detected, true, crowd.astype(np.uint8)))
-
-
-def _mask_iou(people: list[Person], boxes: np.ndarray, detections: Detections) -> np.ndarray:
-    """IoU of masks, computed only where a box meets a person's. (D, G)."""
-    iou = np.zeros((len(detections), len(people)))
-    meet = _meet(detections.boxes, boxes)
-    true: dict[int, WindowMask] = {}
-    for n in np.flatnonzero(meet.any(1)):
-        image = people[0].image
-        mask = paste(detections.mask(n), detections.boxes[n], image.width, image.height)
-        for g in np.flatnonzero(meet[n]):
-            if g not in true:
-                true[g] = people[g].mask()
-            iou[n, g] = mask.iou(true[g], people[g].crowd)
-    return iou
 
 
 def _meet(detected: np.ndarray, true: np.ndarray) -> np.ndarray:

@@ -24,8 +24,8 @@ from densepose_ext.surface.cache import build_once
 FORMAT_VERSION = 1
 
 #: Entries looked up between two releases of the mapped pages. The system maps up to 64 KB around an
-#: entry, so that this bounds the resident memory of a table to about 128 MB.
-_LOOKUPS_BETWEEN_RELEASES = 2048
+#: entry, so that this bounds the resident memory of a table to about 64 MB.
+_LOOKUPS_BETWEEN_RELEASES = 1024
 
 
 class GeodesicTable:
