@@ -8,6 +8,7 @@ is done once and only counts are resampled. R resamples, N detections.
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from densepose_ext.evaluation.matching import AREA_RANGES, RECALLS, THRESHOLDS, Matches
 
@@ -93,15 +94,16 @@ def _average_precision(
     hits = np.flatnonzero(true)
     if not len(hits):
         return np.where(people > 0, 0.0, np.nan)
-    hit_weights = weights[:, image[hits]]
-    found = hit_weights.cumsum(1)
-    # weight of the false detections before each hit
-    wrong = np.flatnonzero(false)
-    before = np.searchsorted(wrong, hits)
-    missed = np.zeros((len(weights), len(wrong) + 1), np.float32)
-    weights[:, image[wrong]].cumsum(1, out=missed[:, 1:])
+    found = weights[:, image[hits]].cumsum(1)
+    # false detections, by image, between each hit and the one before it
+    wrong = np.flatnonzero(false & (np.arange(len(false)) < hits[-1]))
+    between = csr_array(
+        (np.ones(len(wrong), np.float32), (np.searchsorted(hits, wrong), image[wrong])),
+        shape=(len(hits), weights.shape[1]),
+    )
+    missed = (between @ weights.T).T.cumsum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        precision = np.where(found > 0, found / (found + missed[:, before]), 0)
+        precision = np.where(found > 0, found / (found + missed), 0)
         recall = found / people[:, None]
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     # the number of recalls 0, .01, ... that each hit is the first to reach
