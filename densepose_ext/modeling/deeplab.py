@@ -34,6 +34,29 @@ class _DilatedConv(nn.Conv2d):
         return super().forward(x)
 
 
+class _ImagePooling(nn.Sequential):
+    """The mean of the map, a 1 x 1 convolution and a normalization; the same value everywhere.
+
+    The normalization sees one value a channel, few of them a group, and where those are nearly
+    equal it enlarges their rounding errors a hundredfold. So the mean is taken in two steps of
+    few terms each, and the branch stays in single precision under autocast.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__(
+            nn.Identity(),  # where a pooling layer would stand; checkpoints count from 1
+            nn.Conv2d(channels, channels, 1, bias=False),
+            *_norm_relu(channels),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            mean = x.float().mean(dim=3, keepdim=True).mean(dim=2, keepdim=True)
+            pooled = super().forward(mean)
+        # A 1 x 1 map enlarged bilinearly is a constant: expand() writes nothing.
+        return pooled.to(x.dtype).expand(-1, -1, *x.shape[-2:])
+
+
 class _ASPP(nn.Module):
     """Atrous spatial pyramid pooling (Chen et al., arXiv:1706.05587, section 3.3)."""
 
@@ -48,13 +71,7 @@ class _ASPP(nn.Module):
                 channels, channels, 3, padding=dilation, dilation=dilation, bias=False
             )
             self.convs.append(nn.Sequential(conv, *_norm_relu(channels)))
-        self.convs.append(
-            nn.Sequential(
-                nn.AdaptiveAvgPool2d(1),
-                nn.Conv2d(channels, channels, 1, bias=False),
-                *_norm_relu(channels),
-            )
-        )
+        self.convs.append(_ImagePooling(channels))
         width = len(self.convs) * channels
         self.project = nn.Sequential(nn.Conv2d(width, channels, 1, bias=False), nn.ReLU())
         for module in self.modules():
@@ -62,10 +79,7 @@ class _ASPP(nn.Module):
                 weight_init.c2_msra_fill(module)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        # A 1 x 1 map enlarged bilinearly is a constant: expand() writes nothing.
-        branches = [conv(x) for conv in self.convs]
-        branches[-1] = branches[-1].expand_as(branches[0])
-        return self.project(torch.cat(branches, dim=1))
+        return self.project(torch.cat([conv(x) for conv in self.convs], dim=1))
 
 
 class _NonLocalBlock(nn.Module):

@@ -5,6 +5,8 @@ Three files, under ``https://dl.fbaipublicfiles.com/densepose/data/``, make a su
 - ``SMPL_subdiv.mat``: U, V and part of every vertex of the subdivided UV charts;
 - ``SMPL_SUBDIV_TRANSFORM.mat``: the vertex of the body, from 1, that each of them lies on;
 - ``Pdist_matrix.pkl``: distances between those, 1.5 GB; converted once into the project's cache.
+
+``UV_symmetry_transforms.mat`` says what a flipped picture does to I, U, V.
 """
 
 import os
@@ -21,6 +23,7 @@ from densepose_ext.surface.cache import content_key
 from densepose_ext.surface.geodesics import GeodesicTable, cached_geodesics, vertices_of
 from densepose_ext.surface.parts import NUM_FINE_PARTS
 from densepose_ext.surface.pickled_array import read_pickled_array
+from densepose_ext.surface.symmetry import SYMMETRY_FILE, MirrorTables
 
 OFFICIAL_URL = "https://dl.fbaipublicfiles.com/densepose/data/"
 
@@ -85,6 +88,21 @@ class OfficialSurface:
     def geodesic(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Distances on the body between vertices, in metres; shapes broadcast."""
         return self._geodesics.distances(a, b)
+
+    def mirror(
+        self, i: np.ndarray, u: np.ndarray, v: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Part, U and V of surface points after the picture is flipped left to right.
+
+        Args:
+            i: parts, 1..24. Any shape.
+            u, v: chart coordinates. Of the same shape.
+        """
+        return self._mirror_tables.mirror(i, u, v)
+
+    @cached_property
+    def _mirror_tables(self) -> MirrorTables:
+        return MirrorTables(self.file(SYMMETRY_FILE))
 
     @cached_property
     def _charts(self) -> "_ChartVertices":

@@ -11,7 +11,7 @@ from densepose_ext.surface.official import OfficialSurface
 
 
 class Surface(Protocol):
-    """What the evaluation asks of a body surface."""
+    """What training and evaluation ask of a body surface."""
 
     name: str
 
@@ -20,6 +20,11 @@ class Surface(Protocol):
 
     def geodesic(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Distances in metres on the body between vertices; shapes broadcast."""
+
+    def mirror(
+        self, i: np.ndarray, u: np.ndarray, v: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(I, U, V) of surface points after the picture is flipped left to right."""
 
 
 _factories: dict[str, Callable[[], Surface]] = {"smpl": OfficialSurface}

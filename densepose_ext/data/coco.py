@@ -1,0 +1,240 @@
+"""Datasets in COCO's JSON format with ``dp_*`` keys: reading, checking, registering."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.datasets.builtin_meta import (
+    COCO_PERSON_KEYPOINT_FLIP_MAP,
+    COCO_PERSON_KEYPOINT_NAMES,
+    KEYPOINT_CONNECTION_RULES,
+)
+from detectron2.structures import BoxMode
+from detectron2.utils.file_io import PathManager
+
+from .annotations import AnnotationError, read_densepose
+
+logger = logging.getLogger(__name__)
+
+_NUM_KEYPOINTS = len(COCO_PERSON_KEYPOINT_NAMES)
+
+
+def register_densepose_coco(
+    name: str,
+    json_file: str | os.PathLike,
+    image_root: str | os.PathLike,
+    *,
+    surface: str | os.PathLike,
+) -> None:
+    """Register a dataset with Detectron2, under ``name``.
+
+    Args:
+        name: for DATASETS.TRAIN and DATASETS.TEST.
+        json_file: COCO JSON with ``dp_*`` keys.
+        image_root: folder of the images.
+        surface: the body that I, U, V refer to: "smpl" for official annotations, "open" for the
+            body that comes with the package, or a folder of official files. It has no default,
+            since scoring on the wrong body would go unnoticed.
+    """
+    json_file, image_root, surface = (os.fspath(path) for path in (json_file, image_root, surface))
+    DatasetCatalog.register(
+        name, lambda: load_densepose_coco(json_file, image_root, name, surface=surface)
+    )
+    MetadataCatalog.get(name).set(
+        json_file=json_file,
+        image_root=image_root,
+        evaluator_type="coco",
+        surface=surface,
+        keypoint_names=COCO_PERSON_KEYPOINT_NAMES,
+        keypoint_flip_map=COCO_PERSON_KEYPOINT_FLIP_MAP,
+        keypoint_connection_rules=KEYPOINT_CONNECTION_RULES,
+    )
+
+
+def load_densepose_coco(
+    json_file: str,
+    image_root: str,
+    dataset_name: str | None = None,
+    *,
+    surface: str,
+    categories: Sequence[int] | None = None,
+    category_map: Mapping[int, int] | None = None,
+) -> list[dict]:
+    """A dataset in Detectron2's format, with dense pose.
+
+    An annotation that cannot be used is left out; a dense pose, a mask or keypoints that cannot be
+    used are left out of their annotation. One warning counts them by reason, with an example.
+
+    Args:
+        json_file, image_root, surface: as for :func:`register_densepose_coco`.
+        dataset_name: if given, ``thing_classes`` and the contiguous ids are set in its metadata.
+        categories: category ids of the JSON to keep; None keeps all.
+        category_map: category id of the JSON -> category id to take it for.
+
+    Returns:
+        a dict for each image: file_name, height, width, image_id, surface, annotations; an
+        annotation has the points as float32 arrays under ``dp_*``.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is missing, or is not COCO JSON.
+    """
+    contents = _read_json(json_file)
+    category_map = {int(k): int(v) for k, v in (category_map or {}).items()}
+    names = {
+        c["id"]: str(c.get("name", c["id"])) for c in _records(contents, "categories", json_file)
+    }
+    kept = set(names if categories is None else (int(c) for c in categories))
+    for key, ids in (("categories to keep", kept), ("mapped categories", category_map.values())):
+        if not set(ids) <= set(names):
+            raise ValueError(f"{json_file}: {key} {sorted(ids)}, the file has {sorted(names)}")
+    class_of = {
+        category: number for number, category in enumerate(sorted(kept - set(category_map)))
+    }
+    if dataset_name is not None:
+        MetadataCatalog.get(dataset_name).set(
+            thing_classes=[names[category] for category in class_of],
+            thing_dataset_id_to_contiguous_id=class_of,
+        )
+
+    images = {}
+    for image in _records(contents, "images", json_file, ("file_name", "height", "width")):
+        if image["id"] in images:
+            raise ValueError(f"{json_file}: two images have the id {image['id']}")
+        images[image["id"]] = {
+            "file_name": os.path.join(image_root, image["file_name"]),
+            "height": image["height"],
+            "width": image["width"],
+            "image_id": image["id"],
+            "surface": surface,
+            "annotations": [],
+        }
+
+    left_out = _LeftOut(json_file)
+    for annotation in _records(contents, "annotations", json_file, ("image_id", "category_id")):
+        category = annotation["category_id"]
+        if category not in names:
+            left_out.add("annotations", annotation, f"category_id {category} is not in the file")
+            continue
+        category = category_map.get(category, category)
+        if category not in kept:
+            continue
+        if annotation["image_id"] not in images:
+            left_out.add("annotations", annotation, "its image is not in the file")
+            continue
+        image = images[annotation["image_id"]]
+        reason = _wrong_box(annotation.get("bbox"), image)
+        if reason:
+            left_out.add("annotations", annotation, reason)
+            continue
+        image["annotations"].append(_record(annotation, class_of[category], left_out))
+    left_out.report()
+    return list(images.values())
+
+
+def _record(annotation: dict, class_number: int, left_out: _LeftOut) -> dict:
+    record = {
+        "id": annotation["id"],
+        "iscrowd": annotation.get("iscrowd", 0),
+        "bbox": annotation["bbox"],
+        "bbox_mode": BoxMode.XYWH_ABS,
+        "category_id": class_number,
+    }
+    segmentation = annotation.get("segmentation")
+    if isinstance(segmentation, list):
+        segmentation = [polygon for polygon in segmentation if _is_polygon(polygon)]
+    if segmentation:
+        record["segmentation"] = segmentation
+    elif annotation.get("segmentation"):
+        left_out.add("segmentations", annotation, "no polygon of three points or more")
+    keypoints = annotation.get("keypoints")
+    if keypoints:
+        if len(keypoints) == 3 * _NUM_KEYPOINTS:
+            # COCO's keypoints are numbers of pixels, Detectron2's are positions: centres at +0.5.
+            record["keypoints"] = [
+                value + 0.5 if n % 3 < 2 else value for n, value in enumerate(keypoints)
+            ]
+        else:
+            left_out.add(
+                "keypoints", annotation, f"{len(keypoints)} values, expected {3 * _NUM_KEYPOINTS}"
+            )
+    try:
+        record.update(read_densepose(annotation) or {})
+    except AnnotationError as error:
+        left_out.add("dense poses", annotation, str(error))
+    return record
+
+
+def _is_polygon(polygon) -> bool:
+    return isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
+
+
+def _wrong_box(box, image: dict) -> str | None:
+    """What is wrong with a box XYWH, if anything."""
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        return f"bbox = {box}, expected four finite numbers"
+    x, y, w, h = box
+    if w <= 0 or h <= 0:
+        return f"bbox = {box}, expected a positive width and height"
+    if x >= image["width"] or y >= image["height"] or x + w <= 0 or y + h <= 0:
+        return f"bbox = {box} lies outside its image of {image['width']} x {image['height']}"
+    return None
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _read_json(json_file: str) -> dict:
+    try:
+        with PathManager.open(json_file) as f:
+            contents = json.load(f)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{json_file}: no such annotation file. Datasets are looked for under"
+            " $DETECTRON2_DATASETS (default: ./datasets)"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{json_file} is not JSON: {error}") from None
+    if not isinstance(contents, dict):
+        raise ValueError(f"{json_file}: expected a COCO object, found a {type(contents).__name__}")
+    return contents
+
+
+def _records(contents: dict, key: str, json_file: str, fields: Sequence[str] = ()) -> list[dict]:
+    """The records under a key of a COCO file, each with an id and the given fields."""
+    records = contents.get(key)
+    if not isinstance(records, list):
+        raise ValueError(f"{json_file} is not in COCO format: no list {key!r}")
+    for number, record in enumerate(records):
+        for field in ("id", *fields):
+            if not isinstance(record, dict) or field not in record:
+                raise ValueError(f"{json_file}: {key}[{number}] has no {field!r}")
+    return records
+
+
+class _LeftOut:
+    """Counts what a file has that cannot be used."""
+
+    def __init__(self, json_file: str):
+        self.json_file = json_file
+        self.counts: Counter[str] = Counter()
+        self.examples: dict[str, str] = {}
+
+    def add(self, kind: str, annotation: dict, reason: str) -> None:
+        self.counts[kind] += 1
+        self.examples.setdefault(
+            kind, f"annotation {annotation['id']} of image {annotation['image_id']}: {reason}"
+        )
+
+    def report(self) -> None:
+        for kind, count in self.counts.items():
+            logger.warning(
+                f"{self.json_file}: left out {count} {kind} that cannot be used; the first is"
+                f" {self.examples[kind]}"
+            )

@@ -1,0 +1,132 @@
+"""The 14 part masks of an annotated person, out of COCO's compressed run lengths.
+
+pycocotools decodes one mask at a time into 64 kB each, and a string that is too short leaves
+memory as it was. Here all masks of a person are read at once, checked, and painted into one map,
+in a quarter of the time: in training it is spent on every person of every image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..structures import ANNOTATION_SIDE
+from ..surface.parts import COARSE_PART_NAMES, NUM_COARSE_PARTS
+
+_PIXELS = ANNOTATION_SIDE**2
+
+
+def parse_runs(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Run lengths of several compressed RLEs.
+
+    A number is written in characters of 5 bits, lowest first, offset by 48, with bit 5 set while
+    more follow and the sign in bit 4 of the last. From the fourth number on a run is written as
+    its difference to the run two before (COCO API, maskApi.c, rleToString).
+
+    Args:
+        strings: the ``counts`` of M masks.
+
+    Returns:
+        runs: (R,) int64, background and foreground in turn, starting with background.
+        mask: (R,) int64, the mask that each run belongs to.
+
+    Raises:
+        ValueError: a string ends within a number or has characters that do not occur in RLEs.
+    """
+    text = np.frombuffer(b"".join(strings), dtype=np.uint8).astype(np.int64) - 48
+    lengths = np.array([len(s) for s in strings], dtype=np.int64)
+    if text.size and not (text.min() >= 0 and text.max() < 64):
+        raise ValueError("characters that do not occur in a run length encoding")
+    is_last = (text & 0x20) == 0
+    ends = lengths.cumsum()[lengths > 0] - 1
+    if not is_last[ends].all():
+        raise ValueError("a run length encoding that ends within a number")
+
+    last = np.flatnonzero(is_last)
+    first = np.concatenate([[0], last[:-1] + 1]) if len(last) else last
+    number = np.repeat(np.arange(len(last)), last - first + 1)
+    place = np.arange(len(text)) - first[number]
+    if place.size and place.max() > 5:
+        raise ValueError("a run length encoding with a number beyond any mask")
+    # Exact in floating point: a number has at most 30 bits.
+    values = np.bincount(number, ((text & 0x1F) << (5 * place)).astype(float), len(last))
+    values = values.astype(np.int64)
+    negative = (text[last] & 0x10) != 0
+    values[negative] -= np.int64(1) << (5 * (last - first + 1)[negative])
+
+    mask = np.repeat(np.arange(len(strings)), lengths)[last]
+    start = np.searchsorted(mask, np.arange(len(strings)))
+    rank = np.arange(len(values)) - start[mask]
+    # Undo the differences: sums along every second run of a mask. The first run has no successor.
+    chain = mask * 3 + np.where(rank == 0, 0, 1 + rank % 2)
+    order = np.argsort(chain, kind="stable")
+    sums = values[order].cumsum()
+    chain = chain[order]
+    is_start = np.concatenate([[True], chain[1:] != chain[:-1]]) if len(chain) else chain > 0
+    before = (sums - values[order])[is_start]
+    runs = np.empty_like(values)
+    runs[order] = sums - before[is_start.cumsum() - 1]
+    return runs, mask
+
+
+def read_part_masks(masks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Run lengths of an annotation's ``dp_masks``, checked.
+
+    Args:
+        masks: list of 14 entries, each an RLE of 256 x 256 pixels or empty.
+
+    Returns:
+        parts: (M,) uint8, coarse part 1..14 of each mask that is there.
+        runs, mask: as from :func:`parse_runs`; the runs of a mask fill its 65536 pixels.
+
+    Raises:
+        ValueError: saying which mask is wrong, and how.
+    """
+    if not isinstance(masks, list) or len(masks) != NUM_COARSE_PARTS:
+        found = f"{len(masks)} entries" if isinstance(masks, list) else type(masks).__name__
+        raise ValueError(f"dp_masks: {found}, expected a list of {NUM_COARSE_PARTS}")
+    parts, strings = [], []
+    for part, rle in enumerate(masks, start=1):
+        if not rle:
+            continue
+        if not isinstance(rle, dict) or rle.get("size") != [ANNOTATION_SIDE, ANNOTATION_SIDE]:
+            raise ValueError(
+                f"{_name(part)}: expected an RLE with size [{ANNOTATION_SIDE}, {ANNOTATION_SIDE}]"
+            )
+        counts = rle.get("counts")
+        counts = counts.encode() if isinstance(counts, str) else counts
+        if not isinstance(counts, bytes) or not counts:
+            raise ValueError(f"{_name(part)}: expected counts as a compressed string")
+        parts.append(part)
+        strings.append(counts)
+    try:
+        runs, mask = parse_runs(strings)
+    except ValueError as error:
+        raise ValueError(f"dp_masks: {error}") from None
+    totals = np.bincount(mask, runs, len(parts))
+    negative = np.bincount(mask, runs < 0, len(parts))
+    for n in np.flatnonzero((totals != _PIXELS) | (negative > 0)):
+        raise ValueError(
+            f"{_name(parts[n])}: runs of {int(totals[n])} pixels in all, {int(negative[n])} of"
+            f" them negative, expected {_PIXELS} pixels"
+        )
+    return np.array(parts, dtype=np.uint8), runs, mask
+
+
+def _name(part: int) -> str:
+    return f"dp_masks[{part - 1}] ({COARSE_PART_NAMES[part]})"
+
+
+def paint_part_masks(masks) -> np.ndarray:
+    """(256, 256) uint8: coarse part of each pixel, later masks over earlier ones.
+
+    Args, errors: as :func:`read_part_masks`.
+    """
+    parts, runs, mask = read_part_masks(masks)
+    columns = np.zeros(_PIXELS, dtype=np.uint8)  # RLEs run down the columns
+    is_foreground = (np.arange(len(runs)) - np.searchsorted(mask, mask)) % 2 == 1
+    lengths = runs[is_foreground]
+    ends = (runs.cumsum() - mask * _PIXELS)[is_foreground]
+    # Pixels of all runs, mask after mask: where masks overlap the last assignment stays.
+    pixels = np.arange(lengths.sum()) + np.repeat(ends - lengths.cumsum(), lengths)
+    columns[pixels] = np.repeat(parts[mask[is_foreground]], lengths)
+    return np.ascontiguousarray(columns.reshape(ANNOTATION_SIDE, ANNOTATION_SIDE).T)

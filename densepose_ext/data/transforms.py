@@ -1,0 +1,124 @@
+"""Annotations under the transforms of their image.
+
+Points and masks are relative to the person's box. So what happens to them is the transform of the
+image, seen from the old box into the new one: nothing under a resize, a mirror image under a flip,
+a change of frame under a crop or a rotation. All geometric transforms of Detectron2 are affine, and
+one 2 x 3 matrix, read off the transforms themselves, covers every combination.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import torch
+from detectron2.data.transforms import TransformList
+
+from ..structures import ANNOTATION_SIDE, DensePoseAnnotation
+from ..surface.parts import COARSE_MIRROR, FINE_MIRROR
+
+#: (I, U, V) -> (I, U, V) of the same surface points in a flipped picture; arrays of one shape.
+Mirror = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+_COARSE_MIRROR = COARSE_MIRROR.astype(np.uint8)
+#: In a frame of 256 x 256 cells: a change that moves nothing by a quarter of a cell is none.
+_MASK_TOLERANCE = 0.25
+
+
+def affine_matrix(transforms: TransformList) -> np.ndarray:
+    """(2, 3): what transforms do to positions (x, y) in the image, as one affine map."""
+    # Three points far apart, so that rounding in the transforms' own arithmetic does not matter.
+    probe = np.array([[0.0, 0.0], [1000.0, 0.0], [0.0, 1000.0]])
+    origin, right, down = np.asarray(transforms.apply_coords(probe.copy()), dtype=np.float64)
+    return np.stack([(right - origin) / 1000, (down - origin) / 1000, origin], axis=1)
+
+
+def transform_densepose(
+    annotation: DensePoseAnnotation,
+    matrix: np.ndarray,
+    old_box: np.ndarray,
+    new_box: np.ndarray,
+    mirror: Mirror | None,
+) -> DensePoseAnnotation | None:
+    """An annotation after its image was transformed.
+
+    A matrix that turns the picture into its mirror image exchanges left and right parts and maps
+    U, V accordingly. Points outside the new box leave.
+
+    Args:
+        annotation: relative to ``old_box``.
+        matrix: (2, 3), from :func:`affine_matrix`.
+        old_box: (4,) XYXY in the image before.
+        new_box: (4,) XYXY in the image after, as the person's box is from now on.
+        mirror: of the surface that the annotation refers to; needed for mirror images only.
+
+    Returns:
+        the annotation relative to ``new_box``; None if no point is left.
+
+    Raises:
+        ValueError: a mirror image without ``mirror``.
+    """
+    frame = _change_of_frame(matrix, old_box, new_box)
+    points = np.stack([annotation.x.numpy(), annotation.y.numpy()]).astype(np.float64)
+    x, y = (frame[:, :2] @ points + frame[:, 2:]).astype(np.float32)
+    i, u, v = (getattr(annotation, name).numpy() for name in ("i", "u", "v"))
+    segm = annotation.segm.numpy() if annotation.segm is not None else None
+    is_mirror_image = np.linalg.det(matrix[:, :2]) < 0
+    if is_mirror_image:
+        if mirror is None:
+            raise ValueError("a flipped picture needs the mirror map of the annotation's surface")
+        i, u, v = _mirror_points(mirror, i, u, v)
+
+    # A point on the border may land a rounding error outside.
+    inside = (np.minimum(x, y) > -1e-3) & (np.maximum(x, y) < ANNOTATION_SIDE + 1e-3)
+    if not inside.any():
+        return None
+    if not inside.all():
+        x, y, i, u, v = (values[inside] for values in (x, y, i, u, v))
+    if segm is not None:
+        segm = _warp(segm, frame)
+        if is_mirror_image:
+            segm = _COARSE_MIRROR[segm]
+    return DensePoseAnnotation(
+        torch.from_numpy(x.clip(0, ANNOTATION_SIDE)),
+        torch.from_numpy(y.clip(0, ANNOTATION_SIDE)),
+        torch.from_numpy(np.asarray(i, dtype=np.int64)),
+        torch.from_numpy(np.asarray(u, dtype=np.float32)),
+        torch.from_numpy(np.asarray(v, dtype=np.float32)),
+        torch.from_numpy(segm) if segm is not None else None,
+    )
+
+
+def _change_of_frame(matrix: np.ndarray, old_box: np.ndarray, new_box: np.ndarray) -> np.ndarray:
+    """(2, 3): from 1/256 of the old box, through the images, to 1/256 of the new box."""
+    old_origin, new_origin = old_box[:2], new_box[:2]
+    old_unit = (old_box[2:] - old_origin) / ANNOTATION_SIDE
+    new_unit = (new_box[2:] - new_origin) / ANNOTATION_SIDE
+    linear = matrix[:, :2] * old_unit / new_unit[:, None]
+    offset = (matrix[:, :2] @ old_origin + matrix[:, 2] - new_origin) / new_unit
+    return np.concatenate([linear, offset[:, None]], axis=1)
+
+
+def _mirror_points(mirror: Mirror, i, u, v):
+    """Background points (I = 0) have no place on the surface and stay as they are."""
+    on_body = i > 0
+    mirrored_i, mirrored_u, mirrored_v = FINE_MIRROR[i], u.copy(), v.copy()
+    _, mirrored_u[on_body], mirrored_v[on_body] = mirror(i[on_body], u[on_body], v[on_body])
+    return mirrored_i, mirrored_u, mirrored_v
+
+
+def _warp(segm: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """A mask (256, 256) brought into a new frame, background where nothing is known."""
+    side = ANNOTATION_SIDE
+    corners = np.array([[0, side, 0], [0, 0, side], [1, 1, 1]])
+    there = frame @ corners
+    if np.abs(there - corners[:2]).max() < _MASK_TOLERANCE:
+        return segm
+    flipped = np.stack([side - corners[0], corners[1]])
+    if np.abs(there - flipped).max() < _MASK_TOLERANCE:
+        return np.ascontiguousarray(segm[:, ::-1])
+    # From positions to indices of cells, whose centres are at +0.5.
+    index_frame = frame.copy()
+    index_frame[:, 2] += frame[:, :2] @ [0.5, 0.5] - 0.5
+    return cv2.warpAffine(segm, index_frame, (side, side), flags=cv2.INTER_NEAREST)

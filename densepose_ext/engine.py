@@ -1,0 +1,112 @@
+"""Training and testing with Detectron2's trainer: the parts that dense pose replaces."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from detectron2.config import CfgNode, get_cfg
+from detectron2.engine import DefaultTrainer, defaults
+from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, DatasetEvaluators
+from torch import nn
+
+from .checkpoint import DensePoseCheckpointer
+from .config import add_densepose_config, check_config
+from .data.build import build_densepose_test_loader, build_densepose_train_loader
+from .modeling.test_time_augmentation import DensePoseRCNNWithTTA
+
+logger = logging.getLogger(__name__)
+
+
+def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -> CfgNode:
+    """Detectron2's defaults, the keys of dense pose, a YAML file, and ``KEY VALUE`` pairs.
+
+    Raises:
+        ValueError: the config asks for something that is not built (see ``check_config``).
+    """
+    cfg = get_cfg()
+    add_densepose_config(cfg)
+    cfg.merge_from_file(config_file)
+    cfg.merge_from_list(list(overrides))
+    check_config(cfg)
+    cfg.freeze()
+    return cfg
+
+
+def build_evaluator(
+    cfg: CfgNode, dataset_name: str, output_folder: str | None = None
+) -> DatasetEvaluator:
+    """Everything that the model's heads can be scored by on a dataset.
+
+    Args:
+        output_folder: for detections and scores; default OUTPUT_DIR/inference.
+    """
+    output_folder = output_folder or os.path.join(cfg.OUTPUT_DIR, "inference")
+    sigmas = list(cfg.TEST.KEYPOINT_OKS_SIGMAS)
+    return DatasetEvaluators(
+        [COCOEvaluator(dataset_name, output_dir=output_folder, kpt_oks_sigmas=sigmas)]
+    )
+
+
+class DensePoseTrainer(DefaultTrainer):
+    """DefaultTrainer with the data, the evaluation and the augmented testing of dense pose."""
+
+    def __init__(self, cfg: CfgNode):
+        with densepose_parts_in_default_trainer():
+            super().__init__(cfg)
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode):
+        return build_densepose_train_loader(cfg)
+
+    @classmethod
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str):
+        return build_densepose_test_loader(cfg, dataset_name)
+
+    @classmethod
+    def build_evaluator(
+        cls, cfg: CfgNode, dataset_name: str, output_folder: str | None = None
+    ) -> DatasetEvaluator:
+        return build_evaluator(cfg, dataset_name, output_folder)
+
+    @classmethod
+    def test_with_TTA(cls, cfg: CfgNode, model: nn.Module) -> OrderedDict:
+        """Scores with test-time augmentation, under the names of the others plus ``_TTA``."""
+        logger.info("Testing with test-time augmentation ...")
+        folder = os.path.join(cfg.OUTPUT_DIR, "inference_TTA")
+        evaluators = [cls.build_evaluator(cfg, name, folder) for name in cfg.DATASETS.TEST]
+        results = cls.test(cfg, DensePoseRCNNWithTTA(cfg, model), evaluators)
+        return OrderedDict((f"{name}_TTA", scores) for name, scores in results.items())
+
+
+@contextmanager
+def densepose_parts_in_default_trainer() -> Iterator[None]:
+    """While DefaultTrainer builds itself: our checkpointer, and several processes on the CPU.
+
+    It takes both by name from its module and offers no method to replace them.
+    """
+    names = ("create_ddp_model", "DetectionCheckpointer")
+    originals = {name: getattr(defaults, name) for name in names}
+    defaults.create_ddp_model = on_any_device(originals["create_ddp_model"])
+    defaults.DetectionCheckpointer = DensePoseCheckpointer
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(defaults, name, original)
+
+
+def on_any_device(create_ddp_model):
+    """``create_ddp_model`` that names no GPU for a model on the CPU, where torch refuses it."""
+
+    @functools.wraps(create_ddp_model)
+    def create(model: nn.Module, **kwargs):
+        if next(model.parameters()).device.type == "cpu":
+            kwargs.setdefault("device_ids", None)
+        return create_ddp_model(model, **kwargs)
+
+    return create

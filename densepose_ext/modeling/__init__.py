@@ -1,0 +1,14 @@
+from .backbones import TimmBackbone, build_timm_fpn_backbone
+from .decoder import DensePoseDecoder
+from .deeplab import DensePoseDeepLabHead
+from .heads import DensePoseV1ConvXHead
+from .losses import DensePoseChartLoss, DensePoseChartWithConfidenceLoss
+from .postprocessing import densepose_results
+from .predictor import DensePoseChartPredictor, DensePoseChartWithConfidencePredictor
+from .registry import (
+    DENSEPOSE_LOSS_REGISTRY,
+    DENSEPOSE_PREDICTOR_REGISTRY,
+    ROI_DENSEPOSE_HEAD_REGISTRY,
+)
+from .roi_heads import DensePoseROIHeads
+from .test_time_augmentation import DensePoseRCNNWithTTA

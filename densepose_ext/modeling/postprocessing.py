@@ -1,0 +1,254 @@
+"""From the network's maps to a part and its U, V at every pixel of a person's box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+import torch
+
+from ..structures import DensePoseOutput, DensePoseResult
+
+#: People are worked on in groups of about this many pixels, so that the many small arrays a group
+#: needs stay in the cache of a CPU, and memory is bounded however large the boxes are.
+PIXELS_AT_ONCE = 400_000
+
+_MIXED = 255
+
+
+def box_sizes(boxes: torch.Tensor) -> list[tuple[int, int]]:
+    """Whole-pixel (h, w) of boxes (N, 4) XYXY: truncated, at least 1."""
+    sizes = (boxes[:, 2:] - boxes[:, :2]).long().clamp(min=1)
+    return [(h, w) for w, h in sizes.tolist()]
+
+
+@torch.no_grad()
+def densepose_results(output: DensePoseOutput, boxes: torch.Tensor) -> list[DensePoseResult]:
+    """Dense pose of N people at the resolution of the picture.
+
+    Coarse and fine logits are interpolated bilinearly (pixel centres at +0.5) to the box; a pixel
+    has the best fine part where the best coarse part is not background, else 0. U and V are
+    interpolated in the channel of that part, and are 0 on background.
+
+    Only what decides is computed. Where the four cells around a pixel agree on the best channel, a
+    weighted mean of them cannot disagree, so logits are interpolated only near borders between
+    parts; U and V only in one channel. The result is that of interpolating all channels.
+
+    Args:
+        output: maps of N people.
+        boxes: (N, 4) XYXY, in the picture's pixels.
+
+    Returns:
+        a result for each person, of (h, w) = box_sizes(boxes).
+    """
+    sizes = box_sizes(boxes)
+    results: list[DensePoseResult] = []
+    for first, last in _groups([h * w for h, w in sizes]):
+        results += _Group(output[first:last], sizes[first:last]).results()
+    return results
+
+
+def _groups(pixels: list[int]) -> Iterator[tuple[int, int]]:
+    """Ranges of people with at most PIXELS_AT_ONCE pixels together, at least one person each."""
+    first = total = 0
+    for n, count in enumerate(pixels):
+        if n > first and total + count > PIXELS_AT_ONCE:
+            yield first, n
+            first, total = n, 0
+        total += count
+    if pixels:
+        yield first, len(pixels)
+
+
+def _common_winner(logits: torch.Tensor) -> torch.Tensor:
+    """Best channel of each cell together with its right and lower neighbours.
+
+    Args:
+        logits: (N, C, S, S).
+
+    Returns:
+        (N * S * S,) uint8: the channel that is the best one in all four cells (y, x), (y, x + 1),
+        (y + 1, x), (y + 1, x + 1), or _MIXED. Beyond the last row and column lie the same cells.
+    """
+    if logits.shape[1] == 2:
+        best = (logits[:, 1] > logits[:, 0]).to(torch.uint8)
+    else:
+        best = logits.argmax(dim=1).to(torch.uint8)
+    mixed = torch.zeros_like(best, dtype=torch.bool)
+    across = best[:, :, 1:] != best[:, :, :-1]
+    mixed[:, :, :-1] |= across
+    mixed[:, :-1, :-1] |= across[:, 1:]
+    mixed[:, :-1] |= best[:, 1:] != best[:, :-1]
+    return best.masked_fill(mixed, _MIXED).flatten()
+
+
+@dataclass
+class _Places:
+    """Where P pixels lie in the maps: between which four cells, and how near to each.
+
+    Attributes:
+        person, y, x: (P,) int32, the person and the first of the four cells.
+        down, right: (P,) int32, 1 if there is a next row or column, else 0.
+        fy, fx: (P,) float32, weight of the next row and column.
+    """
+
+    person: torch.Tensor
+    y: torch.Tensor
+    x: torch.Tensor
+    down: torch.Tensor
+    right: torch.Tensor
+    fy: torch.Tensor
+    fx: torch.Tensor
+
+    def select(self, index: torch.Tensor) -> _Places:
+        return _Places(*(getattr(self, f.name).index_select(0, index) for f in fields(self)))
+
+    def _blend(self, corners: list[torch.Tensor]) -> torch.Tensor:
+        """Bilinear value from those at (y, x), (y, x + 1), (y + 1, x), (y + 1, x + 1)."""
+        shape = (-1,) + (1,) * (corners[0].dim() - 1)
+        fx, fy = self.fx.view(shape), self.fy.view(shape)
+        return torch.lerp(
+            torch.lerp(corners[0], corners[1], fx), torch.lerp(corners[2], corners[3], fx), fy
+        )
+
+    def channels(self, maps: torch.Tensor) -> torch.Tensor:
+        """Values of all channels: (N, C, S, S) -> (P, C)."""
+        rows = maps.permute(0, 2, 3, 1)
+        y_next, x_next = self.y + self.down, self.x + self.right
+        return self._blend(
+            [
+                rows[self.person, y, x]
+                for y, x in ((self.y, self.x), (self.y, x_next), (y_next, self.x), (y_next, x_next))
+            ]
+        )
+
+    def channel(self, maps: list[torch.Tensor], channel: torch.Tensor) -> list[torch.Tensor]:
+        """Values of one channel, another one at each pixel.
+
+        Args:
+            maps: several (N, C, S, S).
+            channel: (P,).
+
+        Returns:
+            (P,) for each of the maps.
+        """
+        values, indices, strides = [], [], None
+        for value in maps:
+            if value.stride() != strides:  # as a rule all maps are views of one tensor
+                strides = of_person, of_channel, of_row, of_column = value.stride()
+                extent = sum((n - 1) * stride for n, stride in zip(value.shape, strides)) + 1
+                dtype = torch.int32 if extent < 2**31 else torch.int64
+                here = self.person.to(dtype) * of_person + channel.to(dtype) * of_channel
+                here += self.y * of_row
+                here += self.x * of_column
+                right, below = here + self.right * of_column, self.down * of_row
+                indices = [here, right, here + below, right + below]
+            # The memory that the map lies in, as one line, read at the computed offsets.
+            line = value.as_strided((extent,), (1,))
+            values.append(self._blend([line.index_select(0, index) for index in indices]))
+        return values
+
+
+class _Group:
+    """The pixels of several people, end to end.
+
+    Rows of all people are numbered through, so are columns, and so are pixels.
+    """
+
+    def __init__(self, output: DensePoseOutput, sizes: list[tuple[int, int]]):
+        self.output = output
+        self.sizes = sizes
+        self.side = output.fine_segm.shape[-1]
+        self.device = output.fine_segm.device
+        heights, widths = torch.tensor(sizes, device=self.device, dtype=torch.int32).T
+        people = torch.arange(len(sizes), device=self.device, dtype=torch.int32)
+        self.person_of_row = people.repeat_interleave(heights)
+        self.y, self.down, self.fy = self._axis(heights)
+        self.x, self.right, self.fx = self._axis(widths)
+        width_of_row = widths.index_select(0, self.person_of_row)
+        rows = torch.arange(len(width_of_row), device=self.device, dtype=torch.int32)
+        self.row_of_pixel = rows.repeat_interleave(width_of_row)
+        # The number of a pixel plus this, looked up by its row, is the number of its column.
+        first_column = (_starts(widths)).index_select(0, self.person_of_row)
+        self.to_column = first_column - _starts(width_of_row)
+
+    def _axis(self, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """First cell, 1 if there is a next one, and its weight, along all rows or columns."""
+        position = torch.arange(int(lengths.sum()), device=self.device)
+        position = position - _starts(lengths).repeat_interleave(lengths)
+        scale = (self.side / lengths.float()).repeat_interleave(lengths)
+        source = ((position + 0.5) * scale - 0.5).clamp(min=0)
+        first = source.to(torch.int32).clamp(max=self.side - 1)
+        return first, (first < self.side - 1).to(torch.int32), source - first
+
+    def _columns(self, pixels: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        return pixels + self.to_column.index_select(0, rows)
+
+    def _places(self, pixels: torch.Tensor) -> _Places:
+        rows = self.row_of_pixel.index_select(0, pixels)
+        columns = self._columns(pixels, rows)
+        return _Places(
+            *(t.index_select(0, rows) for t in (self.person_of_row, self.y)),
+            self.x.index_select(0, columns),
+            self.down.index_select(0, rows),
+            self.right.index_select(0, columns),
+            self.fy.index_select(0, rows),
+            self.fx.index_select(0, columns),
+        )
+
+    def _labels(self) -> tuple[torch.Tensor, torch.Tensor, _Places]:
+        """Part of every pixel (uint8); the numbers and places of those on the body."""
+        every = torch.arange(len(self.row_of_pixel), device=self.device, dtype=torch.int32)
+        line = (self.person_of_row * self.side + self.y) * self.side
+        cell = line.index_select(0, self.row_of_pixel)
+        cell += self.x.index_select(0, self._columns(every, self.row_of_pixel))
+
+        on_body = _common_winner(self.output.coarse_segm).index_select(0, cell)
+        undecided = (on_body == _MIXED).nonzero()[:, 0]
+        logits = self._places(undecided).channels(self.output.coarse_segm)
+        on_body[undecided] = logits.argmax(dim=1).to(torch.uint8)
+
+        pixels = on_body.nonzero()[:, 0]
+        places = self._places(pixels)
+        parts = _common_winner(self.output.fine_segm).index_select(0, cell.index_select(0, pixels))
+        undecided = (parts == _MIXED).nonzero()[:, 0]
+        logits = places.select(undecided).channels(self.output.fine_segm)
+        parts[undecided] = logits.argmax(dim=1).to(torch.uint8)
+
+        labels = torch.zeros_like(on_body)
+        labels[pixels] = parts
+        return labels, pixels, places
+
+    def results(self) -> list[DensePoseResult]:
+        labels, pixels, places = self._labels()
+        output = dict(self.output.items())
+        of_part = [n for n in ("u", "v", "sigma_2", "kappa_u", "kappa_v") if n in output]
+        everywhere = [n for n in output if n.endswith("_confidence")]
+        # One row a value: U and V of a person are then two rows of one tensor.
+        values = torch.zeros((len(of_part), len(labels)), device=self.device)
+        parts = labels.index_select(0, pixels)
+        # The best fine part of a pixel on the body may still be background.
+        is_part = (parts > 0).float()
+        for row, value in zip(values, places.channel([output[n] for n in of_part], parts)):
+            row[pixels] = value * is_part
+        if everywhere:
+            every = torch.arange(len(labels), device=self.device)
+            sampled = self._places(every).channel(
+                [output[n] for n in everywhere], torch.zeros_like(labels)
+            )
+            values = torch.cat([values, torch.stack(sampled)])
+
+        counts = [h * w for h, w in self.sizes]
+        results = []
+        for size, own_labels, own in zip(
+            self.sizes, labels.split(counts), values.split(counts, dim=1)
+        ):
+            own = own.reshape(-1, *size)
+            rest = dict(zip(of_part[2:] + everywhere, own[2:]))
+            results.append(DensePoseResult(own_labels.reshape(size), own[:2], **rest))
+        return results
+
+
+def _starts(counts: torch.Tensor) -> torch.Tensor:
+    """Where each of several pieces starts that lie end to end."""
+    return counts.cumsum(0, dtype=torch.int32) - counts

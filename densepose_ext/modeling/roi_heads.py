@@ -1,0 +1,180 @@
+"""ROI heads with a dense pose branch beside Detectron2's box, mask and keypoint branches."""
+
+from __future__ import annotations
+
+import torch
+from detectron2.config import CfgNode, configurable
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import ROI_HEADS_REGISTRY, StandardROIHeads
+from detectron2.modeling.poolers import ROIPooler
+from detectron2.modeling.roi_heads import select_foreground_proposals
+from detectron2.structures import ImageList, Instances
+from detectron2.structures.boxes import matched_pairwise_iou
+from torch import nn
+
+from ..config import check_config
+from ..structures import DensePoseOutput
+from .decoder import DensePoseDecoder
+from .registry import build_densepose_head, build_densepose_loss, build_densepose_predictor
+
+#: Arithmetic of the dense pose branch at inference.
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@ROI_HEADS_REGISTRY.register()
+class DensePoseROIHeads(StandardROIHeads):
+    """StandardROIHeads with dense pose (DensePose, CVPR 2018, section 3).
+
+    In training it adds the losses of dense pose; at inference it adds the field ``pred_densepose``
+    (:class:`DensePoseOutput`) to the instances.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        densepose_in_features: list[str] | None = None,
+        densepose_decoder: nn.Module | None = None,
+        densepose_pooler: ROIPooler | None = None,
+        densepose_head: nn.Module | None = None,
+        densepose_predictor: nn.Module | None = None,
+        densepose_loss=None,
+        densepose_iou_threshold: float = 0.7,
+        densepose_precision: str = "fp32",
+        **kwargs,
+    ):
+        """
+        Args:
+            densepose_in_features: names of the feature levels. None turns dense pose off.
+            densepose_decoder: makes one map of all levels; None pools from the levels themselves.
+            densepose_pooler: (list of maps, list of boxes) -> features of the RoIs.
+            densepose_head, densepose_predictor: features of the RoIs -> features -> maps.
+            densepose_loss: (RoIs, maps) -> dict of losses.
+            densepose_iou_threshold: a RoI is trained if its IoU with its person is above this.
+            densepose_precision: of the branch at inference: fp32, bf16 or fp16.
+            kwargs: as for StandardROIHeads.
+        """
+        super().__init__(**kwargs)
+        if densepose_precision not in PRECISIONS:
+            raise ValueError(
+                f"precision {densepose_precision!r}, expected one of {', '.join(PRECISIONS)}"
+            )
+        self.densepose_on = densepose_in_features is not None
+        if not self.densepose_on:
+            return
+        self.densepose_in_features = densepose_in_features
+        # Without the prefix: published checkpoints call it so.
+        self.decoder = densepose_decoder
+        self.densepose_pooler = densepose_pooler
+        self.densepose_head = densepose_head
+        self.densepose_predictor = densepose_predictor
+        self.densepose_loss = densepose_loss
+        self.densepose_iou_threshold = densepose_iou_threshold
+        self.densepose_precision = densepose_precision
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
+        arguments = super().from_config(cfg, input_shape)
+        if cfg.MODEL.DENSEPOSE_ON:
+            check_config(cfg)
+            arguments.update(cls._init_densepose(cfg, input_shape))
+        return arguments
+
+    @classmethod
+    def _init_densepose(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
+        head_cfg = cfg.MODEL.ROI_DENSEPOSE_HEAD
+        in_features = cfg.MODEL.ROI_HEADS.IN_FEATURES
+        if head_cfg.DECODER_ON:
+            decoder = DensePoseDecoder(cfg, input_shape)
+            strides, channels = [decoder.stride], decoder.output_channels
+        else:
+            decoder = None
+            strides = [input_shape[name].stride for name in in_features]
+            channels = input_shape[in_features[0]].channels
+        head = build_densepose_head(cfg, channels)
+        return {
+            "densepose_in_features": in_features,
+            "densepose_decoder": decoder,
+            "densepose_pooler": ROIPooler(
+                output_size=head_cfg.POOLER_RESOLUTION,
+                scales=[1.0 / stride for stride in strides],
+                sampling_ratio=head_cfg.POOLER_SAMPLING_RATIO,
+                pooler_type=head_cfg.POOLER_TYPE,
+            ),
+            "densepose_head": head,
+            "densepose_predictor": build_densepose_predictor(cfg, head.output_channels),
+            "densepose_loss": build_densepose_loss(cfg),
+            "densepose_iou_threshold": head_cfg.FG_IOU_THRESHOLD,
+            "densepose_precision": head_cfg.INFERENCE_PRECISION,
+        }
+
+    def forward(
+        self,
+        images: ImageList,
+        features: dict[str, torch.Tensor],
+        proposals: list[Instances],
+        targets: list[Instances] | None = None,
+    ) -> tuple[list[Instances], dict[str, torch.Tensor]]:
+        """See :meth:`detectron2.modeling.ROIHeads.forward`."""
+        instances, losses = super().forward(images, features, proposals, targets)
+        if self.training and self.densepose_on:
+            losses.update(self._densepose_losses(features, instances))
+        return instances, losses
+
+    def forward_with_given_boxes(
+        self, features: dict[str, torch.Tensor], instances: list[Instances]
+    ) -> list[Instances]:
+        """See :meth:`detectron2.modeling.StandardROIHeads.forward_with_given_boxes`."""
+        instances = super().forward_with_given_boxes(features, instances)
+        if self.densepose_on:
+            boxes = [image.pred_boxes for image in instances]
+            output = self._densepose_inference(features, boxes)
+            first = 0
+            for image in instances:
+                image.pred_densepose = output[first : first + len(image)]
+                first += len(image)
+        return instances
+
+    def _densepose_losses(
+        self, features: dict[str, torch.Tensor], proposals: list[Instances]
+    ) -> dict[str, torch.Tensor]:
+        # A batch without a RoI to train runs through the same layers, with zero RoIs: then every
+        # parameter has a gradient, and the processes of a distributed training stay in step.
+        proposals, _ = select_foreground_proposals(proposals, self.num_classes)
+        proposals = [image[self._is_trained(image)] for image in proposals]
+        boxes = [image.proposal_boxes for image in proposals]
+        rois = self.densepose_pooler(self._decode(features), boxes)
+        output = self.densepose_predictor(self.densepose_head(rois))
+        return self.densepose_loss(proposals, output)
+
+    def _is_trained(self, image: Instances) -> torch.Tensor:
+        """(RoIs,) bool: whether a RoI has something to learn from."""
+        nothing = torch.zeros(len(image), dtype=torch.bool, device=image.proposal_boxes.device)
+        if not image.has("gt_boxes"):
+            return nothing
+        annotated = image.gt_densepose.present if image.has("gt_densepose") else nothing
+        if self.densepose_loss.segm_from_instance_masks and image.has("gt_masks"):
+            annotated = ~nothing
+        near = matched_pairwise_iou(image.gt_boxes, image.proposal_boxes)
+        return annotated & (near > self.densepose_iou_threshold)
+
+    @torch.no_grad()
+    def _densepose_inference(self, features: dict[str, torch.Tensor], boxes) -> DensePoseOutput:
+        dtype = PRECISIONS[self.densepose_precision]
+        device = boxes[0].device.type
+
+        def low_precision():
+            return torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
+
+        with low_precision():
+            maps = self._decode(features)
+        # Pooling stays in single precision: it would round the boxes to that of the features.
+        rois = self.densepose_pooler([level.float() for level in maps], boxes)
+        rois = rois.contiguous(memory_format=torch.channels_last)
+        with low_precision():
+            return self.densepose_predictor(self.densepose_head(rois))
+
+    def _decode(self, features: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        if self.decoder is not None:
+            return [self.decoder(features)]
+        return [features[name] for name in self.densepose_in_features]

@@ -1,0 +1,149 @@
+"""Dense pose in Detectron2's own launchers, unmodified.
+
+``DETECTRON2_ENV_MODULE=densepose_ext.plugin python tools/train_net.py --config-file ...`` trains
+and tests a dense pose config as ``train_net.py`` of this project does. Detectron2 imports the
+module named by that variable in the middle of its own import, before a launcher takes names out of
+it, and calls :func:`setup_environment`. What is replaced then looks at the config first and leaves
+other models alone; :func:`deactivate` puts everything back.
+
+The launchers for Python configs need none of this: ``configs/lazy`` names all parts itself.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+_undo: list[Callable[[], None]] = []
+
+
+def setup_environment() -> None:
+    """Called by Detectron2 while it is being imported.
+
+    Detectron2's submodules can be imported by then, but only from within functions: this module
+    itself may be imported before they can.
+    """
+    activate()
+
+
+def is_active() -> bool:
+    """Whether Detectron2's launchers know dense pose."""
+    return bool(_undo)
+
+
+def activate() -> None:
+    """Teach Detectron2's launchers dense pose. A second call changes nothing."""
+    if is_active():
+        return
+    # Marked first, for the imports below may come back here.
+    _undo.append(lambda: None)
+    try:
+        _replace_config_reader()
+        _replace_in_default_trainer()
+        _replace_bound_names()
+    except BaseException:
+        deactivate()
+        raise
+
+
+def deactivate() -> None:
+    """Put back what :func:`activate` replaced. Launchers keep the names they have taken."""
+    while _undo:
+        _undo.pop()()
+
+
+def _replace(owner, name: str, value) -> None:
+    """Set an attribute, and remember how it was. Names that were inherited are deleted again."""
+    own = vars(owner)
+    original = own.get(name)
+    existed = name in own
+
+    def undo() -> None:
+        if existed:
+            setattr(owner, name, original)
+        else:
+            delattr(owner, name)
+
+    setattr(owner, name, value)
+    _undo.append(undo)
+
+
+def _replace_config_reader() -> None:
+    """A dense pose YAML file brings its keys along; any other leaves the config as it was."""
+    from detectron2.config import CfgNode
+
+    from .config import add_densepose_config, check_config, is_densepose_config
+
+    read = CfgNode.merge_from_file
+
+    @functools.wraps(read)
+    def merge_from_file(self, cfg_filename: str, allow_unsafe: bool = True) -> None:
+        loaded = CfgNode(self.load_yaml_with_base(cfg_filename, allow_unsafe=allow_unsafe))
+        if is_densepose_config(loaded):
+            add_densepose_config(self)
+        read(self, cfg_filename, allow_unsafe=allow_unsafe)
+        if is_densepose_config(self):
+            check_config(self)
+
+    _replace(CfgNode, "merge_from_file", merge_from_file)
+
+
+def _for_densepose(original: classmethod, ours: Callable) -> classmethod:
+    """A class method of a trainer that calls ``ours(cfg, ...)`` for dense pose models."""
+    from .config import is_densepose_config
+
+    function = original.__func__
+
+    @functools.wraps(function)
+    def method(cls, cfg, *args, **kwargs):
+        if is_densepose_config(cfg):
+            return ours(cfg, *args, **kwargs)
+        return function(cls, cfg, *args, **kwargs)
+
+    return classmethod(method)
+
+
+def _replace_in_default_trainer() -> None:
+    """Loaders, evaluator, checkpointer, and several processes on the CPU."""
+    from detectron2.engine import DefaultTrainer, defaults
+
+    from . import engine
+
+    for name, ours in (
+        ("build_train_loader", engine.build_densepose_train_loader),
+        ("build_test_loader", engine.build_densepose_test_loader),
+    ):
+        _replace(DefaultTrainer, name, _for_densepose(vars(DefaultTrainer)[name], ours))
+
+    def init_subclass(cls, **kwargs):
+        # A launcher's trainer overrides build_evaluator: the override is wrapped as it is made.
+        super(DefaultTrainer, cls).__init_subclass__(**kwargs)
+        own = vars(cls).get("build_evaluator")
+        if isinstance(own, classmethod):
+            cls.build_evaluator = _for_densepose(own, engine.build_evaluator)
+
+    _replace(DefaultTrainer, "__init_subclass__", classmethod(init_subclass))
+    _replace(defaults, "create_ddp_model", engine.on_any_device(defaults.create_ddp_model))
+    _replace(defaults, "DetectionCheckpointer", engine.DensePoseCheckpointer)
+
+
+def _replace_bound_names() -> None:
+    """Names that launchers take out of Detectron2's packages."""
+    import detectron2.checkpoint
+    import detectron2.modeling
+
+    from . import engine
+    from .config import is_densepose_config
+
+    original = detectron2.modeling.GeneralizedRCNNWithTTA
+
+    class GeneralizedRCNNWithTTA(original):
+        __doc__ = original.__doc__
+
+        def __new__(cls, cfg, *args, **kwargs):
+            if is_densepose_config(cfg):
+                return engine.DensePoseRCNNWithTTA(cfg, *args, **kwargs)
+            return super().__new__(cls)
+
+    _replace(detectron2.modeling, "GeneralizedRCNNWithTTA", GeneralizedRCNNWithTTA)
+    _replace(detectron2.checkpoint, "DetectionCheckpointer", engine.DensePoseCheckpointer)
