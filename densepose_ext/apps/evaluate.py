@@ -1,21 +1,23 @@
 """``densepose-ext evaluate``: scores a file of detections, of whatever system."""
 
+from __future__ import annotations
+
 import argparse
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
-from densepose_ext.evaluation.ceiling import truth_as_detections
-from densepose_ext.evaluation.gallery import Gallery
-from densepose_ext.evaluation.gps import Kappa
-from densepose_ext.evaluation.official_predictions import read_official_predictions
-from densepose_ext.evaluation.page import write_report
-from densepose_ext.evaluation.people import GroundTruth
-from densepose_ext.evaluation.report import Report, text_tables, write_metrics
-from densepose_ext.evaluation.results import Results, write_results
-from densepose_ext.evaluation.scorecard import Scorecard
-from densepose_ext.surface.registry import get_surface
+from ..evaluation.ceiling import truth_as_detections
+from ..evaluation.gallery import Gallery
+from ..evaluation.gps import Kappa
+from ..evaluation.official_predictions import read_official_predictions
+from ..evaluation.page import write_report
+from ..evaluation.people import GroundTruth
+from ..evaluation.report import Report, text_tables, write_metrics
+from ..evaluation.results import Results, write_results
+from ..evaluation.scorecard import Scorecard
+from ..surface.registry import get_surface
 
 SUMMARY = "score detections against annotations"
 

@@ -5,13 +5,15 @@ ground truth itself, written as a results file, does not score 1.0 everywhere; w
 ceiling of every model on that dataset.
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from densepose_ext.evaluation.detections import ArrayMaps, Detections
-from densepose_ext.evaluation.people import GroundTruth, Image, Person
+from .detections import ArrayMaps, Detections
+from .people import GroundTruth, Image, Person
 
 
 def truth_as_detections(truth: GroundTruth, image: Image) -> Detections:

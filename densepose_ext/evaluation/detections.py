@@ -5,6 +5,8 @@ mask only if a person is near. So nothing is computed or decoded before it is as
 D detections, C = 25 fine channels, S side of the network's maps, (h, w) a box.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from densepose_ext.structures import DensePoseOutput
+from ..structures import DensePoseOutput
 
 #: The best detections of an image that are scored; the others are left out.
 MAX_DETECTIONS = 20
@@ -51,7 +53,7 @@ class Detections:
     @classmethod
     def best(
         cls, boxes: np.ndarray, scores: np.ndarray, categories: np.ndarray, maps: DensePoseMaps
-    ) -> "Detections":
+    ) -> Detections:
         """All detections, sorted.
 
         Raises:
@@ -69,7 +71,7 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, item: np.ndarray | slice) -> "Detections":
+    def __getitem__(self, item: np.ndarray | slice) -> Detections:
         return Detections(
             self.boxes[item],
             self.scores[item],

@@ -1,5 +1,7 @@
 """The evaluator that Detectron2 runs over a dataset: dense pose scores, streaming."""
 
+from __future__ import annotations
+
 import json
 import logging
 import os
@@ -11,23 +13,23 @@ from typing import TextIO
 import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
-from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, DatasetEvaluators
+from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
-from densepose_ext.evaluation.detections import ArrayMaps, Detections, OutputMaps
-from densepose_ext.evaluation.gallery import Gallery
-from densepose_ext.evaluation.gps import Kappa
-from densepose_ext.evaluation.page import write_report
-from densepose_ext.evaluation.people import GroundTruth, Image
-from densepose_ext.evaluation.report import Report, text_tables, write_metrics
-from densepose_ext.evaluation.results import result_entry, write_results
-from densepose_ext.evaluation.scorecard import Scorecard
-from densepose_ext.structures import DensePoseOutput
-from densepose_ext.surface.registry import Surface, get_surface
+from ..structures import DensePoseOutput
+from ..surface.registry import Surface, get_surface
+from .detections import ArrayMaps, Detections, OutputMaps
+from .gallery import Gallery
+from .gps import Kappa
+from .page import write_report
+from .people import GroundTruth, Image
+from .report import Report, text_tables, write_metrics
+from .results import result_entry, write_results
+from .scorecard import Scorecard
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 #: What the three similarities are called among Detectron2's results.
 TASKS = {"gps": "densepose_gps", "gpsm": "densepose_gpsm", "iou": "densepose_segm"}
@@ -107,15 +109,31 @@ class DensePoseEvaluator(DatasetEvaluator):
         self._reports = report and self._output is not None
         self._saves = save_results
         self._stream: TextIO | None = None
-        contiguous = getattr(self._metadata, "thing_dataset_id_to_contiguous_id", None)
-        if contiguous is None:
-            contiguous = {category: n for n, category in enumerate(sorted(self._truth.categories))}
-        self._category_of_class = {n: category for category, n in contiguous.items()}
         self.reset()
+
+    @classmethod
+    def from_config(
+        cls, cfg: CfgNode, dataset_name: str, output_dir: str | os.PathLike | None = None
+    ) -> DensePoseEvaluator:
+        """The evaluator of a configuration: MIN_IOU_THRESHOLD and DISTRIBUTED_INFERENCE of its
+        DENSEPOSE_EVALUATION.
+        """
+        node = cfg.DENSEPOSE_EVALUATION
+        return cls(
+            dataset_name,
+            node.DISTRIBUTED_INFERENCE,
+            output_dir,
+            min_iou_threshold=node.MIN_IOU_THRESHOLD,
+        )
 
     def reset(self) -> None:
         self._card = self._make_card()
         self._gallery = Gallery()
+        # known once the dataset is loaded, which may be after the evaluator is made
+        contiguous = getattr(self._metadata, "thing_dataset_id_to_contiguous_id", None)
+        if contiguous is None:
+            contiguous = {category: n for n, category in enumerate(sorted(self._truth.categories))}
+        self._category_of_class = {n: category for category, n in contiguous.items()}
         if self._saves:
             if self._stream is not None:
                 self._stream.close()
@@ -244,36 +262,3 @@ def _maps(dense_pose: object, sizes: np.ndarray) -> OutputMaps | ArrayMaps:
 
 #: The name that other code imports.
 DensePoseCOCOEvaluator = DensePoseEvaluator
-
-
-def build_evaluator(
-    cfg: CfgNode, dataset_name: str, output_dir: str | os.PathLike | None = None
-) -> DatasetEvaluators:
-    """What a dense pose model is scored by: boxes, masks and keypoints too, if it predicts them.
-
-    Args:
-        cfg: MODEL.{MASK_ON, KEYPOINT_ON, DENSEPOSE_ON}, DENSEPOSE_EVALUATION, OUTPUT_DIR.
-        dataset_name: registered with Detectron2.
-        output_dir: default OUTPUT_DIR/inference.
-    """
-    if output_dir is None:
-        output_dir = os.path.join(cfg.OUTPUT_DIR, "inference")
-    distributed = cfg.DENSEPOSE_EVALUATION.DISTRIBUTED_INFERENCE
-    tasks = ["bbox"]
-    if cfg.MODEL.MASK_ON:
-        tasks.append("segm")
-    if cfg.MODEL.KEYPOINT_ON:
-        tasks.append("keypoints")
-    evaluators: list[DatasetEvaluator] = [
-        COCOEvaluator(dataset_name, tuple(tasks), distributed, str(output_dir))
-    ]
-    if cfg.MODEL.DENSEPOSE_ON:
-        evaluators.append(
-            DensePoseEvaluator(
-                dataset_name,
-                distributed,
-                output_dir,
-                min_iou_threshold=cfg.DENSEPOSE_EVALUATION.MIN_IOU_THRESHOLD,
-            )
-        )
-    return DatasetEvaluators(evaluators)

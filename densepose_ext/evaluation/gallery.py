@@ -1,5 +1,7 @@
 """The best and the worst people found, kept while maps stream by, and drawn at the end."""
 
+from __future__ import annotations
+
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -8,10 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from densepose_ext.evaluation.people import GroundTruth, Image, Person
-from densepose_ext.evaluation.results import decode_iuv, encode_iuv
-from densepose_ext.evaluation.scorecard import FoundPerson
-from densepose_ext.surface.parts import FINE_PART_NAMES
+from ..surface.parts import FINE_PART_NAMES
+from .people import GroundTruth, Image, Person
+from .results import decode_iuv, encode_iuv
+from .scorecard import FoundPerson
 
 NUM_WORST, NUM_BEST = 10, 6
 
@@ -90,7 +92,7 @@ class Gallery:
         self.best = sorted([*self.best, exhibit], key=lambda e: _goodness(e.gps, e.area))[:NUM_BEST]
 
     @classmethod
-    def merged(cls, galleries: Iterable["Gallery"]) -> "Gallery":
+    def merged(cls, galleries: Iterable[Gallery]) -> Gallery:
         """The best and worst of several processes."""
         result = cls()
         for gallery in galleries:

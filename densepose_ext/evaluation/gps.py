@@ -7,12 +7,14 @@ the predicted surface point. GPSm = sqrt(GPS x mask IoU) also asks for the right
 Everything here is plain functions on arrays. D detections, P points.
 """
 
+from __future__ import annotations
+
 from typing import Literal
 
 import numpy as np
 
-from densepose_ext.surface.parts import FINE_TO_GROUP, GROUP_KAPPA
-from densepose_ext.surface.registry import Surface
+from ..surface.parts import FINE_TO_GROUP, GROUP_KAPPA
+from ..surface.registry import Surface
 
 #: Tolerance for all points in the paper, in metres.
 PAPER_KAPPA = 0.255

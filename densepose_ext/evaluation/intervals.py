@@ -5,12 +5,14 @@ such set. Drawing an image twice gives its detections and people twice the weigh
 is done once and only counts are resampled. R resamples, N detections.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from densepose_ext.evaluation.matching import AREA_RANGES, RECALLS, THRESHOLDS, Matches
+from .matching import AREA_RANGES, RECALLS, THRESHOLDS, Matches
 
 NUM_RESAMPLES = 500
 

@@ -1,5 +1,7 @@
 """Masks of people and detections, kept as windows of the image that they lie in."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,7 +30,7 @@ class WindowMask:
     def area(self) -> int:
         return int(np.count_nonzero(self.pixels))
 
-    def overlap(self, other: "WindowMask") -> int:
+    def overlap(self, other: WindowMask) -> int:
         """Number of pixels in both masks."""
         x0, y0 = max(self.x, other.x), max(self.y, other.y)
         x1 = min(self.x + self.pixels.shape[1], other.x + other.pixels.shape[1])
@@ -42,7 +44,7 @@ class WindowMask:
             )
         )
 
-    def iou(self, other: "WindowMask", crowd: bool = False) -> float:
+    def iou(self, other: WindowMask, crowd: bool = False) -> float:
         """Intersection over union; over the own area if the other is a crowd, as in COCO."""
         common = self.overlap(other)
         if not common:

@@ -7,13 +7,15 @@ said where it is done; published DensePose numbers contain all of it.
 Arrays: D detections and G people of one image, A area ranges, T thresholds.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from densepose_ext.evaluation.gps import masked_similarity
-from densepose_ext.evaluation.scoring import ImageScores
+from .gps import masked_similarity
+from .scoring import ImageScores
 
 #: Thresholds that AP and AR are averaged over.
 THRESHOLDS = np.linspace(0.5, 0.95, 10)

@@ -4,6 +4,8 @@ The file is a pickle of that project's classes. Here only tensors and plain valu
 in place of the classes stands one that keeps what they held.
 """
 
+from __future__ import annotations
+
 import collections
 import os
 import pickle
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from densepose_ext.evaluation.results import decode_iuv, result_entry
+from .results import decode_iuv, result_entry
 
 
 class _Stored:

@@ -1,20 +1,22 @@
 """The report as one HTML page that needs nothing beside it."""
 
+from __future__ import annotations
+
 import html
 import os
 from pathlib import Path
 
-from densepose_ext.evaluation import plots
-from densepose_ext.evaluation.gallery import NUM_BEST, draw_people
-from densepose_ext.evaluation.people import GroundTruth
-from densepose_ext.evaluation.report import (
+from ..surface.cache import replacing
+from . import plots
+from .gallery import NUM_BEST, draw_people
+from .people import GroundTruth
+from .report import (
     MODE_NAMES,
     Report,
     common_confusions,
     metric_rows,
     point_rows,
 )
-from densepose_ext.surface.cache import replacing
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1120px; margin: 2em auto; padding: 0 1em;

@@ -1,5 +1,7 @@
 """The ground truth of a dataset: images and their people, out of a COCO JSON with ``dp_*``."""
 
+from __future__ import annotations
+
 import json
 import logging
 import math
@@ -10,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from densepose_ext.evaluation.masks import (
+from ..surface.parts import NUM_FINE_PARTS
+from ..surface.registry import Surface
+from .masks import (
     WindowMask,
     coarse_union,
     decode,
     paste,
     polygon_union,
 )
-from densepose_ext.surface.parts import NUM_FINE_PARTS
-from densepose_ext.surface.registry import Surface
 
 _POINT_KEYS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V")
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Plots of an evaluation, as base64 of PNGs."""
 
+from __future__ import annotations
+
 import base64
 import io
 
@@ -7,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from densepose_ext.surface.parts import FINE_PART_NAMES
+from ..surface.parts import FINE_PART_NAMES
 
 _BLUE, _ORANGE, _GREY = "#2166ac", "#d6604d", "#bbbbbb"
 

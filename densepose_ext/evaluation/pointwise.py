@@ -6,14 +6,14 @@ overlaps theirs by an IoU of .5 or more; neither part nor similarity has a say i
 predicted background has an infinite error and the wrong part.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from densepose_ext.evaluation.people import Person
-from densepose_ext.evaluation.scoring import ImageScores, PointPredictions
-from densepose_ext.surface.parts import (
+from ..surface.parts import (
     FINE_MIRROR,
     FINE_PART_NAMES,
     FINE_TO_COARSE,
@@ -21,6 +21,8 @@ from densepose_ext.surface.parts import (
     GROUP_NAMES,
     NUM_COARSE_PARTS,
 )
+from .people import Person
+from .scoring import ImageScores, PointPredictions
 
 #: Box IoU from which a detection finds a person.
 FOUND_IOU = 0.5
@@ -92,7 +94,7 @@ class ImagePoints:
         scores: ImageScores,
         predictions: PointPredictions,
         chosen: np.ndarray,
-    ) -> "ImagePoints":
+    ) -> ImagePoints:
         """Keeps the points of the people who count, as their detections have them.
 
         Args:

@@ -1,5 +1,7 @@
 """What an evaluation found, as tables in the log and as ``metrics.json``."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Iterator
@@ -9,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from densepose_ext.evaluation.gallery import Gallery
-from densepose_ext.evaluation.pointwise import WITHIN_CM, PointMeasures
-from densepose_ext.evaluation.scorecard import Scorecard
-from densepose_ext.surface.cache import replacing
-from densepose_ext.surface.parts import FINE_PART_NAMES
+from ..surface.cache import replacing
+from ..surface.parts import FINE_PART_NAMES
+from .gallery import Gallery
+from .pointwise import WITHIN_CM, PointMeasures
+from .scorecard import Scorecard
 
 #: Headings of the three similarities.
 MODE_NAMES = {"gps": "GPS", "gpsm": "GPSm", "iou": "mask IoU"}
@@ -47,7 +49,7 @@ class Report:
     gallery: Gallery = field(repr=False)
 
     @classmethod
-    def of(cls, card: Scorecard, gallery: Gallery, facts: dict) -> "Report":
+    def of(cls, card: Scorecard, gallery: Gallery, facts: dict) -> Report:
         metrics, intervals = card.metrics_and_intervals()
         measures = PointMeasures(card.points(), card.has_gps)
         return cls(

@@ -5,6 +5,8 @@ is base64 of a PNG whose R, G, B are I, U * 255 and V * 255 (truncated) over the
 are the whole height and width of the box, at least 1.
 """
 
+from __future__ import annotations
+
 import base64
 import binascii
 import json
@@ -16,10 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from densepose_ext.evaluation.detections import ArrayMaps, Detections
-from densepose_ext.evaluation.people import Image
-from densepose_ext.surface.cache import replacing
-from densepose_ext.surface.parts import NUM_FINE_PARTS
+from ..surface.cache import replacing
+from ..surface.parts import NUM_FINE_PARTS
+from .detections import ArrayMaps, Detections
+from .people import Image
 
 _KEYS = ("image_id", "category_id", "bbox", "score", "uv_shape", "uv_data")
 
@@ -114,7 +116,7 @@ class Results:
             self.by_image.setdefault(entry["image_id"], []).append(entry)
 
     @classmethod
-    def read(cls, path: str | os.PathLike) -> "Results":
+    def read(cls, path: str | os.PathLike) -> Results:
         """
         Raises:
             FileNotFoundError: if there is no such file.

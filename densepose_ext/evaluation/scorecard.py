@@ -4,33 +4,35 @@ An image leaves behind small matrices and one byte or float a point; its maps ar
 scorecards of several processes are merged into one, which gives the same numbers as a single one.
 """
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from densepose_ext.evaluation.detections import ArrayMaps, Detections
-from densepose_ext.evaluation.gps import Kappa
-from densepose_ext.evaluation.intervals import NUM_RESAMPLES, bootstrap
-from densepose_ext.evaluation.matching import (
+from ..surface.registry import Surface
+from .detections import ArrayMaps, Detections
+from .gps import Kappa
+from .intervals import NUM_RESAMPLES, bootstrap
+from .matching import (
     MODES,
     Matches,
     match_dataset,
     scored_thresholds,
     summarize,
 )
-from densepose_ext.evaluation.people import GroundTruth, Image, Person
-from densepose_ext.evaluation.pointwise import ImagePoints, match_by_box
-from densepose_ext.evaluation.scoring import (
+from .people import GroundTruth, Image, Person
+from .pointwise import ImagePoints, match_by_box
+from .scoring import (
     ImageScorer,
     ImageScores,
     best_of_category,
     outside_regions,
 )
-from densepose_ext.surface.registry import Surface
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 _NO_DETECTIONS = Detections.best(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), ArrayMaps([]))
 

@@ -3,13 +3,16 @@
 D detections, G people, P annotated points of all people together.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 import pycocotools.mask as coco_mask
 
-from densepose_ext.evaluation.detections import MAX_DETECTIONS, Detections
-from densepose_ext.evaluation.gps import (
+from ..surface.registry import Surface
+from .detections import MAX_DETECTIONS, Detections
+from .gps import (
     Kappa,
     geodesic_errors,
     mean_by_person,
@@ -17,9 +20,8 @@ from densepose_ext.evaluation.gps import (
     point_kappa,
     point_similarity,
 )
-from densepose_ext.evaluation.masks import WindowMask, paste
-from densepose_ext.evaluation.people import Image, Person
-from densepose_ext.surface.registry import Surface
+from .masks import WindowMask, paste
+from .people import Image, Person
 
 #: A detection is dropped when this share of its mask, or more, lies in an ignore region.
 DETECTION_IN_REGION = 0.9

@@ -10,6 +10,8 @@ a thousand distances touches a thousand pages.
     table.distances([5, 7], [2, 7])  # array of 2 distances in metres
 """
 
+from __future__ import annotations
+
 import mmap
 import os
 from collections.abc import Callable, Iterable
@@ -18,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from densepose_ext.surface.cache import build_once
+from .cache import build_once
 
 #: Part of the name of every cache file; changes with the format of the file.
 FORMAT_VERSION = 1
