@@ -44,8 +44,9 @@ def decode_iuv(data: str, shape: Iterable[int]) -> np.ndarray:
         ValueError: if it is no base64 of a PNG, one of another shape, or with parts over 24.
     """
     try:
-        png = np.frombuffer(base64.b64decode(data, validate=True), np.uint8)
-    except (binascii.Error, ValueError, TypeError) as error:
+        # older files have line breaks in it
+        png = np.frombuffer(base64.b64decode(data.replace("\n", ""), validate=True), np.uint8)
+    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"uv_data is no base64: {error}") from error
     image = cv2.imdecode(png, cv2.IMREAD_UNCHANGED) if len(png) else None
     if image is None:
