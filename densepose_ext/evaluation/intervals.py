@@ -55,8 +55,11 @@ def bootstrap(
     for metric, (area, at) in metrics.items():
         if precisions[area]:
             columns = [int(np.abs(THRESHOLDS - value).argmin()) for value in at]
-            values = np.nanmean(np.stack([p[:, columns] for p in precisions[area]]).mean(2), axis=0)
-            low, high = np.nanpercentile(values, _PERCENTILES)
+            values = np.stack([p[:, columns] for p in precisions[area]]).mean(2)
+            # a resample may be without people of a category, or of any
+            there = ~np.isnan(values)
+            values = values.sum(0, where=there)[there.any(0)] / there.sum(0)[there.any(0)]
+            low, high = np.percentile(values, _PERCENTILES)
             intervals[metric] = (float(low), float(high))
     return intervals
 

@@ -6,6 +6,7 @@ in place of the classes stands one that keeps what they held.
 
 from __future__ import annotations
 
+import codecs
 import collections
 import os
 import pickle
@@ -33,6 +34,7 @@ class _Stored:
 _STORED = ("DensePoseChartResultQuantized", "DensePoseChartResultCompressed")
 
 _ALLOWED = {
+    ("_codecs", "encode"): codecs.encode,  # how bytes are written in old protocols
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("torch", "Size"): torch.Size,
     ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
