@@ -2,6 +2,8 @@
 
 Importing it registers heads, backbones and datasets with Detectron2. The parts can be used one by
 one: see ``densepose_ext.modeling``, ``densepose_ext.data``, ``densepose_ext.surface``.
+
+Its log lines are those of loggers below "detectron2": they appear wherever Detectron2's do.
 """
 
 __version__ = "0.1.0"

@@ -29,19 +29,28 @@ def get_config_file(name: str) -> str:
     Raises:
         FileNotFoundError: there is none of that name; the message lists those there are.
     """
+    path = _config_folder() / name
+    if not path.is_file():
+        raise FileNotFoundError(f"no config {name!r}; there are: {', '.join(list_configs())}")
+    return str(path)
+
+
+def list_configs() -> list[str]:
+    """Names of the configs that the package ships, for :func:`get_config_file`."""
+    folder = _config_folder()
+    names = (path.relative_to(folder) for path in sorted(folder.rglob("*.*")))
+    return [
+        name.as_posix()
+        for name in names
+        if name.suffix in (".yaml", ".py") and "common" not in name.parts
+    ]
+
+
+def _config_folder() -> Path:
     package = Path(__file__).parent
     # A wheel holds the configs inside the package, a checkout beside it.
-    folders = [f for f in (package / "configs", package.parent / "configs") if f.is_dir()]
-    for folder in folders:
-        if (folder / name).is_file():
-            return str(folder / name)
-    known = sorted(
-        str(path.relative_to(folder))
-        for folder in folders
-        for path in folder.rglob("*")
-        if path.suffix in (".yaml", ".py") and not path.name.startswith("_")
-    )
-    raise FileNotFoundError(f"no config {name!r}; there are: {', '.join(known) or 'none'}")
+    inside, beside = package / "configs", package.parent / "configs"
+    return inside if inside.is_dir() else beside
 
 
 def add_densepose_config(cfg: CN) -> None:

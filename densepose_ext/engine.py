@@ -19,7 +19,7 @@ from .config import add_densepose_config, check_config
 from .data.build import build_densepose_test_loader, build_densepose_train_loader
 from .modeling.test_time_augmentation import DensePoseRCNNWithTTA
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -> CfgNode:

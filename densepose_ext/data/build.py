@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch.utils.data
@@ -22,20 +23,24 @@ from .annotations import has_densepose
 from .coco import load_densepose_coco
 from .mapper import DensePoseDatasetMapper
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 
-def get_densepose_dataset(cfg: CfgNode, name: str) -> list[dict]:
-    """A registered dataset, with the categories that the config wants.
+def load_registered(
+    name: str,
+    categories: Sequence[int] | None = None,
+    category_map: Mapping[int, int] | None = None,
+) -> list[dict]:
+    """A registered dataset, with the wanted categories.
 
-    DATASETS.WHITELISTED_CATEGORIES and DATASETS.CATEGORY_MAPS apply to datasets registered with
-    ``register_densepose_coco``.
+    Args:
+        name: as registered.
+        categories, category_map: as for ``load_densepose_coco``; only for datasets that
+            ``register_densepose_coco`` registered.
 
     Raises:
         ValueError: the dataset is empty.
     """
-    categories = cfg.DATASETS.WHITELISTED_CATEGORIES.get(name)
-    category_map = cfg.DATASETS.CATEGORY_MAPS.get(name)
     if categories is None and category_map is None:
         dataset = DatasetCatalog.get(name)
     else:
@@ -53,45 +58,88 @@ def get_densepose_dataset(cfg: CfgNode, name: str) -> list[dict]:
     return dataset
 
 
-def build_densepose_train_loader(cfg: CfgNode, mapper=None) -> torch.utils.data.DataLoader:
-    """Training images of a config, for ever.
+def training_images(
+    names: Sequence[str],
+    *,
+    need_densepose: bool = True,
+    need_masks: bool = False,
+    segm_from_instance_masks: bool = False,
+    min_keypoints: int = 0,
+    flipped: bool = True,
+    categories: Mapping[str, Sequence[int]] | None = None,
+    category_maps: Mapping[str, Mapping[int, int]] | None = None,
+) -> list[dict]:
+    """The images of registered datasets that there is something to learn from.
 
     Args:
-        mapper: default DensePoseDatasetMapper(cfg, True).
+        names: of the datasets.
+        need_densepose: leave out images in which nobody has dense pose.
+        need_masks: masks are trained; people without one do not count.
+        segm_from_instance_masks: the coarse segmentation is trained by masks, so that a mask is
+            as good as dense pose.
+        min_keypoints: leave out images with fewer visible keypoints.
+        flipped: training flips images, for which a surface needs its mirror map.
+        categories, category_maps: by the dataset's name, as for :func:`load_registered`.
 
     Raises:
-        ValueError, FileNotFoundError: before training starts, if no image is left, or a surface
-            lacks what flipping needs.
+        ValueError, FileNotFoundError: no image is left, or the mirror map cannot be had.
     """
     images = []
-    for name in cfg.DATASETS.TRAIN:
-        dataset = get_densepose_dataset(cfg, name)
-        images += _usable_images(cfg, name, dataset)
-        _check_mirror(cfg, name)
-    if cfg.MODEL.KEYPOINT_ON and cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE > 0:
-        images = filter_images_with_few_keypoints(
-            images, cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE
+    for name in names:
+        dataset = load_registered(
+            name, (categories or {}).get(name), (category_maps or {}).get(name)
         )
+        dataset = _those_present(name, dataset)
+        kept = [
+            image
+            for image in dataset
+            if not need_densepose
+            or any(_trains(p, need_masks, segm_from_instance_masks) for p in image["annotations"])
+        ]
+        _report(name, dataset, kept, need_masks or segm_from_instance_masks)
+        if flipped and need_densepose:
+            _check_mirror(name)
+        images += kept
+    if min_keypoints > 0:
+        images = filter_images_with_few_keypoints(images, min_keypoints)
     if not images:
-        raise ValueError(f"no training image is left of {', '.join(cfg.DATASETS.TRAIN)}")
+        raise ValueError(f"no image to train on is left of {', '.join(names)}")
+    return images
+
+
+def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
+    """Training batches of a config, for ever. Errors as for :func:`training_images`."""
+    segm_from_masks = cfg.MODEL.ROI_DENSEPOSE_HEAD.COARSE_SEGM_TRAINED_BY_MASKS
+    images = training_images(
+        cfg.DATASETS.TRAIN,
+        need_densepose=cfg.MODEL.DENSEPOSE_ON and cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS,
+        need_masks=cfg.MODEL.MASK_ON,
+        segm_from_instance_masks=segm_from_masks,
+        min_keypoints=(
+            cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE if cfg.MODEL.KEYPOINT_ON else 0
+        ),
+        flipped=cfg.INPUT.RANDOM_FLIP != "none",
+        categories=cfg.DATASETS.WHITELISTED_CATEGORIES,
+        category_maps=cfg.DATASETS.CATEGORY_MAPS,
+    )
     return build_detection_train_loader(
-        cfg, dataset=images, mapper=mapper or DensePoseDatasetMapper(cfg, True)
+        cfg, dataset=images, mapper=DensePoseDatasetMapper(cfg, True)
     )
 
 
 def build_densepose_test_loader(cfg: CfgNode, name: str) -> torch.utils.data.DataLoader:
     """Images of a test dataset, split among the processes."""
+    dataset = load_registered(
+        name,
+        cfg.DATASETS.WHITELISTED_CATEGORIES.get(name),
+        cfg.DATASETS.CATEGORY_MAPS.get(name),
+    )
     return build_detection_test_loader(
-        get_densepose_dataset(cfg, name),
-        mapper=DensePoseDatasetMapper(cfg, False),
-        num_workers=cfg.DATALOADER.NUM_WORKERS,
+        dataset, mapper=DensePoseDatasetMapper(cfg, False), num_workers=cfg.DATALOADER.NUM_WORKERS
     )
 
 
-def _usable_images(cfg: CfgNode, name: str, dataset: list[dict]) -> list[dict]:
-    """Images to train on, with a line in the log about those left out."""
-    head = cfg.MODEL.ROI_DENSEPOSE_HEAD
-    masks_count = cfg.MODEL.MASK_ON or head.COARSE_SEGM_TRAINED_BY_MASKS
+def _those_present(name: str, dataset: list[dict]) -> list[dict]:
     present = [image for image in dataset if PathManager.exists(image["file_name"])]
     if not present:
         raise FileNotFoundError(
@@ -100,41 +148,39 @@ def _usable_images(cfg: CfgNode, name: str, dataset: list[dict]) -> list[dict]:
         )
     if len(present) < len(dataset):
         logger.warning(f"{name}: left out {len(dataset) - len(present)} images that are missing")
+    return present
 
-    def trains(person: dict) -> bool:
-        if person.get("iscrowd", 0):
-            return False
-        if head.COARSE_SEGM_TRAINED_BY_MASKS and "segmentation" in person:
-            return True
-        return has_densepose(person) and not (masks_count and "segmentation" not in person)
 
-    if cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS and cfg.MODEL.DENSEPOSE_ON:
-        kept = [image for image in present if any(map(trains, image["annotations"]))]
-    else:
-        kept = present
-    people = [person for image in kept for person in image["annotations"]]
+def _trains(person: dict, need_mask: bool, mask_is_enough: bool) -> bool:
+    """Whether the dense pose branch learns something from a person."""
+    if person.get("iscrowd", 0):
+        return False
+    if "segmentation" not in person:
+        return has_densepose(person) and not (need_mask or mask_is_enough)
+    return has_densepose(person) or mask_is_enough
+
+
+def _report(name: str, dataset: list[dict], kept: list[dict], need_masks: bool) -> None:
+    people = [p for image in kept for p in image["annotations"] if not p.get("iscrowd", 0)]
     logger.info(
         f"{name}: {len(kept)} images to train on, {len(people)} people in them,"
-        f" {sum(map(has_densepose, people))} with dense pose; left out {len(present) - len(kept)}"
+        f" {sum(map(has_densepose, people))} with dense pose; left out {len(dataset) - len(kept)}"
         " images in which nobody has dense pose"
     )
-    if masks_count:
-        lacking = sum("segmentation" not in p and not p.get("iscrowd", 0) for p in people)
-        if lacking:
-            logger.warning(f"{name}: left out {lacking} people without a mask: masks are trained")
-    return kept
+    without_mask = sum("segmentation" not in person for person in people)
+    if need_masks and without_mask:
+        logger.warning(f"{name}: left out {without_mask} people without a mask: masks are trained")
 
 
-def _check_mirror(cfg: CfgNode, name: str) -> None:
+def _check_mirror(name: str) -> None:
     """Fail now, not at the first flipped image, if a surface's mirror map cannot be had."""
     surface = MetadataCatalog.get(name).get("surface")
-    if surface is None or cfg.INPUT.RANDOM_FLIP == "none" or not cfg.MODEL.DENSEPOSE_ON:
+    if surface is None:
         return
     try:
         get_surface(surface).mirror(np.ones(1, dtype=np.int64), np.zeros(1), np.zeros(1))
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"dataset {name!r} is flipped in training (INPUT.RANDOM_FLIP ="
-            f" {cfg.INPUT.RANDOM_FLIP!r}), for which {error}. Training without flips:"
-            " INPUT.RANDOM_FLIP none"
+            f"dataset {name!r} is to be flipped in training, for which {error}. Training without"
+            " flips: INPUT.RANDOM_FLIP none"
         ) from error

@@ -20,7 +20,7 @@ from detectron2.utils.file_io import PathManager
 
 from .annotations import AnnotationError, read_densepose
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 _NUM_KEYPOINTS = len(COCO_PERSON_KEYPOINT_NAMES)
 

@@ -17,7 +17,7 @@ from ..surface.registry import get_surface
 from .annotations import POINT_KEYS, AnnotationError, densepose_annotation, read_densepose
 from .transforms import affine_matrix, transform_densepose
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 class DensePoseDatasetMapper(DatasetMapper):

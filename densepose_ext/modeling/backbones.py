@@ -98,6 +98,11 @@ class TimmBackbone(Backbone):
             **({"pretrained_cfg_overlay": overlay} if overlay else {}),
         )
         info = self.body.feature_info
+        if len(set(info.reduction())) < len(info.reduction()):
+            raise ValueError(
+                f"MODEL.TIMM.NAME = {name!r} has features of strides {info.reduction()}, an FPN needs"
+                " a pyramid of different ones"
+            )
         self._out_features, self._out_feature_strides, self._out_feature_channels = [], {}, {}
         for stride, channels in zip(info.reduction(), info.channels()):
             feature = f"res{int(math.log2(stride))}"
@@ -110,10 +115,12 @@ class TimmBackbone(Backbone):
     def _freeze(self, stages: int) -> None:
         if stages <= 0:
             return
+        # Some models are wrapped by timm, their stages one level further down.
+        root = "model." if [n for n, _ in self.body.named_children()] == ["model"] else ""
         last_stage = self.body.feature_info.module_name()[:stages][-1]
         # Features of a list are flattened by timm: "layers.0" has become "layers_0".
-        prefixes = tuple(f"{name}." for name in (last_stage, last_stage.replace(".", "_")))
-        units = list(self._units())
+        prefixes = tuple(f"{root}{n}." for n in (last_stage, last_stage.replace(".", "_")))
+        units = list(self._units(root))
         belongs = [n for n, (name, _) in enumerate(units) if f"{name}.".startswith(prefixes)]
         for name, unit in units[: belongs[-1] + 1]:
             frozen = _require_timm().layers.freeze_batch_norm_2d(unit)
@@ -122,13 +129,13 @@ class TimmBackbone(Backbone):
             for parameter in frozen.parameters():
                 parameter.requires_grad_(False)
 
-    def _units(self):
+    def _units(self, root: str):
         """The model's children in order, those of its sequences one by one."""
-        for name, child in list(self.body.named_children()):
-            if isinstance(child, nn.Sequential):
-                yield from ((f"{name}.{n}", part) for n, part in list(child.named_children()))
+        for name, child in self.body.get_submodule(root.rstrip(".")).named_children():
+            if isinstance(child, (nn.Sequential, nn.ModuleList)):
+                yield from ((f"{root}{name}.{n}", part) for n, part in child.named_children())
             else:
-                yield name, child
+                yield f"{root}{name}", child
 
     def _set_norm(self, norm: str) -> None:
         timm = _require_timm()

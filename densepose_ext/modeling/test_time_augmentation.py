@@ -20,7 +20,7 @@ from ..structures import DensePoseOutput
 from ..surface.parts import COARSE_MIRROR, FINE_MIRROR
 from ..surface.registry import Surface, get_surface
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 _GRID = 256
 #: Maps that are vectors on a chart: a mirror image turns them in a way that is not tabulated.

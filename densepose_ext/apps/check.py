@@ -1,0 +1,52 @@
+"""``densepose-ext check``: what a file of annotations holds, and what of it cannot be used."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+
+import numpy as np
+from tabulate import tabulate
+
+from ..data.annotations import has_densepose
+from ..data.coco import load_densepose_coco
+from ..surface.parts import FINE_PART_NAMES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("annotations", help="COCO JSON with dp_* keys")
+    parser.add_argument("--images", help="folder of the images: say which of them are missing")
+
+
+def run(args: argparse.Namespace) -> int:
+    logging.basicConfig(format="%(levelname)s %(message)s")
+    dataset = load_densepose_coco(args.annotations, args.images or "", surface="unknown")
+    people = [person for image in dataset for person in image["annotations"]]
+    dense = [person for person in people if has_densepose(person)]
+    rows = [
+        ("images", len(dataset)),
+        ("people", len(people)),
+        ("crowds among them", sum(bool(person["iscrowd"]) for person in people)),
+        ("people with a mask", sum("segmentation" in person for person in people)),
+        ("people with keypoints", sum("keypoints" in person for person in people)),
+        ("people with dense pose", len(dense)),
+        ("people with part masks", sum("dp_masks" in person for person in dense)),
+        ("points", sum(len(person["dp_x"]) for person in dense)),
+    ]
+    if args.images:
+        missing = [im["file_name"] for im in dataset if not os.path.isfile(im["file_name"])]
+        rows.append(("images missing", len(missing)))
+    print(tabulate(rows, tablefmt="plain"))
+    if dense:
+        counts = np.bincount(
+            np.concatenate([person["dp_I"] for person in dense]).astype(int),
+            minlength=len(FINE_PART_NAMES),
+        )
+        print()
+        print(
+            tabulate(
+                list(zip(FINE_PART_NAMES, counts)), headers=("points on", ""), tablefmt="plain"
+            )
+        )
+    return 0

@@ -1,0 +1,47 @@
+"""``densepose-ext COMMAND``, also ``python -m densepose_ext COMMAND``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+#: Command: what it does. Its module, of the same name, has add_arguments(parser) and run(args).
+COMMANDS = {
+    "check": "say what a file of annotations holds, and what of it cannot be used",
+    "configs": "list the configs that come with the package",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: of the command line; default sys.argv[1:].
+
+    Returns:
+        the exit status: 0, or 2 with one line on the standard error for input that cannot be used.
+    """
+    parser = argparse.ArgumentParser(prog="densepose-ext")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, purpose in COMMANDS.items():
+        commands.add_parser(name, help=purpose, add_help=False)
+    command = parser.parse_known_args(arguments)[0].command
+
+    # Only the module of the command that was asked for is imported.
+    module = importlib.import_module(f"{__package__}.{command}")
+    own_parser = argparse.ArgumentParser(
+        prog=f"densepose-ext {command}", description=COMMANDS[command].capitalize() + "."
+    )
+    module.add_arguments(own_parser)
+    own = sys.argv[1:] if arguments is None else arguments
+    options = own_parser.parse_args(own[own.index(command) + 1 :])
+    try:
+        return module.run(options)
+    except (OSError, ValueError) as error:
+        print(f"densepose-ext {command}: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+#!/usr/bin/env python
+"""Trains and tests a dense pose model, with Detectron2's command line.
+
+    python train_net.py --config-file configs/densepose_rcnn_R_50_FPN_s1x.yaml --num-gpus 8
+    python train_net.py --config-file ... --resume
+    python train_net.py --config-file ... --eval-only MODEL.WEIGHTS model_final.pth
+
+On a machine without a GPU add MODEL.DEVICE cpu; --num-gpus is then the number of processes.
+"""
+
+from detectron2.engine import default_argument_parser, default_setup, hooks, launch
+from detectron2.evaluation import verify_results
+from detectron2.utils import comm
+
+from densepose_ext import DensePoseTrainer, load_config
+from densepose_ext.checkpoint import DensePoseCheckpointer
+
+
+def main(args):
+    cfg = load_config(args.config_file, args.opts)
+    default_setup(cfg, args)
+
+    if args.eval_only:
+        model = DensePoseTrainer.build_model(cfg)
+        DensePoseCheckpointer(model, save_dir=cfg.OUTPUT_DIR).resume_or_load(
+            cfg.MODEL.WEIGHTS, resume=args.resume
+        )
+        results = DensePoseTrainer.test(cfg, model)
+        if cfg.TEST.AUG.ENABLED:
+            results.update(DensePoseTrainer.test_with_TTA(cfg, model))
+        if comm.is_main_process():
+            verify_results(cfg, results)
+        return results
+
+    trainer = DensePoseTrainer(cfg)
+    trainer.resume_or_load(resume=args.resume)
+    if cfg.TEST.AUG.ENABLED:
+        trainer.register_hooks(
+            [hooks.EvalHook(0, lambda: trainer.test_with_TTA(cfg, trainer.model))]
+        )
+    return trainer.train()
+
+
+if __name__ == "__main__":
+    args = default_argument_parser(epilog=__doc__).parse_args()
+    launch(
+        main,
+        args.num_gpus,
+        num_machines=args.num_machines,
+        machine_rank=args.machine_rank,
+        dist_url=args.dist_url,
+        args=(args,),
+    )
