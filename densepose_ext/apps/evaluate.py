@@ -19,8 +19,6 @@ from ..evaluation.results import Results, write_results
 from ..evaluation.scorecard import Scorecard
 from ..surface.registry import get_surface
 
-SUMMARY = "score detections against annotations"
-
 
 def _kappa(text: str) -> Kappa:
     if text == "per-part":

@@ -15,13 +15,10 @@ from densepose_ext.evaluation.people import GroundTruth
 from densepose_ext.evaluation.results import Results
 from densepose_ext.evaluation.scorecard import Scorecard
 from densepose_ext.surface.official import OfficialSurface
+from projects_tests.reference import ROOT
 
-ROOT = Path(
-    os.environ.get(
-        "DENSEPOSE_EXT_CONFORMANCE", Path(__file__).resolve().parents[2] / "../shared/conformance"
-    )
-)
-CASES = sorted(path.parent for path in ROOT.glob("*/expected.json"))
+FOLDER = Path(os.environ.get("DENSEPOSE_EXT_CONFORMANCE", ROOT.parent / "shared" / "conformance"))
+CASES = sorted(path.parent for path in FOLDER.rglob("expected.json"))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -42,7 +39,7 @@ def run(case, surface=None):
 @pytest.fixture(scope="module", params=CASES or [None], ids=lambda case: case and case.name)
 def case(request):
     if request.param is None:
-        pytest.skip(f"no case folders in {ROOT}")
+        pytest.skip(f"no case folders in {FOLDER}")
     return request.param
 
 

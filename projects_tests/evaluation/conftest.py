@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from grid_world import GridSurface, truth_content
+
+from projects_tests.evaluation.grid_world import GridSurface, truth_content
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from grid_world import grid_points, person
 
 from densepose_ext.evaluation.ceiling import truth_as_detections
 from densepose_ext.evaluation.people import GroundTruth
 from densepose_ext.evaluation.scorecard import Scorecard
+from projects_tests.evaluation.grid_world import grid_points, person
 
 
 def ceiling(path, surface):

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from grid_world import GridSurface, grid_iuv, grid_points, person
 
 from densepose_ext.apps import evaluate
 from densepose_ext.evaluation.results import Results, result_entry, write_results
 from densepose_ext.surface import registry
+from projects_tests.evaluation.grid_world import GridSurface, grid_iuv, grid_points, person
 
 BOX, OTHER = [20.0, 30.0, 100.0, 80.0], [200.0, 100.0, 60.0, 120.0]
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pycocotools.mask as coco_mask
 import pytest
-from grid_world import rle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import zoom
@@ -15,6 +14,7 @@ from densepose_ext.evaluation.masks import (
     paste,
     polygon_union,
 )
+from projects_tests.evaluation.grid_world import rle
 
 
 def full(mask, width, height):

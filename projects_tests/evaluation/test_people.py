@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from grid_world import grid_points, person, rle
 
 from densepose_ext.evaluation.people import GroundTruth
+from projects_tests.evaluation.grid_world import grid_points, person, rle
 
 BOX = [20.5, 30.25, 100, 80]
 

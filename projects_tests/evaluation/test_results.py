@@ -19,13 +19,9 @@ from densepose_ext.evaluation.results import (
     result_entry,
     write_results,
 )
+from projects_tests.reference import ROOT
 
-REAL = (
-    Path(
-        os.environ.get("DENSEPOSE_EXT_REAL", Path(__file__).resolve().parents[2] / "../shared/real")
-    )
-    / "example_results.json"
-)
+REAL = Path(os.environ.get("DENSEPOSE_EXT_REAL", ROOT.parent / "shared" / "real"))
 
 
 def entry(**change):
@@ -75,9 +71,9 @@ def test_nothing_is_written_when_writing_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="no real results")
+@pytest.mark.skipif(not (REAL / "example_results.json").is_file(), reason="no real results")
 def test_real_results(tmp_path):
-    results = Results.read(REAL)
+    results = Results.read(REAL / "example_results.json")
     assert len(results) == 21
     decoded = [decode_iuv(e["uv_data"], e["uv_shape"]) for e in results.entries()]
     rewritten = [

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from grid_world import grid_iuv, grid_points, person
 
 from densepose_ext.evaluation.detections import ArrayMaps, Detections
 from densepose_ext.evaluation.matching import MODES
 from densepose_ext.evaluation.people import GroundTruth
 from densepose_ext.evaluation.scorecard import Scorecard
 from densepose_ext.surface.official import OfficialSurface
+from projects_tests.evaluation.grid_world import grid_iuv, grid_points, person
 
 BOX, OTHER = [20.0, 30.0, 100.0, 80.0], [200.0, 100.0, 60.0, 120.0]
 

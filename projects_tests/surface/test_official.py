@@ -13,16 +13,10 @@ from scipy.spatial.distance import cdist
 
 from densepose_ext.surface.official import OfficialSurface, download_cache
 from densepose_ext.surface.pickled_array import read_pickled_array
+from projects_tests.reference import ROOT
 
-FOLDER = (
-    Path(
-        os.environ.get(
-            "DENSEPOSE_EXT_CONFORMANCE",
-            Path(__file__).resolve().parents[2] / "../shared/conformance",
-        )
-    )
-    / "evaluation"
-)
+CONFORMANCE = os.environ.get("DENSEPOSE_EXT_CONFORMANCE", ROOT.parent / "shared" / "conformance")
+FOLDER = Path(CONFORMANCE) / "evaluation"
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +97,7 @@ def test_conversion_in_bounded_memory(tmp_path):
     )
     output = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "s")],
-        capture_output=True, text=True, check=True, cwd=Path(__file__).resolve().parents[2],
+        capture_output=True, text=True, check=True, cwd=ROOT,
     ).stdout.split()  # fmt: skip
     assert np.float32(output[0]) == distances[-1, 0]
     unit = 1 if sys.platform == "darwin" else 1024
