@@ -99,6 +99,16 @@ def test_false_detections_on_images_without_people_are_ignored(write_truth, surf
     assert card.metrics()["gps"]["AP"] == pytest.approx(1)
 
 
+def test_iou_with_a_crowd_is_over_the_detection(write_truth, surface):
+    """Masks and boxes alike, as in pycocotools."""
+    inner = [BOX[0] + 10, BOX[1] + 10, 20, 20]
+    for crowd, share in ((0, 400 / 8000), (1, 1)):
+        path = write_truth([person(BOX, grid_points(BOX), iscrowd=crowd)])
+        (scores,) = score(path, {1: detect(inner)}, surface).images()
+        assert scores.mask_iou == pytest.approx(share)
+        assert scores.box_iou == pytest.approx(share)
+
+
 def regions(x, y):
     return {"ignore_regions_x": [x], "ignore_regions_y": [y]}
 
