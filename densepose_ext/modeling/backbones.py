@@ -100,8 +100,8 @@ class TimmBackbone(Backbone):
         info = self.body.feature_info
         if len(set(info.reduction())) < len(info.reduction()):
             raise ValueError(
-                f"MODEL.TIMM.NAME = {name!r} has features of strides {info.reduction()}, an FPN needs"
-                " a pyramid of different ones"
+                f"MODEL.TIMM.NAME = {name!r} has features of strides {info.reduction()}, expected a"
+                " pyramid of different ones"
             )
         self._out_features, self._out_feature_strides, self._out_feature_channels = [], {}, {}
         for stride, channels in zip(info.reduction(), info.channels()):
@@ -111,6 +111,28 @@ class TimmBackbone(Backbone):
             self._out_feature_channels[feature] = channels
         self._freeze(freeze_at)
         self._set_norm(norm)
+        self._check_any_size(name)
+
+    @torch.no_grad()
+    def _check_any_size(self, name: str) -> None:
+        """Some models take pictures of one size only: say so now, not at the first picture."""
+        was_training = self.training
+        self.eval()
+        try:
+            features = self(torch.zeros(1, 3, 64, 96))
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f"MODEL.TIMM.NAME = {name!r} does not take pictures of any size: {error}"
+            ) from error
+        self.train(was_training)
+        for feature, shape in self.output_shape().items():
+            found = tuple(features[feature].shape[1:])
+            expected = (shape.channels, 64 // shape.stride, 96 // shape.stride)
+            if found != expected:
+                raise ValueError(
+                    f"MODEL.TIMM.NAME = {name!r} gives {feature} of shape {found} for a picture of"
+                    f" 64 x 96, expected {expected}"
+                )
 
     def _freeze(self, stages: int) -> None:
         if stages <= 0:
@@ -122,6 +144,11 @@ class TimmBackbone(Backbone):
         prefixes = tuple(f"{root}{n}." for n in (last_stage, last_stage.replace(".", "_")))
         units = list(self._units(root))
         belongs = [n for n, (name, _) in enumerate(units) if f"{name}.".startswith(prefixes)]
+        if not belongs:
+            raise ValueError(
+                f"MODEL.TIMM.FREEZE_AT = {stages}: cannot tell which layers come before"
+                f" {last_stage} in this model, expected 0"
+            )
         for name, unit in units[: belongs[-1] + 1]:
             frozen = _require_timm().layers.freeze_batch_norm_2d(unit)
             if frozen is not unit:  # the unit is itself a batch norm

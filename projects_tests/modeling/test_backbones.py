@@ -94,6 +94,8 @@ def test_light_model_runs():
         (["MODEL.TIMM.NORM", "LN"], "MODEL.TIMM.NORM = 'LN', expected FrozenBN, BN or SyncBN"),
         (["MODEL.TIMM.WEIGHTS", "package:vgg"], "'package:vgg', known are efficientnet-lite0"),
         (["MODEL.FPN.IN_FEATURES", ["res3", "res6"]], "tf_efficientnet_lite0 has no res6, only"),
+        (["MODEL.TIMM.NAME", "hiera_tiny_224"], "does not take pictures of any size"),
+        (["MODEL.TIMM.NAME", "hrnet_w18_small"], "MODEL.TIMM.FREEZE_AT = 2: cannot tell"),
         (["MODEL.TIMM.NAME", "vit_tiny_patch16_224"], r"strides \[16, 16, 16\]"),
     ],
 )
