@@ -9,6 +9,8 @@ Three files, under ``https://dl.fbaipublicfiles.com/densepose/data/``, make a su
 ``UV_symmetry_transforms.mat`` says what a flipped picture does to I, U, V.
 """
 
+from __future__ import annotations
+
 import os
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +21,11 @@ from scipy.io.matlab import MatReadError
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from densepose_ext.surface.cache import content_key
-from densepose_ext.surface.geodesics import GeodesicTable, cached_geodesics, vertices_of
-from densepose_ext.surface.parts import NUM_FINE_PARTS
-from densepose_ext.surface.pickled_array import read_pickled_array
-from densepose_ext.surface.symmetry import SYMMETRY_FILE, MirrorTables
+from .cache import content_key
+from .geodesics import GeodesicTable, cached_geodesics, vertices_of
+from .parts import NUM_FINE_PARTS
+from .pickled_array import read_pickled_array
+from .symmetry import SYMMETRY_FILE, MirrorTables
 
 OFFICIAL_URL = "https://dl.fbaipublicfiles.com/densepose/data/"
 
@@ -105,7 +107,7 @@ class OfficialSurface:
         return MirrorTables(self.file(SYMMETRY_FILE))
 
     @cached_property
-    def _charts(self) -> "_ChartVertices":
+    def _charts(self) -> _ChartVertices:
         subdivision, transform = "SMPL_subdiv.mat", "SMPL_SUBDIV_TRANSFORM.mat"
         path, transform_path = self.file(subdivision), self.file(transform)
         parts, u, v = _matrices(path, "Part_ID_subdiv", "U_subdiv", "V_subdiv")

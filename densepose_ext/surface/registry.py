@@ -1,5 +1,7 @@
 """Surfaces by name: what the metadata of a dataset and the command line say."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from densepose_ext.surface.official import OfficialSurface
+from .official import OfficialSurface
 
 
 class Surface(Protocol):

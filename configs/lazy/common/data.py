@@ -41,4 +41,4 @@ dataloader.test = L(build_detection_test_loader)(
     ),
     num_workers=4,
 )
-dataloader.evaluator = [L(COCOEvaluator)(dataset_name="${..test.dataset.names}")]
+dataloader.evaluator = [L(COCOEvaluator)(dataset_name="${...test.dataset.names}")]
