@@ -38,8 +38,6 @@ class Charts:
     def closest_vertex(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Vertex of the body (P,) nearest in its chart to points (I, U, V), each (P,).
 
-        Of vertices equally near the one with the lowest chart index counts.
-
         Raises:
             ValueError: for parts outside 1..24 or coordinates that are not finite.
         """
