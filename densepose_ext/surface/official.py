@@ -6,7 +6,8 @@ Three files, under ``https://dl.fbaipublicfiles.com/densepose/data/``, make a su
 - ``SMPL_SUBDIV_TRANSFORM.mat``: the vertex of the body, from 1, that each of them lies on;
 - ``Pdist_matrix.pkl``: distances between those, 1.5 GB; converted once into the project's cache.
 
-``UV_symmetry_transforms.mat`` says what a flipped picture does to I, U, V.
+``UV_symmetry_transforms.mat`` says what a flipped picture does to I, U, V; without it the map is
+rebuilt from ``UV_Processed.mat``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from scipy.spatial.distance import cdist
 
 from .cache import content_key
 from .geodesics import GeodesicTable, cached_geodesics, vertices_of
+from .official_charts import CHARTS_FILE, OfficialCharts
 from .parts import NUM_FINE_PARTS
 from .pickled_array import read_pickled_array
 from .symmetry import SYMMETRY_FILE, MirrorTables
@@ -100,10 +102,13 @@ class OfficialSurface:
             i: parts, 1..24. Any shape.
             u, v: chart coordinates. Of the same shape.
         """
-        return self._mirror_tables.mirror(i, u, v)
+        return self._mirror.mirror(i, u, v)
 
     @cached_property
-    def _mirror_tables(self) -> MirrorTables:
+    def _mirror(self) -> MirrorTables | OfficialCharts:
+        """The tables that published models were trained with, or the map of the charts itself."""
+        if not (self.folder / SYMMETRY_FILE).is_file() and (self.folder / CHARTS_FILE).is_file():
+            return OfficialCharts(self.folder / CHARTS_FILE)
         return MirrorTables(self.file(SYMMETRY_FILE))
 
     @cached_property

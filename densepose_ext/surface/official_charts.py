@@ -17,6 +17,7 @@ from scipy.io.matlab import MatReadError
 from densepose_ext.surface.charts import Charts
 from densepose_ext.surface.parts import FINE_MIRROR, NUM_FINE_PARTS
 
+CHARTS_FILE = "UV_Processed.mat"
 _FIELDS = ("All_Faces", "All_FaceIndices", "All_vertices", "All_U_norm", "All_V_norm")
 
 

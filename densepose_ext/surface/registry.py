@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from .official import OfficialSurface
+from .surface import BodySurface
 
 
 class Surface(Protocol):
@@ -29,7 +30,10 @@ class Surface(Protocol):
         """(I, U, V) of surface points after the picture is flipped left to right."""
 
 
-_factories: dict[str, Callable[[], Surface]] = {"smpl": OfficialSurface}
+_factories: dict[str, Callable[[], Surface]] = {
+    "open": BodySurface.load,
+    "smpl": OfficialSurface,
+}
 _surfaces: dict[str, Surface] = {}
 
 

@@ -9,7 +9,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from densepose_ext.data.coco import load_densepose_coco, register_densepose_coco
 from densepose_ext.synthetic.dataset import SPLITS, Settings, generate
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 #: Images of the splits registered by default, and their settings.
 DEFAULT_COUNTS = {"train": 1200, "val": 120}
