@@ -51,10 +51,10 @@ def read_densepose(annotation: dict) -> dict | None:
     points = {}
     for key in POINT_KEYS:
         try:
-            values = np.asarray(annotation[key], dtype=np.float32)
-        except (TypeError, ValueError):
-            raise AnnotationError(f"{key} is not a list of numbers") from None
-        if values.ndim != 1:
+            values = np.asarray(annotation[key])
+        except ValueError:  # lists of different lengths inside
+            raise AnnotationError(f"{key} is not a flat list of numbers") from None
+        if values.dtype.kind not in "iuf" or values.ndim != 1:
             raise AnnotationError(f"{key} is not a flat list of numbers")
         if not np.isfinite(values).all():
             raise AnnotationError(f"{key} has values that are not finite")
@@ -84,6 +84,7 @@ def read_densepose(annotation: dict) -> dict | None:
             raise AnnotationError(f"{key}[{n}] = {values[n]:g}, expected {expected}")
     for key in ("dp_U", "dp_V"):
         points[key] = points[key].clip(0, 1)
+    points = {key: values.astype(np.float32) for key, values in points.items()}
 
     masks = annotation.get("dp_masks")
     if not masks:  # an empty list says: no masks

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -19,10 +19,13 @@ from detectron2.structures import BoxMode
 from detectron2.utils.file_io import PathManager
 
 from .annotations import AnnotationError, read_densepose
+from .segmentation import read_segmentation
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
 _NUM_KEYPOINTS = len(COCO_PERSON_KEYPOINT_NAMES)
+_ID = (int, str)
+_TYPE_NAMES = {_ID: "a number or a string", int: "a whole number", str: "a string"}
 
 
 def register_densepose_coco(
@@ -85,17 +88,17 @@ def load_densepose_coco(
         FileNotFoundError, ValueError: the file is missing, or is not COCO JSON.
     """
     contents = _read_json(json_file)
-    category_map = {int(k): int(v) for k, v in (category_map or {}).items()}
     names = {
-        c["id"]: str(c.get("name", c["id"])) for c in _records(contents, "categories", json_file)
+        c["id"]: str(c.get("name", c["id"]))
+        for c in _records(contents, "categories", json_file, {"id": int})
     }
+    mapped = {int(k): int(v) for k, v in (category_map or {}).items()}
     kept = set(names if categories is None else (int(c) for c in categories))
-    for key, ids in (("categories to keep", kept), ("mapped categories", category_map.values())):
+    for key, ids in (("categories to keep", kept), ("mapped categories", mapped.values())):
         if not set(ids) <= set(names):
             raise ValueError(f"{json_file}: {key} {sorted(ids)}, the file has {sorted(names)}")
-    class_of = {
-        category: number for number, category in enumerate(sorted(kept - set(category_map)))
-    }
+    taken_for = {category: mapped.get(category, category) for category in kept}
+    class_of = {category: number for number, category in enumerate(sorted({*taken_for.values()}))}
     if dataset_name is not None:
         MetadataCatalog.get(dataset_name).set(
             thing_classes=[names[category] for category in class_of],
@@ -103,7 +106,9 @@ def load_densepose_coco(
         )
 
     images = {}
-    for image in _records(contents, "images", json_file, ("file_name", "height", "width")):
+    for image in _records(
+        contents, "images", json_file, {"id": _ID, "file_name": str, "height": int, "width": int}
+    ):
         if image["id"] in images:
             raise ValueError(f"{json_file}: two images have the id {image['id']}")
         images[image["id"]] = {
@@ -116,12 +121,13 @@ def load_densepose_coco(
         }
 
     left_out = _LeftOut(json_file)
-    for annotation in _records(contents, "annotations", json_file, ("image_id", "category_id")):
+    for annotation in _records(
+        contents, "annotations", json_file, {"id": _ID, "image_id": _ID, "category_id": int}
+    ):
         category = annotation["category_id"]
         if category not in names:
             left_out.add("annotations", annotation, f"category_id {category} is not in the file")
             continue
-        category = category_map.get(category, category)
         if category not in kept:
             continue
         if annotation["image_id"] not in images:
@@ -132,12 +138,14 @@ def load_densepose_coco(
         if reason:
             left_out.add("annotations", annotation, reason)
             continue
-        image["annotations"].append(_record(annotation, class_of[category], left_out))
+        image["annotations"].append(
+            _record(annotation, class_of[taken_for[category]], image, left_out)
+        )
     left_out.report()
     return list(images.values())
 
 
-def _record(annotation: dict, class_number: int, left_out: _LeftOut) -> dict:
+def _record(annotation: dict, class_number: int, image: dict, left_out: _LeftOut) -> dict:
     record = {
         "id": annotation["id"],
         "iscrowd": annotation.get("iscrowd", 0),
@@ -145,24 +153,19 @@ def _record(annotation: dict, class_number: int, left_out: _LeftOut) -> dict:
         "bbox_mode": BoxMode.XYWH_ABS,
         "category_id": class_number,
     }
-    segmentation = annotation.get("segmentation")
-    if isinstance(segmentation, list):
-        segmentation = [polygon for polygon in segmentation if _is_polygon(polygon)]
-    if segmentation:
-        record["segmentation"] = segmentation
-    elif annotation.get("segmentation"):
-        left_out.add("segmentations", annotation, "no polygon of three points or more")
-    keypoints = annotation.get("keypoints")
-    if keypoints:
-        if len(keypoints) == 3 * _NUM_KEYPOINTS:
-            # COCO's keypoints are numbers of pixels, Detectron2's are positions: centres at +0.5.
-            record["keypoints"] = [
-                value + 0.5 if n % 3 < 2 else value for n, value in enumerate(keypoints)
-            ]
-        else:
-            left_out.add(
-                "keypoints", annotation, f"{len(keypoints)} values, expected {3 * _NUM_KEYPOINTS}"
+    # COCO writes an empty list for somebody without a mask, and without keypoints.
+    if annotation.get("segmentation"):
+        try:
+            record["segmentation"] = read_segmentation(
+                annotation["segmentation"], image["height"], image["width"]
             )
+        except ValueError as error:
+            left_out.add("segmentations", annotation, str(error))
+    if annotation.get("keypoints"):
+        try:
+            record["keypoints"] = _keypoints(annotation["keypoints"])
+        except ValueError as error:
+            left_out.add("keypoints", annotation, str(error))
     try:
         record.update(read_densepose(annotation) or {})
     except AnnotationError as error:
@@ -170,8 +173,15 @@ def _record(annotation: dict, class_number: int, left_out: _LeftOut) -> dict:
     return record
 
 
-def _is_polygon(polygon) -> bool:
-    return isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0
+def _keypoints(keypoints) -> list[float]:
+    """COCO's keypoints are numbers of pixels, Detectron2's are positions: centres at +0.5."""
+    expected = 3 * _NUM_KEYPOINTS
+    if not isinstance(keypoints, list) or len(keypoints) != expected:
+        found = f"{len(keypoints)} values" if isinstance(keypoints, list) else repr(keypoints)
+        raise ValueError(f"{found}, expected {expected}")
+    if not all(map(_is_number, keypoints)):
+        raise ValueError("values that are not finite numbers")
+    return [value + 0.5 if n % 3 < 2 else value for n, value in enumerate(keypoints)]
 
 
 def _wrong_box(box, image: dict) -> str | None:
@@ -187,7 +197,8 @@ def _wrong_box(box, image: dict) -> str | None:
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+    # Neither NaN nor an integer too large for a float passes the comparison.
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
 
 def _read_json(json_file: str) -> dict:
@@ -199,22 +210,29 @@ def _read_json(json_file: str) -> dict:
             f"{json_file}: no such annotation file. Datasets are looked for under"
             " $DETECTRON2_DATASETS (default: ./datasets)"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{json_file} is not JSON: {error}") from None
     if not isinstance(contents, dict):
         raise ValueError(f"{json_file}: expected a COCO object, found a {type(contents).__name__}")
     return contents
 
 
-def _records(contents: dict, key: str, json_file: str, fields: Sequence[str] = ()) -> list[dict]:
-    """The records under a key of a COCO file, each with an id and the given fields."""
+def _records(
+    contents: dict, key: str, json_file: str, fields: Mapping[str, type | tuple[type, ...]]
+) -> list[dict]:
+    """The records under a key of a COCO file, each with the given fields, of the given types."""
     records = contents.get(key)
     if not isinstance(records, list):
         raise ValueError(f"{json_file} is not in COCO format: no list {key!r}")
     for number, record in enumerate(records):
-        for field in ("id", *fields):
+        for field, kind in fields.items():
             if not isinstance(record, dict) or field not in record:
                 raise ValueError(f"{json_file}: {key}[{number}] has no {field!r}")
+            if not isinstance(record[field], kind):
+                raise ValueError(
+                    f"{json_file}: {key}[{number}] has {field!r} = {record[field]!r}, expected"
+                    f" {_TYPE_NAMES[kind]}"
+                )
     return records
 
 
