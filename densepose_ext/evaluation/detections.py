@@ -7,7 +7,8 @@ D detections, C = 25 fine channels, S side of the network's maps, (h, w) a box.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,10 +16,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..modeling.postprocessing import densepose_results
 from ..structures import DensePoseOutput
 
 #: The best detections of an image that are scored; the others are left out.
 MAX_DETECTIONS = 20
+
+#: Enlarged values held at once, 100 MB of them: all 25 channels of boxes up to a megapixel.
+VALUES_AT_ONCE = 25 << 20
 
 
 class DensePoseMaps(Protocol):
@@ -133,46 +138,61 @@ class OutputMaps:
         """
         self._output = output
         self._sizes = np.maximum(np.asarray(sizes).astype(np.int64), 1)
-        self._enlarged: tuple[int, torch.Tensor, torch.Tensor] | None = None
+        self._last: tuple[int, torch.Tensor, list[torch.Tensor]] | None = None
 
-    def _logits(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Fine logits (C, h, w), and where the coarse ones say person (h, w), of one detection.
+    def _enlarge(self, maps: torch.Tensor, n: int) -> Iterator[torch.Tensor]:
+        """The channels of a map (D, C, S, S) over a box, in groups (c, h, w) of bounded size."""
+        width, height = (int(length) for length in self._sizes[n])
+        size = max(VALUES_AT_ONCE // (width * height), 1)
+        for group in maps[n].float().split(size):
+            yield F.interpolate(group[None], (height, width), mode="bilinear", align_corners=False)[
+                0
+            ]
 
-        The last detection asked for is kept: its points and its mask come one after the other.
+    def _logits(self, n: int) -> tuple[torch.Tensor, Iterable[torch.Tensor]]:
+        """Where the coarse logits say person (h, w), and the fine logits in groups of channels.
+
+        The last detection asked for is kept, if its fine logits are one group: its points and its
+        mask come one after the other.
         """
-        if self._enlarged is None or self._enlarged[0] != n:
-            width, height = self._sizes[n]
-            fine, coarse = (
-                F.interpolate(
-                    maps[n : n + 1].float(), (height, width), mode="bilinear", align_corners=False
-                )[0]
-                for maps in (self._output.fine_segm, self._output.coarse_segm)
-            )
-            self._enlarged = int(n), fine, coarse[1:].amax(0) > coarse[0]
-        return self._enlarged[1:]
+        if self._last is None or self._last[0] != n:
+            person = _beyond_background(self._enlarge(self._output.coarse_segm, n))
+            fine = self._enlarge(self._output.fine_segm, n)
+            if self._sizes[n].prod() * self._output.fine_segm.shape[1] > VALUES_AT_ONCE:
+                return person, fine
+            self._last = int(n), person, list(fine)
+        return self._last[1:]
 
     @torch.no_grad()
     def mask(self, n: int) -> np.ndarray:
-        fine, person = self._logits(n)
-        # of equal logits the first is the label, so a part must exceed the background
-        return ((fine[1:].amax(0) > fine[0]) & person).cpu().numpy()
+        person, fine = self._logits(n)
+        return (_beyond_background(fine) & person).cpu().numpy()
 
     @torch.no_grad()
     def at(self, n: int, px: np.ndarray, py: np.ndarray) -> np.ndarray:
-        fine, person = self._logits(n)
-        x, y = (torch.as_tensor(p, device=fine.device) for p in (px, py))
-        labels = fine[:, y, x].argmax(0) * person[y, x]
-        width, height = self._sizes[n]
-        corners, weights = _bilinear(x, y, int(width), int(height), self._output.u.shape[-1])
-        uv = torch.stack([self._output.u[n], self._output.v[n]]).float()
-        channel_uv = uv[:, labels[None], corners[0], corners[1]]
-        quantised = ((channel_uv * weights).sum(1).clamp(0, 1) * 255 * (labels > 0)).to(torch.uint8)
-        return torch.cat([labels[None].to(torch.uint8), quantised]).cpu().numpy()
+        person, fine = self._logits(n)
+        x, y = (torch.as_tensor(p, device=person.device) for p in (px, py))
+        labels = torch.cat([group[:, y, x] for group in fine]).argmax(0) * person[y, x]
+        width, height = (int(length) for length in self._sizes[n])
+        (rows, columns), weights = _bilinear(x, y, width, height, self._output.u.shape[-1])
+        uv = torch.stack(
+            [maps[n][labels, rows, columns].float() for maps in (self._output.u, self._output.v)]
+        )
+        uv = (uv * weights).sum(1).clamp(0, 1) * 255 * (labels > 0)
+        return torch.cat([labels[None], uv]).to(torch.uint8).cpu().numpy()
 
     def iuv(self, n: int) -> np.ndarray:
-        width, height = self._sizes[n]
-        py, px = (p.ravel() for p in np.mgrid[:height, :width])
-        return self.at(n, px, py).reshape(3, height, width)
+        box = torch.tensor([[0, 0, *self._sizes[n].tolist()]], dtype=torch.float32)
+        (result,) = densepose_results(self._output[int(n)].to(torch.float32), box)
+        return result.iuv_uint8().cpu().numpy()
+
+
+def _beyond_background(groups: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Where a channel exceeds the first, which is the label on ties. groups: (c, h, w) each."""
+    first, *others = groups
+    background = first[0]
+    others = [first[1:], *others] if len(first) > 1 else others
+    return functools.reduce(torch.maximum, (group.amax(0) for group in others)) > background
 
 
 def _bilinear(

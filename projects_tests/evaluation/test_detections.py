@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from densepose_ext.evaluation import detections
 from densepose_ext.evaluation.detections import ArrayMaps, Detections, OutputMaps
 from densepose_ext.modeling.postprocessing import densepose_results
 from densepose_ext.structures import DensePoseOutput
@@ -43,8 +44,9 @@ def test_points_and_masks_are_those_of_the_whole_result(seed, side, width, heigh
     assert sizes.shape == (2, 2)
     for n, result in enumerate(densepose_results(maps, boxes)):
         whole = result.iuv_uint8().numpy()
-        found = sparse.iuv(n)
-        assert found.shape == whole.shape
+        np.testing.assert_array_equal(sparse.iuv(n), whole)
+        py, px = (p.ravel() for p in np.mgrid[: whole.shape[1], : whole.shape[2]])
+        found = sparse.at(n, px, py).reshape(whole.shape)
         # another order of rounding: a tie of parts may fall the other way, U by one step
         same = found[0] == whole[0]
         assert same.mean() > 0.999
@@ -54,13 +56,29 @@ def test_points_and_masks_are_those_of_the_whole_result(seed, side, width, heigh
         np.testing.assert_array_equal(sparse.mask(n), found[0] > 0)
 
 
+@pytest.mark.parametrize("coarse", [2, 15])
+@pytest.mark.parametrize("at_once", [1, 3 * 20 * 30, 24 * 20 * 30])
+def test_large_boxes_are_enlarged_some_channels_at_a_time(monkeypatch, coarse, at_once):
+    maps = output(2, 14, 3, coarse)
+    sizes = np.array([[20, 30], [30, 20]])
+    px, py = np.random.default_rng(0).integers(0, 20, (2, 50))
+    whole = OutputMaps(maps, sizes)
+    expected = [(whole.mask(n), whole.at(n, px, py)) for n in (0, 1)]
+    monkeypatch.setattr(detections, "VALUES_AT_ONCE", at_once)
+    found = OutputMaps(maps, sizes)
+    for n in (0, 1):
+        np.testing.assert_array_equal(found.mask(n), expected[n][0])
+        np.testing.assert_array_equal(found.at(n, px, py), expected[n][1])
+        assert expected[n][0].any()
+
+
 def test_order_is_stable_and_subsets_keep_their_maps():
     arrays = [np.full((3, 1, 1), n, np.uint8) for n in range(4)]
     maps = ArrayMaps([lambda n=n: arrays[n] for n in range(4)])
     boxes = np.arange(16.0).reshape(4, 4)
-    detections = Detections.best(boxes, [0.5, 0.9, 0.5, 0.9], [1, 1, 2, 2], maps)
-    assert detections.order.tolist() == [1, 3, 0, 2]
-    subset = detections[np.array([1, 2])]
+    best = Detections.best(boxes, [0.5, 0.9, 0.5, 0.9], [1, 1, 2, 2], maps)
+    assert best.order.tolist() == [1, 3, 0, 2]
+    subset = best[np.array([1, 2])]
     assert [subset.iuv(n)[0, 0, 0] for n in range(2)] == [3, 0]
     assert subset.boxes.tolist() == boxes[[3, 0]].tolist()
     assert subset.categories.tolist() == [2, 1]
@@ -68,8 +86,8 @@ def test_order_is_stable_and_subsets_keep_their_maps():
 
 def test_maps_are_read_when_they_are_needed():
     maps = ArrayMaps([lambda: pytest.fail("read")])
-    detections = Detections.best(np.ones((1, 4)), [1.0], [1], maps)
-    assert len(detections) == 1
+    best = Detections.best(np.ones((1, 4)), [1.0], [1], maps)
+    assert len(best) == 1
 
 
 def test_pixels_beyond_a_smaller_map_are_background():

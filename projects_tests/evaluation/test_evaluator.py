@@ -127,9 +127,9 @@ def test_maps_results_and_the_saved_file_score_the_same(dataset, surface, tmp_pa
     for mode, task in (("gps", "densepose_gps"), ("gpsm", "densepose_gpsm")):
         for name, value in card.metrics()[mode].items():
             expected = value * 100 if value >= 0 else value
-            # labels at a tie and the last bit of U may differ between the two ways
-            assert from_results[task][name] == pytest.approx(expected, abs=0.5)
-            assert from_maps[task][name] == pytest.approx(expected, abs=1e-9)
+            assert from_results[task][name] == pytest.approx(expected, abs=1e-9)
+            # read at the points alone: ties of parts and the last bit of U may differ
+            assert from_maps[task][name] == pytest.approx(expected, abs=0.5)
     assert not list((tmp_path / "o").glob(".*"))
 
 
