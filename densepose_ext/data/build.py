@@ -66,6 +66,7 @@ def training_images(
     segm_from_instance_masks: bool = False,
     min_keypoints: int = 0,
     flipped: bool = True,
+    num_classes: int | None = None,
     categories: Mapping[str, Sequence[int]] | None = None,
     category_maps: Mapping[str, Mapping[int, int]] | None = None,
 ) -> list[dict]:
@@ -78,11 +79,14 @@ def training_images(
         segm_from_instance_masks: the coarse segmentation is trained by masks, so that a mask is
             as good as dense pose.
         min_keypoints: leave out images with fewer visible keypoints.
-        flipped: training flips images, for which a surface needs its mirror map.
+        flipped: training flips images, for which the surface of those with dense pose needs its
+            mirror map.
+        num_classes: of the model; None if it is known to fit.
         categories, category_maps: by the dataset's name, as for :func:`load_registered`.
 
     Raises:
-        ValueError, FileNotFoundError: no image is left, or the mirror map cannot be had.
+        ValueError, FileNotFoundError: no image is left, the classes are not those of the other
+            datasets or of the model, or the mirror map cannot be had.
     """
     images = []
     for name in names:
@@ -97,8 +101,9 @@ def training_images(
             or any(_trains(p, need_masks, segm_from_instance_masks) for p in image["annotations"])
         ]
         _report(name, dataset, kept, need_masks or segm_from_instance_masks)
-        if flipped and need_densepose:
-            _check_mirror(name)
+        _check_classes(name, names[0], kept, num_classes)
+        if flipped:
+            _check_mirror(name, kept)
         images += kept
     if min_keypoints > 0:
         images = filter_images_with_few_keypoints(images, min_keypoints)
@@ -118,7 +123,8 @@ def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
         min_keypoints=(
             cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE if cfg.MODEL.KEYPOINT_ON else 0
         ),
-        flipped=cfg.INPUT.RANDOM_FLIP != "none",
+        flipped=cfg.MODEL.DENSEPOSE_ON and cfg.INPUT.RANDOM_FLIP != "none",
+        num_classes=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
         categories=cfg.DATASETS.WHITELISTED_CATEGORIES,
         category_maps=cfg.DATASETS.CATEGORY_MAPS,
     )
@@ -172,15 +178,39 @@ def _report(name: str, dataset: list[dict], kept: list[dict], need_masks: bool) 
         logger.warning(f"{name}: left out {without_mask} people without a mask: masks are trained")
 
 
-def _check_mirror(name: str) -> None:
+def _check_classes(name: str, first: str, images: list[dict], num_classes: int | None) -> None:
+    """Fail now, not in the loss or not at all, if class numbers do not mean the same everywhere."""
+    classes, expected = (MetadataCatalog.get(n).get("thing_classes") for n in (name, first))
+    if classes != expected:
+        raise ValueError(
+            f"dataset {name!r} has the classes {classes}, {first!r} has {expected}; those trained"
+            " together have to agree (DATASETS.WHITELISTED_CATEGORIES and CATEGORY_MAPS help)"
+        )
+    people = (p for image in images for p in image["annotations"] if not p.get("iscrowd", 0))
+    highest = max((person["category_id"] for person in people), default=0)
+    if num_classes is not None and highest >= num_classes:
+        raise ValueError(
+            f"dataset {name!r} has class {highest} ({classes[highest] if classes else 'unnamed'}),"
+            f" counted from 0, but MODEL.ROI_HEADS.NUM_CLASSES = {num_classes}"
+        )
+
+
+def _check_mirror(name: str, images: list[dict]) -> None:
     """Fail now, not at the first flipped image, if a surface's mirror map cannot be had."""
-    surface = MetadataCatalog.get(name).get("surface")
-    if surface is None:
-        return
-    try:
-        get_surface(surface).mirror(np.ones(1, dtype=np.int64), np.zeros(1), np.zeros(1))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"dataset {name!r} is to be flipped in training, for which {error}. Training without"
-            " flips: INPUT.RANDOM_FLIP none"
-        ) from error
+    dense = [image for image in images if any(map(has_densepose, image["annotations"]))]
+    for surface in {image.get("surface") for image in dense}:
+        if surface is None:
+            raise ValueError(
+                f"dataset {name!r} names no surface, which flipping its images in training needs;"
+                " register it with register_densepose_coco(..., surface=...), or train without"
+                " flips: INPUT.RANDOM_FLIP none"
+            )
+        try:
+            get_surface(surface).mirror(np.ones(1, dtype=np.int64), np.zeros(1), np.zeros(1))
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"dataset {name!r} is to be flipped in training, for which {error}. Training"
+                " without flips: INPUT.RANDOM_FLIP none"
+            ) from error
+        except ValueError as error:
+            raise ValueError(f"dataset {name!r}: {error}") from error

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from functools import cache
 
+import cv2
 import numpy as np
+import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.data import DatasetMapper
 from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from detectron2.structures import BoxMode, Instances
+from PIL import Image
+from pycocotools import mask as coco_mask
 
 from ..structures import DensePoseAnnotation, DensePoseAnnotationList
 from ..surface.registry import get_surface
@@ -19,9 +24,15 @@ from .transforms import affine_matrix, transform_densepose
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
+#: What PIL raises for files that are missing, damaged or no pictures.
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, Image.DecompressionBombError),
+    utils.SizeMismatchError,
+)
+
 
 class DensePoseDatasetMapper(DatasetMapper):
-    """Detectron2's mapper, with dense pose, rotations, and colours.
+    """Detectron2's mapper (but for semantic segmentation), with dense pose, rotations, colours.
 
     The instances of a training image get the field ``gt_densepose``
     (:class:`DensePoseAnnotationList`), always, whether anybody has dense pose or not. People
@@ -37,8 +48,16 @@ class DensePoseDatasetMapper(DatasetMapper):
         Args:
             use_densepose: whether to give ``gt_densepose``.
             kwargs: as for DatasetMapper.
+
+        Raises:
+            ValueError: keypoints are trained, and ``keypoint_hflip_indices`` is not given.
         """
         super().__init__(is_train, **kwargs)
+        if is_train and self.use_keypoint and self.keypoint_hflip_indices is None:
+            raise ValueError(
+                "use_keypoint needs keypoint_hflip_indices: Detectron2's"
+                " create_keypoint_hflip_indices(dataset names) has them"
+            )
         self.use_densepose = use_densepose
 
     @classmethod
@@ -63,19 +82,38 @@ class DensePoseDatasetMapper(DatasetMapper):
             if the image cannot be read.
 
         Raises:
-            ValueError: at inference, if the image cannot be read or is not of the declared size.
+            ValueError: at inference, if the image cannot be read or is not of the declared size;
+                in training, if the picture is flipped and its surface has no mirror map.
         """
+        dataset_dict = copy.deepcopy(dataset_dict)  # it belongs to the dataset
+        # As DatasetMapper does, but for reading the picture on its own: whatever PIL makes of a
+        # damaged file is told apart from a surface without its mirror map, which stops the run.
         try:
-            return super().__call__(dataset_dict)
-        except (OSError, SyntaxError, utils.SizeMismatchError) as error:
+            image = utils.read_image(dataset_dict["file_name"], format=self.image_format)
+            utils.check_image_size(dataset_dict, image)
+        except _UNREADABLE as error:
             message = f"{dataset_dict['file_name']}: {error}"
             if not self.is_train:
                 raise ValueError(message) from error
             _warn_once(f"skipped in training: {message}")
             return None
 
+        augmented = T.AugInput(image)
+        transforms = self.augmentations(augmented)
+        height, width = augmented.image.shape[:2]
+        dataset_dict["image"] = torch.from_numpy(_channels_first(augmented.image))
+        if self.proposal_topk is not None:
+            utils.transform_proposals(
+                dataset_dict, (height, width), transforms, proposal_topk=self.proposal_topk
+            )
+        if not self.is_train:
+            dataset_dict.pop("annotations", None)
+        elif "annotations" in dataset_dict:
+            self._transform_annotations(dataset_dict, transforms, (height, width))
+        return dataset_dict
+
     def _transform_annotations(self, dataset_dict: dict, transforms, image_shape) -> None:
-        """Called by DatasetMapper: sets ``instances`` in place of ``annotations``."""
+        """Sets ``instances`` in place of ``annotations``."""
         people = [
             person
             for person in dataset_dict.pop("annotations")
@@ -83,7 +121,8 @@ class DensePoseDatasetMapper(DatasetMapper):
             and not (self.use_instance_mask and "segmentation" not in person)
         ]
         where = f"{dataset_dict['file_name']}, image {dataset_dict.get('image_id')}"
-        instances = self._instances(people, transforms, image_shape)
+        size_before = (dataset_dict["height"], dataset_dict["width"])
+        instances = self._instances(people, transforms, size_before, image_shape)
         if self.use_densepose:
             matrix = affine_matrix(transforms)
             mirror = _mirror_of(dataset_dict.get("surface"), where)
@@ -103,13 +142,16 @@ class DensePoseDatasetMapper(DatasetMapper):
             instances.gt_densepose = DensePoseAnnotationList(dense_poses)
         dataset_dict["instances"] = utils.filter_empty_instances(instances)
 
-    def _instances(self, people: list[dict], transforms, image_shape) -> Instances:
+    def _instances(self, people: list[dict], transforms, size_before, image_shape) -> Instances:
         """Boxes, classes, masks and keypoints, by Detectron2's own functions."""
         transformed = []
+        is_cropped = any(isinstance(t, T.CropTransform) for t in transforms.transforms)
         for person in people:
             own = {key: person[key] for key in ("bbox", "bbox_mode", "category_id")}
             if self.use_instance_mask:
                 own["segmentation"] = person["segmentation"]
+                if is_cropped and isinstance(own["segmentation"], list):
+                    own["segmentation"] = _polygons_to_rle(own["segmentation"], size_before)
             if self.use_keypoint:
                 nothing_visible = np.zeros(3 * len(self.keypoint_hflip_indices))
                 own["keypoints"] = person.get("keypoints", nothing_visible)
@@ -145,6 +187,17 @@ def _more_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
     return augmentations
 
 
+def _channels_first(image: np.ndarray) -> np.ndarray:
+    """(H, W, C) to (C, H, W): by OpenCV in a fraction of the time, for the pictures there are."""
+    if image.dtype != np.uint8:
+        return np.ascontiguousarray(image.transpose(2, 0, 1))
+    if image.strides[1] < 0:  # flipped, which OpenCV would copy value by value
+        image = cv2.flip(image[:, ::-1], 1).reshape(image.shape)
+    channels = np.empty((image.shape[2], *image.shape[:2]), np.uint8)
+    cv2.split(image, list(channels))
+    return channels
+
+
 def _dense_pose(person: dict, where: str) -> DensePoseAnnotation | None:
     try:
         # Records of our own reader are checked: their points are arrays.
@@ -156,6 +209,12 @@ def _dense_pose(person: dict, where: str) -> DensePoseAnnotation | None:
         return None
 
 
+def _polygons_to_rle(polygons: list, size: tuple[int, int]) -> dict:
+    """A mask that can be cropped: cropping polygons takes shapely, which Detectron2 does not ask
+    for."""
+    return coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
+
+
 def _mirror_of(surface: str | None, where: str):
     """The mirror map of a surface, which is not read before a flipped picture needs it."""
 
@@ -165,7 +224,10 @@ def _mirror_of(surface: str | None, where: str):
                 f"{where}: its dataset names no surface, which flipping needs; register it with"
                 " register_densepose_coco(..., surface=...) or set INPUT.RANDOM_FLIP to 'none'"
             )
-        return get_surface(surface).mirror(i, u, v)
+        try:
+            return get_surface(surface).mirror(i, u, v)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{where}: {error}") from error
 
     return mirror
 

@@ -21,7 +21,9 @@ from ..surface.parts import COARSE_MIRROR, FINE_MIRROR
 #: (I, U, V) -> (I, U, V) of the same surface points in a flipped picture; arrays of one shape.
 Mirror = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
-_COARSE_MIRROR = COARSE_MIRROR.astype(np.uint8)
+#: As OpenCV wants a table of 8 bit values; only the parts 0 to 14 occur.
+_COARSE_MIRROR = np.zeros(256, np.uint8)
+_COARSE_MIRROR[: len(COARSE_MIRROR)] = COARSE_MIRROR
 #: In a frame of 256 x 256 cells: a change that moves nothing by a quarter of a cell is none.
 _MASK_TOLERANCE = 0.25
 
@@ -79,7 +81,7 @@ def transform_densepose(
     if segm is not None:
         segm = _warp(segm, frame)
         if is_mirror_image:
-            segm = _COARSE_MIRROR[segm]
+            segm = cv2.LUT(segm, _COARSE_MIRROR)
     return DensePoseAnnotation(
         torch.from_numpy(x.clip(0, ANNOTATION_SIDE)),
         torch.from_numpy(y.clip(0, ANNOTATION_SIDE)),
@@ -117,7 +119,7 @@ def _warp(segm: np.ndarray, frame: np.ndarray) -> np.ndarray:
         return segm
     flipped = np.stack([side - corners[0], corners[1]])
     if np.abs(there - flipped).max() < _MASK_TOLERANCE:
-        return np.ascontiguousarray(segm[:, ::-1])
+        return cv2.flip(segm, 1)
     # From positions to indices of cells, whose centres are at +0.5.
     index_frame = frame.copy()
     index_frame[:, 2] += frame[:, :2] @ [0.5, 0.5] - 0.5

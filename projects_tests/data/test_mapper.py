@@ -1,0 +1,393 @@
+"""The mapper: pictures and people as the model gets them, in every combination."""
+
+import copy
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from detectron2.config import get_cfg
+from detectron2.data import DatasetMapper
+from detectron2.data import transforms as T
+from detectron2.data.detection_utils import create_keypoint_hflip_indices
+from detectron2.structures import BitMasks, BoxMode, PolygonMasks
+from pycocotools import mask as coco_mask
+
+from densepose_ext.config import add_densepose_config
+from densepose_ext.data import DensePoseDatasetMapper, load_densepose_coco, mapper
+from densepose_ext.structures import DensePoseAnnotationList
+from projects_tests.tiny_dataset import make_dataset, make_surface
+
+FLIPS = create_keypoint_hflip_indices(["densepose_coco_2014_train"])
+HEIGHT, WIDTH = 160, 200
+
+
+@pytest.fixture(scope="module")
+def surface(tmp_path_factory):
+    return str(make_surface(tmp_path_factory.mktemp("surface")))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory, surface):
+    folder = tmp_path_factory.mktemp("dataset")
+    path = make_dataset(folder, images=2, size=(HEIGHT, WIDTH))
+    return load_densepose_coco(str(path), str(folder), surface=surface)
+
+
+@pytest.fixture
+def image(dataset):
+    return copy.deepcopy(dataset[0])
+
+
+@pytest.fixture(autouse=True)
+def _warn_again():
+    mapper._warn_once.cache_clear()
+
+
+def training(*augmentations, **arguments) -> DensePoseDatasetMapper:
+    return DensePoseDatasetMapper(
+        True, augmentations=list(augmentations), image_format="BGR", **arguments
+    )
+
+
+def config(**changes):
+    cfg = get_cfg()
+    add_densepose_config(cfg)
+    cfg.INPUT.MIN_SIZE_TRAIN = (HEIGHT,)
+    cfg.DATASETS.TRAIN = ("densepose_coco_2014_train",)
+    cfg.merge_from_list([value for item in changes.items() for value in item])
+    return cfg
+
+
+def without(person: dict, *keys: str) -> dict:
+    return {key: value for key, value in person.items() if not key.startswith(keys)}
+
+
+def test_a_training_picture(image):
+    before = copy.deepcopy(image)
+    mapped = training()(image)
+    assert mapped["image"].shape == (3, HEIGHT, WIDTH)
+    assert mapped["image"].dtype == torch.uint8
+    picture = cv2.imread(image["file_name"])
+    assert np.abs(mapped["image"].numpy().transpose(1, 2, 0).astype(int) - picture).max() <= 2
+    instances = mapped["instances"]
+    assert len(instances) == 2
+    assert isinstance(instances.gt_densepose, DensePoseAnnotationList)
+    for person, box, annotation in zip(
+        image["annotations"], instances.gt_boxes.tensor, instances.gt_densepose
+    ):
+        x, y, w, h = person["bbox"]
+        np.testing.assert_allclose(box, [x, y, x + w, y + h], rtol=1e-6)
+        np.testing.assert_allclose(annotation.x, person["dp_x"], atol=1e-3)
+        assert annotation.segm.shape == (256, 256)
+    assert "annotations" not in mapped
+    # The dataset is shared by all epochs.
+    np.testing.assert_equal(image, before)
+
+
+@pytest.mark.parametrize("image_format", ["BGR", "RGB", "L", "YUV-BT.601"])
+@pytest.mark.parametrize("kind", ["plain", "hflip", "vflip", "crop", "both"])
+def test_every_pixel_is_where_detectron2_has_it(image, kind, image_format):
+    augmentations = {
+        "plain": [],
+        "hflip": [T.HFlipTransform(WIDTH)],
+        "vflip": [T.VFlipTransform(HEIGHT)],
+        "crop": [T.CropTransform(10, 20, 100, 110)],
+        "both": [T.CropTransform(10, 20, 100, 110), T.HFlipTransform(100)],
+    }[kind]
+    arguments = {"augmentations": augmentations, "image_format": image_format}
+    for is_train in (True, False):
+        found = DensePoseDatasetMapper(is_train, **arguments)(image)["image"]
+        expected = DatasetMapper(False, **arguments)(image)["image"]
+        assert found.dtype == expected.dtype
+        assert found.is_contiguous()
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_an_inference_picture(image):
+    test_mapper = DensePoseDatasetMapper(
+        False, augmentations=[T.ResizeShortestEdge(80, 1000)], image_format="BGR"
+    )
+    mapped = test_mapper(image)
+    assert mapped["image"].shape == (3, 80, 100)
+    assert not {"annotations", "instances"} & set(mapped)
+    assert (mapped["height"], mapped["width"], mapped["image_id"]) == (HEIGHT, WIDTH, 1)
+
+
+def test_points_lie_on_what_they_were_put_on(image, tmp_path):
+    """All of it at once: crop, resize, flip, rotation, on a picture with a dot at every point."""
+    picture = np.zeros((HEIGHT * 2, WIDTH * 2, 3), np.uint8)
+    image.update(file_name=str(tmp_path / "dots.png"), height=HEIGHT * 2, width=WIDTH * 2)
+    for person in image["annotations"]:
+        person["bbox"] = [2 * value for value in person["bbox"]]
+        x, y, w, h = person["bbox"]
+        for px, py in zip(x + person["dp_x"] * w / 256, y + person["dp_y"] * h / 256):
+            # Pixel n covers n to n + 1; shift=4 draws to a sixteenth of a pixel.
+            centre = (round((px - 0.5) * 16), round((py - 0.5) * 16))
+            cv2.circle(picture, centre, 48, (255, 255, 255), -1, cv2.LINE_AA, 4)
+    cv2.imwrite(image["file_name"], picture)
+    augmentations = [
+        T.RandomCrop("relative_range", (0.7, 0.7)),
+        T.ResizeShortestEdge([300, 400], 2000, "range"),
+        T.RandomFlip(),
+        T.RandomRotation([-15, 15], expand=True),
+    ]
+    np.random.seed(0)
+    points = 0
+    for _ in range(20):
+        mapped = training(*augmentations)(image)
+        instances = mapped["instances"]
+        brightness = mapped["image"][0].float()
+        height, width = brightness.shape
+        for box, annotation in zip(instances.gt_boxes.tensor, instances.gt_densepose):
+            if annotation is None:
+                continue
+            x = box[0] + annotation.x * (box[2] - box[0]) / 256
+            y = box[1] + annotation.y * (box[3] - box[1]) / 256
+            # Corners that a rotation brings in from outside of a crop are black.
+            shown = brightness[y.long().clamp(max=height - 1), x.long().clamp(max=width - 1)]
+            surely = torch.minimum(torch.minimum(x, y), torch.minimum(width - x, height - y)) > 80
+            assert (shown[surely] > 128).float().mean() > 0.97
+            points += int(surely.sum())
+    assert points > 200
+
+
+@pytest.mark.parametrize("masks", [True, False])
+@pytest.mark.parametrize("points", [True, False])
+@pytest.mark.parametrize("keypoints", [True, False])
+@pytest.mark.parametrize("segmentation", [True, False])
+@pytest.mark.parametrize("flip", [True, False])
+def test_people_with_and_without_everything(image, masks, points, keypoints, segmentation, flip):
+    first, second = image["annotations"]
+    drop = ["dp_"] if not points else [] if masks else ["dp_masks"]
+    drop += [] if keypoints else ["keypoints"]
+    drop += [] if segmentation else ["segmentation"]
+    image["annotations"] = [without(first, *drop), second]
+    instances = training(
+        *([T.HFlipTransform(WIDTH)] if flip else []),
+        use_instance_mask=True,
+        use_keypoint=True,
+        keypoint_hflip_indices=FLIPS,
+    )(image)["instances"]
+    # Masks are trained: somebody without one would be background to them.
+    assert len(instances) == (2 if segmentation else 1)
+    present = [points, True] if segmentation else [True]
+    assert instances.gt_densepose.present.tolist() == present
+    if segmentation:
+        visible = (instances.gt_keypoints.tensor[:, :, 2] > 0).any(1)
+        assert visible.tolist() == [keypoints, True]
+        if points:
+            assert (instances.gt_densepose[0].segm is not None) == masks
+    assert len(instances.gt_masks) == len(instances)
+
+
+def test_pictures_in_which_nobody_has_dense_pose(image):
+    image["annotations"] = [without(p, "dp_") for p in image["annotations"]]
+    instances = training()(image)["instances"]
+    assert len(instances) == 2
+    assert not instances.gt_densepose.present.any()
+
+
+@pytest.mark.parametrize("crowd", [False, True])
+def test_pictures_without_people(image, crowd):
+    image["annotations"] = [{**p, "iscrowd": 1} for p in image["annotations"]] if crowd else []
+    instances = training(T.HFlipTransform(WIDTH), use_instance_mask=True)(image)["instances"]
+    assert len(instances) == 0
+    assert len(instances.gt_densepose) == 0
+
+
+def test_people_cropped_away_leave_with_their_dense_pose(image):
+    x, y, w, h = image["annotations"][1]["bbox"]
+    image["annotations"][0]["bbox"] = [x + w + 1.0, y, 10.0, h]
+    crop = T.CropTransform(int(x), int(y), int(w), int(h))
+    instances = training(crop)(image)["instances"]
+    assert len(instances) == len(instances.gt_densepose) == 1
+    expected = len(image["annotations"][1]["dp_x"])
+    assert 0 < len(instances.gt_densepose[0].x) <= expected
+
+
+def box_rle(x: int, y: int, w: int, h: int) -> dict:
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8, order="F")
+    mask[y : y + h, x : x + w] = 1
+    return coco_mask.encode(mask)
+
+
+@pytest.mark.parametrize("forms", ["polygons", "rle", "both"])
+@pytest.mark.parametrize("crop", [True, False])
+@pytest.mark.parametrize("mask_format", ["polygon", "bitmask"])
+def test_masks_of_both_forms(image, forms, crop, mask_format):
+    boxes = [(20, 30, 60, 80), (90, 50, 70, 60)]
+    for n, (person, (x, y, w, h)) in enumerate(zip(image["annotations"], boxes)):
+        person["bbox"] = [x, y, w, h]
+        polygon = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+        is_rle = forms == "rle" or (forms == "both" and n == 1)
+        person["segmentation"] = box_rle(x, y, w, h) if is_rle else polygon
+    instances = training(
+        *([T.CropTransform(30, 20, 100, 120)] if crop else []),
+        T.HFlipTransform(100 if crop else WIDTH),
+        use_instance_mask=True,
+        recompute_boxes=crop,
+        instance_mask_format=mask_format,
+    )(image)["instances"]
+    expected = [[50, 10, 100, 90], [0, 30, 40, 90]] if crop else [[120, 30, 180, 110], None]
+    np.testing.assert_allclose(instances.gt_boxes.tensor[0], expected[0], atol=1)
+    np.testing.assert_allclose(instances.gt_masks.get_bounding_boxes().tensor[0], expected[0])
+    if crop:
+        np.testing.assert_allclose(instances.gt_boxes.tensor[1], expected[1], atol=1)
+    plain = forms == "polygons" and not crop and mask_format == "polygon"
+    assert isinstance(instances.gt_masks, PolygonMasks if plain else BitMasks)
+    cropped = instances.gt_masks.crop_and_resize(instances.gt_boxes.tensor, 28)
+    assert cropped.float().mean() > 0.97
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "truncated", "text", "folder", "wrong size"])
+def test_pictures_that_cannot_be_used(image, tmp_path, caplog, kind):
+    path = tmp_path / f"{kind}.jpg"
+    content = Path(image["file_name"]).read_bytes()
+    if kind in ("empty", "truncated", "text"):
+        path.write_bytes({"empty": b"", "truncated": content[:3000], "text": b"picture"}[kind])
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "wrong size":
+        cv2.imwrite(str(path), np.zeros((HEIGHT + 1, WIDTH, 3), np.uint8))
+    image["file_name"] = str(path)
+
+    with caplog.at_level(logging.WARNING):
+        train = training()
+        assert train(image) is None
+        assert train(image) is None
+    (record,) = caplog.records  # once, not in every epoch
+    assert str(path) in record.getMessage()
+    with pytest.raises(ValueError, match=f"{kind}.jpg"):
+        DensePoseDatasetMapper(False, augmentations=[], image_format="BGR")(image)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp", ".tiff", ".gif"])
+def test_damaged_pictures_never_end_a_training_run(image, tmp_path, suffix):
+    rng = np.random.default_rng(0)
+    picture = np.tile(np.arange(WIDTH, dtype=np.uint8), (HEIGHT, 1))[..., None].repeat(3, 2)
+    content = cv2.imencode(suffix, picture)[1].tobytes()
+    image["file_name"] = str(tmp_path / f"damaged{suffix}")
+    train = training()
+    read = 0
+    for n in range(60):
+        damaged = bytearray(content)
+        if n % 2:
+            damaged = damaged[: rng.integers(len(damaged))]
+        for place in rng.integers(0, max(min(len(damaged), 400), 1), 6):
+            if damaged:
+                damaged[place] = rng.integers(256)
+        Path(image["file_name"]).write_bytes(damaged)
+        mapped = train(image)
+        read += mapped is not None
+    assert read < 60
+
+
+def test_flips_need_a_surface(image):
+    flip = training(T.HFlipTransform(WIDTH))
+    del image["surface"]
+    assert flip({**image, "annotations": []})["instances"].has("gt_densepose")
+    with pytest.raises(ValueError, match=r"1\.jpg, image 1: its dataset names no surface"):
+        flip(image)
+
+
+def test_a_surface_without_its_mirror_file_is_no_damaged_picture(image, tmp_path):
+    image["surface"] = str(tmp_path)
+    with pytest.raises(ValueError, match=r"1\.jpg, image 1: .*UV_symmetry_transforms\.mat"):
+        training(T.HFlipTransform(WIDTH))(image)
+    image["surface"] = "nobody"
+    with pytest.raises(ValueError, match=r"1\.jpg, image 1: .*no surface 'nobody'"):
+        training(T.HFlipTransform(WIDTH))(image)
+
+
+def test_records_of_other_readers(image, caplog):
+    """Lists as Detectron2's own COCO reader leaves them; a wrong one is left out, and reported."""
+    first, second = image["annotations"]
+    for key in ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V"):
+        first[key], second[key] = first[key].tolist(), second[key].tolist()
+    second["dp_I"][3] = 99.0
+    train = training()
+    with caplog.at_level(logging.WARNING):
+        instances = train(image)["instances"]
+        train(image)
+    assert instances.gt_densepose.present.tolist() == [True, False]
+    np.testing.assert_allclose(instances.gt_densepose[0].x, first["dp_x"], atol=1e-3)
+    (record,) = caplog.records
+    assert "1.jpg, image 1, annotation 2: dp_I[3] = 99, expected a part" in record.getMessage()
+
+
+def test_keypoints_need_to_know_their_mirror_images():
+    with pytest.raises(ValueError, match="keypoint_hflip_indices"):
+        training(use_keypoint=True)
+
+
+def test_boxes_of_either_mode(image):
+    expected = training()(image)["instances"]
+    for person in image["annotations"]:
+        x, y, w, h = person["bbox"]
+        person.update(bbox=[x, y, x + w, y + h], bbox_mode=BoxMode.XYXY_ABS)
+    found = training()(image)["instances"]
+    np.testing.assert_allclose(found.gt_boxes.tensor, expected.gt_boxes.tensor)
+    np.testing.assert_allclose(found.gt_densepose.x, expected.gt_densepose.x, atol=1e-3)
+
+
+class TestConfig:
+    def test_defaults(self, image):
+        instances = DensePoseDatasetMapper(config(), True)(image)["instances"]
+        assert instances.has("gt_densepose")
+        assert not instances.has("gt_masks")
+        assert not instances.has("gt_keypoints")
+
+    def test_without_dense_pose(self, image):
+        cfg = config(**{"MODEL.DENSEPOSE_ON": False})
+        assert not DensePoseDatasetMapper(cfg, True)(image)["instances"].has("gt_densepose")
+
+    def test_all_heads(self, image):
+        cfg = config(**{"MODEL.MASK_ON": True, "MODEL.KEYPOINT_ON": True})
+        instances = DensePoseDatasetMapper(cfg, True)(image)["instances"]
+        assert set(instances.get_fields()) == {
+            *("gt_boxes", "gt_classes", "gt_masks", "gt_keypoints", "gt_densepose")
+        }
+
+    def test_coarse_segmentation_by_masks(self, image):
+        key = "MODEL.ROI_DENSEPOSE_HEAD.COARSE_SEGM_TRAINED_BY_MASKS"
+        instances = DensePoseDatasetMapper(config(**{key: True}), True)(image)["instances"]
+        assert instances.has("gt_masks")
+
+    @pytest.mark.parametrize("masks", [True, False])
+    def test_crops(self, image, masks):
+        cfg = config(
+            **{
+                "INPUT.CROP.ENABLED": True,
+                "INPUT.CROP.TYPE": "relative",
+                "INPUT.CROP.SIZE": [0.5, 0.5],
+                "MODEL.MASK_ON": masks,
+            }
+        )
+        train = DensePoseDatasetMapper(cfg, True)
+        for _ in range(10):
+            mapped = train(image)
+            assert mapped["image"].shape[1:] == (HEIGHT, WIDTH)
+            assert len(mapped["instances"]) == len(mapped["instances"].gt_densepose)
+
+    def test_rotations_and_colours_in_training_only(self, image):
+        cfg = config(**{"INPUT.ROTATION_ANGLES": [90], "INPUT.COLOR_JITTER": 0.4})
+        names = [type(a).__name__ for a in DensePoseDatasetMapper(cfg, True).augmentations.augs]
+        assert names == [
+            *("ResizeShortestEdge", "RandomFlip", "RandomRotation"),
+            *("RandomBrightness", "RandomContrast", "RandomSaturation"),
+        ]
+        mapped = DensePoseDatasetMapper(cfg, True)(image)
+        assert mapped["image"].dtype == torch.uint8
+        boxes = mapped["instances"].gt_boxes.tensor
+        assert (boxes[:, 2:] > boxes[:, :2]).all()
+        names = [type(a).__name__ for a in DensePoseDatasetMapper(cfg, False).augmentations.augs]
+        assert names == ["ResizeShortestEdge"]
+
+    def test_neither_by_default(self):
+        names = [
+            type(a).__name__ for a in DensePoseDatasetMapper(config(), True).augmentations.augs
+        ]
+        assert names == ["ResizeShortestEdge", "RandomFlip"]
