@@ -30,7 +30,7 @@ class Workplace:
         json_file = make_dataset(coco / "val2014", **dataset)
         (coco / "annotations").mkdir()
         shutil.move(json_file, coco / "annotations" / "densepose_minival2014_100.json")
-        make_surface(folder / "cache" / "densepose" / "data")
+        make_surface(folder / "cache" / "densepose" / "data", geodesics=True)
         return cls(folder)
 
     def environment(self, **more: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import torch
 import densepose_ext
 from densepose_ext import DensePoseTrainer, get_config_file
 from projects_tests.launching import STOCK_TOOLS, Workplace
+from projects_tests.tiny_dataset import make_surface
 from projects_tests.tiny_model import tiny_config
 
 PLUGIN = {"DETECTRON2_ENV_MODULE": "densepose_ext.plugin"}
@@ -46,7 +47,10 @@ def assert_same_weights(one, other, **tolerance):
 
 
 def test_train_net_trains_saves_and_scores(trained):
-    assert scores(trained)
+    assert {"bbox/AP", "densepose_gps/AP", "densepose_gpsm/AP", "densepose_segm/AP"} <= scores(
+        trained
+    ).keys()
+    assert (trained / "inference" / "report.html").is_file()
     names = weights(trained / "model_final.pth")
     assert "roi_heads.densepose_predictor.ann_index_lowres.weight" in names
 
@@ -58,7 +62,8 @@ def test_eval_only_with_augmentation(workplace, trained):
         flags=["--eval-only"],
     )  # fmt: skip
     assert "Testing with test-time augmentation" in log
-    assert log.count("copypaste: Task: bbox") == 2
+    for task in ("bbox", "densepose_gps"):
+        assert log.count(f"copypaste: Task: {task}\n") == 2
 
 
 def test_resume_goes_on(workplace, trained):
@@ -82,7 +87,8 @@ def test_stock_launcher_tests_with_augmentation(workplace, trained):
         "TEST.AUG.ENABLED", "True", "TEST.AUG.MIN_SIZES", "(96,)",
         launcher=STOCK_TOOLS / "train_net.py", flags=["--eval-only"], env=PLUGIN,
     )  # fmt: skip
-    assert log.count("copypaste: Task: bbox") == 2
+    for task in ("bbox", "densepose_gps"):
+        assert log.count(f"copypaste: Task: {task}\n") == 2
 
 
 @needs_stock_tools
@@ -110,6 +116,7 @@ def test_stock_launcher_of_python_configs(workplace, name):
     assert "left out 1 images in which nobody has dense pose" in log
     assert "loss_densepose_I" in log
     assert "copypaste: Task: bbox" in log
+    assert "copypaste: Task: densepose_gps" in log
     if "multitask" in name:
         assert "loss_mask" in log
         assert "loss_keypoint" in log
@@ -132,7 +139,7 @@ def test_plain_python(workplace, monkeypatch, tmp_path):
     trainer = DensePoseTrainer(cfg)
     trainer.resume_or_load(resume=False)
     trainer.train()
-    assert "bbox/AP" in trainer.storage.histories()
+    assert {"bbox/AP", "densepose_gps/AP"} <= trainer.storage.histories().keys()
     assert (tmp_path / "model_final.pth").is_file()
 
 
@@ -146,7 +153,10 @@ def test_two_processes_score_as_one(workplace, trained):
             flags=["--eval-only", *flags],
         )  # fmt: skip
     found = []
+    logged = []
     for name in ("one", "two"):
+        metrics = json.loads((workplace.folder / name / "inference" / "metrics.json").read_text())
+        logged.append({mode: metrics[mode] for mode in ("gps", "gpsm", "iou")})
         path = workplace.folder / name / "inference" / "coco_instances_results.json"
         detections = json.loads(path.read_text())
         assert detections
@@ -168,6 +178,7 @@ import torch
 from densepose_ext import DensePoseTrainer
 from detectron2.engine import default_setup, launch
 from detectron2.utils import comm
+from projects_tests.tiny_dataset import make_surface
 from projects_tests.tiny_model import tiny_config
 
 def main():
@@ -205,6 +216,13 @@ def test_a_checkpoint_of_another_shape_is_refused(workplace, trained):
     )  # fmt: skip
     assert "the checkpoint is of another model" in log
     assert "roi_heads.densepose_head.body_conv_fcn1.weight with (32, 32, 3, 3)" in log
+
+
+def test_without_geodesics_training_ends_with_the_other_scores(workplace, tmp_path):
+    make_surface(tmp_path / "densepose" / "data")
+    log = workplace.train("OUTPUT_DIR", "no_gps", env={"FVCORE_CACHE": str(tmp_path)})
+    assert "GPS is not scored, parts and masks are: the smpl surface needs Pdist_matrix.pkl" in log
+    assert "densepose_segm/AP" in scores(workplace.folder / "no_gps")
 
 
 def test_a_missing_surface_is_said_before_training(workplace, tmp_path):

@@ -54,7 +54,7 @@ class DensePoseEvaluator(DatasetEvaluator):
         output_dir: str | os.PathLike | None = None,
         *,
         surface: str | os.PathLike | Surface | None = None,
-        gps: bool = True,
+        gps: bool | None = None,
         kappa: Kappa = "per-part",
         min_iou_threshold: float = 0.5,
         image_ids: Collection[int] | None = None,
@@ -69,7 +69,8 @@ class DensePoseEvaluator(DatasetEvaluator):
             output_dir: folder for the files; None writes none.
             surface: of the annotations, in place of the metadata's: a name, a folder with the
                 official files, or an object with closest_vertex and geodesic.
-            gps: False scores parts and masks only, which needs no surface.
+            gps: False scores parts and masks only, which needs no surface; None scores GPS too
+                if the surface has its geodesics, and says so if it has not.
             kappa: tolerance of GPS, "per-part" or one length in metres (.255 in the paper).
             min_iou_threshold: .4, .3 or .2 add AP40, AP30, AP20.
             image_ids: score these images only.
@@ -84,7 +85,7 @@ class DensePoseEvaluator(DatasetEvaluator):
         json_file = getattr(self._metadata, "json_file", None)
         if json_file is None:
             raise ValueError(f"dataset {dataset_name!r} has no json_file; is it registered?")
-        if gps and surface is None and not getattr(self._metadata, "surface", None):
+        if gps is not False and surface is None and not getattr(self._metadata, "surface", None):
             raise ValueError(
                 f"the metadata of dataset {dataset_name!r} names no surface; register it with one "
                 "(surface='open', 'smpl' or a folder of official files), since scores on the "
@@ -92,9 +93,12 @@ class DensePoseEvaluator(DatasetEvaluator):
             )
         if save_results and output_dir is None:
             raise ValueError("save_results needs an output_dir")
-        surface = self._metadata.surface if gps and surface is None else surface
+        if gps is not False and surface is None:
+            surface = self._metadata.surface
         if isinstance(surface, (str, os.PathLike)):
             surface = get_surface(surface)
+        if gps is None:
+            gps = _has_geodesics(surface)
         self._truth = GroundTruth(PathManager.get_local_path(json_file), image_ids)
         self._make_card = lambda: Scorecard(
             self._truth, surface if gps else None, kappa, min_iou_threshold
@@ -247,6 +251,18 @@ class DensePoseEvaluator(DatasetEvaluator):
         write_results(self._output / RESULTS_FILE, entries())
         for part in parts:
             part.unlink()
+
+
+def _has_geodesics(surface: Surface) -> bool:
+    """Whether GPS can be scored; a training run should not end for a file that is not there."""
+    vertex = np.zeros(1, np.int64)
+    try:
+        surface.geodesic(vertex, vertex)
+        surface.closest_vertex(np.ones(1, np.int64), np.zeros(1), np.zeros(1))
+    except FileNotFoundError as error:
+        logger.warning(f"GPS is not scored, parts and masks are: {error}")
+        return False
+    return True
 
 
 def _percent(value: float) -> float:
