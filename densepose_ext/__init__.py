@@ -28,6 +28,7 @@ from .data import (
     register_public_datasets,
 )
 from .engine import DensePoseTrainer, build_evaluator, load_config
+from .evaluation import DensePoseCOCOEvaluator, DensePoseEvaluator
 from .modeling import DensePoseROIHeads, densepose_results
 from .structures import (
     DensePoseAnnotation,
@@ -35,5 +36,7 @@ from .structures import (
     DensePoseOutput,
     DensePoseResult,
 )
+from .synthetic.registration import register_default_synthetic, register_synthetic
 
 register_public_datasets()
+register_default_synthetic()

@@ -17,6 +17,7 @@ from torch import nn
 from .checkpoint import DensePoseCheckpointer
 from .config import add_densepose_config, check_config
 from .data.build import build_densepose_test_loader, build_densepose_train_loader
+from .evaluation.evaluator import DensePoseEvaluator
 from .modeling.test_time_augmentation import DensePoseRCNNWithTTA
 
 logger = logging.getLogger(f"detectron2.{__name__}")
@@ -47,9 +48,12 @@ def build_evaluator(
     """
     output_folder = output_folder or os.path.join(cfg.OUTPUT_DIR, "inference")
     sigmas = list(cfg.TEST.KEYPOINT_OKS_SIGMAS)
-    return DatasetEvaluators(
-        [COCOEvaluator(dataset_name, output_dir=output_folder, kpt_oks_sigmas=sigmas)]
-    )
+    evaluators: list[DatasetEvaluator] = [
+        COCOEvaluator(dataset_name, output_dir=output_folder, kpt_oks_sigmas=sigmas)
+    ]
+    if cfg.MODEL.DENSEPOSE_ON:
+        evaluators.append(DensePoseEvaluator.from_config(cfg, dataset_name, output_folder))
+    return DatasetEvaluators(evaluators)
 
 
 class DensePoseTrainer(DefaultTrainer):

@@ -1,6 +1,7 @@
 """A dataset of a few pictures of noise with random people, for tests that only need its form."""
 
 import json
+import pickle
 from pathlib import Path
 
 import cv2
@@ -11,8 +12,12 @@ from scipy.io import savemat
 SIDE = 256
 
 
-def make_surface(folder: Path) -> Path:
-    """A folder with a made-up ``UV_symmetry_transforms.mat``: U is mirrored, V is kept."""
+def make_surface(folder: Path, geodesics: bool = False) -> Path:
+    """A folder with a made-up ``UV_symmetry_transforms.mat``: U is mirrored, V is kept.
+
+    Args:
+        geodesics: also the other official files, of 48 vertices, two on each part.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     v, u = np.meshgrid(np.linspace(0, 1, SIDE), np.linspace(0, 1, SIDE), indexing="ij")
     tables = {}
@@ -21,6 +26,20 @@ def make_surface(folder: Path) -> Path:
         for part in range(24):
             tables[key][0, part] = table
     savemat(folder / "UV_symmetry_transforms.mat", tables)
+    if geodesics:
+        vertices = np.arange(48)
+        savemat(
+            folder / "SMPL_subdiv.mat",
+            {
+                "Part_ID_subdiv": vertices // 2 + 1,
+                "U_subdiv": np.where(vertices % 2, 0.25, 0.75),
+                "V_subdiv": np.full(48, 0.5),
+            },
+        )
+        savemat(folder / "SMPL_SUBDIV_TRANSFORM.mat", {"index": vertices[:, None] + 1})
+        distances = np.full((48 * 47 // 2, 1), 0.1, dtype=np.float32)
+        with open(folder / "Pdist_matrix.pkl", "wb") as stream:
+            pickle.dump({"Pdist_matrix": distances}, stream, protocol=2)
     return folder
 
 

@@ -10,6 +10,8 @@ import sys
 COMMANDS = {
     "check": "say what a file of annotations holds, and what of it cannot be used",
     "configs": "list the configs that come with the package",
+    "evaluate": "score a file of detections, of whatever system",
+    "synth": "make pictures of synthetic people with exact dense pose",
 }
 
 

@@ -98,6 +98,11 @@ class TimmBackbone(Backbone):
             **({"pretrained_cfg_overlay": overlay} if overlay else {}),
         )
         info = self.body.feature_info
+        if len(set(info.reduction())) < len(info.reduction()):
+            raise ValueError(
+                f"MODEL.TIMM.NAME = {name!r} has features of strides {info.reduction()}, expected a"
+                " pyramid of different ones"
+            )
         self._out_features, self._out_feature_strides, self._out_feature_channels = [], {}, {}
         for stride, channels in zip(info.reduction(), info.channels()):
             feature = f"res{int(math.log2(stride))}"
@@ -106,15 +111,44 @@ class TimmBackbone(Backbone):
             self._out_feature_channels[feature] = channels
         self._freeze(freeze_at)
         self._set_norm(norm)
+        self._check_any_size(name)
+
+    @torch.no_grad()
+    def _check_any_size(self, name: str) -> None:
+        """Some models take pictures of one size only: say so now, not at the first picture."""
+        was_training = self.training
+        self.eval()
+        try:
+            features = self(torch.zeros(1, 3, 64, 96))
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f"MODEL.TIMM.NAME = {name!r} does not take pictures of any size: {error}"
+            ) from error
+        self.train(was_training)
+        for feature, shape in self.output_shape().items():
+            found = tuple(features[feature].shape[1:])
+            expected = (shape.channels, 64 // shape.stride, 96 // shape.stride)
+            if found != expected:
+                raise ValueError(
+                    f"MODEL.TIMM.NAME = {name!r} gives {feature} of shape {found} for a picture of"
+                    f" 64 x 96, expected {expected}"
+                )
 
     def _freeze(self, stages: int) -> None:
         if stages <= 0:
             return
+        # Some models are wrapped by timm, their stages one level further down.
+        root = "model." if [n for n, _ in self.body.named_children()] == ["model"] else ""
         last_stage = self.body.feature_info.module_name()[:stages][-1]
         # Features of a list are flattened by timm: "layers.0" has become "layers_0".
-        prefixes = tuple(f"{name}." for name in (last_stage, last_stage.replace(".", "_")))
-        units = list(self._units())
+        prefixes = tuple(f"{root}{n}." for n in (last_stage, last_stage.replace(".", "_")))
+        units = list(self._units(root))
         belongs = [n for n, (name, _) in enumerate(units) if f"{name}.".startswith(prefixes)]
+        if not belongs:
+            raise ValueError(
+                f"MODEL.TIMM.FREEZE_AT = {stages}: cannot tell which layers come before"
+                f" {last_stage} in this model, expected 0"
+            )
         for name, unit in units[: belongs[-1] + 1]:
             frozen = _require_timm().layers.freeze_batch_norm_2d(unit)
             if frozen is not unit:  # the unit is itself a batch norm
@@ -122,13 +156,13 @@ class TimmBackbone(Backbone):
             for parameter in frozen.parameters():
                 parameter.requires_grad_(False)
 
-    def _units(self):
+    def _units(self, root: str):
         """The model's children in order, those of its sequences one by one."""
-        for name, child in list(self.body.named_children()):
-            if isinstance(child, nn.Sequential):
-                yield from ((f"{name}.{n}", part) for n, part in list(child.named_children()))
+        for name, child in self.body.get_submodule(root.rstrip(".")).named_children():
+            if isinstance(child, (nn.Sequential, nn.ModuleList)):
+                yield from ((f"{root}{name}.{n}", part) for n, part in child.named_children())
             else:
-                yield name, child
+                yield f"{root}{name}", child
 
     def _set_norm(self, norm: str) -> None:
         timm = _require_timm()

@@ -104,7 +104,7 @@ class _NonLocalBlock(nn.Module):
         keys = self.phi(x).flatten(2)  # (N, inner, s * s / 4)
         values = self.g(x).flatten(2).transpose(1, 2)  # (N, s * s / 4, inner)
         attended = torch.softmax(queries @ keys, dim=-1) @ values
-        attended = attended.transpose(1, 2).reshape(len(x), -1, *x.shape[-2:])
+        attended = attended.transpose(1, 2).unflatten(2, x.shape[-2:])
         return x + self.W(attended)
 
 

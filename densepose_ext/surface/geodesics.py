@@ -10,6 +10,8 @@ a thousand distances touches a thousand pages.
     table.distances([5, 7], [2, 7])  # array of 2 distances in metres
 """
 
+from __future__ import annotations
+
 import mmap
 import os
 from collections.abc import Callable, Iterable
@@ -18,14 +20,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from densepose_ext.surface.cache import build_once
+from .cache import build_once
 
 #: Part of the name of every cache file; changes with the format of the file.
 FORMAT_VERSION = 1
 
 #: Entries looked up between two releases of the mapped pages. The system maps up to 64 KB around an
-#: entry, so that this bounds the resident memory of a table to about 128 MB.
-_LOOKUPS_BETWEEN_RELEASES = 2048
+#: entry, so that this bounds the resident memory of a table to about 64 MB.
+_LOOKUPS_BETWEEN_RELEASES = 1024
 
 
 class GeodesicTable:

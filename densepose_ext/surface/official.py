@@ -6,8 +6,11 @@ Three files, under ``https://dl.fbaipublicfiles.com/densepose/data/``, make a su
 - ``SMPL_SUBDIV_TRANSFORM.mat``: the vertex of the body, from 1, that each of them lies on;
 - ``Pdist_matrix.pkl``: distances between those, 1.5 GB; converted once into the project's cache.
 
-``UV_symmetry_transforms.mat`` says what a flipped picture does to I, U, V.
+``UV_symmetry_transforms.mat`` says what a flipped picture does to I, U, V; without it the map is
+rebuilt from ``UV_Processed.mat``.
 """
+
+from __future__ import annotations
 
 import os
 from functools import cached_property
@@ -19,11 +22,12 @@ from scipy.io.matlab import MatReadError
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from densepose_ext.surface.cache import content_key
-from densepose_ext.surface.geodesics import GeodesicTable, cached_geodesics, vertices_of
-from densepose_ext.surface.parts import NUM_FINE_PARTS
-from densepose_ext.surface.pickled_array import read_pickled_array
-from densepose_ext.surface.symmetry import SYMMETRY_FILE, MirrorTables
+from .cache import content_key
+from .geodesics import GeodesicTable, cached_geodesics, vertices_of
+from .official_charts import CHARTS_FILE, OfficialCharts
+from .parts import NUM_FINE_PARTS
+from .pickled_array import read_pickled_array
+from .symmetry import SYMMETRY_FILE, MirrorTables
 
 OFFICIAL_URL = "https://dl.fbaipublicfiles.com/densepose/data/"
 
@@ -98,14 +102,17 @@ class OfficialSurface:
             i: parts, 1..24. Any shape.
             u, v: chart coordinates. Of the same shape.
         """
-        return self._mirror_tables.mirror(i, u, v)
+        return self._mirror.mirror(i, u, v)
 
     @cached_property
-    def _mirror_tables(self) -> MirrorTables:
+    def _mirror(self) -> MirrorTables | OfficialCharts:
+        """The tables that published models were trained with, or the map of the charts itself."""
+        if not (self.folder / SYMMETRY_FILE).is_file() and (self.folder / CHARTS_FILE).is_file():
+            return OfficialCharts(self.folder / CHARTS_FILE)
         return MirrorTables(self.file(SYMMETRY_FILE))
 
     @cached_property
-    def _charts(self) -> "_ChartVertices":
+    def _charts(self) -> _ChartVertices:
         subdivision, transform = "SMPL_subdiv.mat", "SMPL_SUBDIV_TRANSFORM.mat"
         path, transform_path = self.file(subdivision), self.file(transform)
         parts, u, v = _matrices(path, "Part_ID_subdiv", "U_subdiv", "V_subdiv")

@@ -1,5 +1,7 @@
 """Surfaces by name: what the metadata of a dataset and the command line say."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from densepose_ext.surface.official import OfficialSurface
+from .official import OfficialSurface
+from .surface import BodySurface
 
 
 class Surface(Protocol):
@@ -27,7 +30,10 @@ class Surface(Protocol):
         """(I, U, V) of surface points after the picture is flipped left to right."""
 
 
-_factories: dict[str, Callable[[], Surface]] = {"smpl": OfficialSurface}
+_factories: dict[str, Callable[[], Surface]] = {
+    "open": BodySurface.load,
+    "smpl": OfficialSurface,
+}
 _surfaces: dict[str, Surface] = {}
 
 

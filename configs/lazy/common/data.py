@@ -11,6 +11,7 @@ from detectron2.evaluation import COCOEvaluator
 from omegaconf import OmegaConf
 
 from densepose_ext.data import DensePoseDatasetMapper, training_images
+from densepose_ext.evaluation import DensePoseEvaluator
 
 dataloader = OmegaConf.create()
 dataloader.train = L(build_detection_train_loader)(
@@ -41,4 +42,7 @@ dataloader.test = L(build_detection_test_loader)(
     ),
     num_workers=4,
 )
-dataloader.evaluator = [L(COCOEvaluator)(dataset_name="${..test.dataset.names}")]
+dataloader.evaluator = [
+    L(COCOEvaluator)(dataset_name="${...test.dataset.names}"),
+    L(DensePoseEvaluator)(dataset_name="${...test.dataset.names}"),
+]

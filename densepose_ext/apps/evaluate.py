@@ -1,0 +1,181 @@
+"""``densepose-ext evaluate``: scores a file of detections, of whatever system."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..evaluation.ceiling import truth_as_detections
+from ..evaluation.gallery import Gallery
+from ..evaluation.gps import Kappa
+from ..evaluation.official_predictions import read_official_predictions
+from ..evaluation.page import write_report
+from ..evaluation.people import GroundTruth
+from ..evaluation.report import Report, text_tables, write_metrics
+from ..evaluation.results import Results, write_results
+from ..evaluation.scorecard import Scorecard
+from ..surface.registry import get_surface
+
+
+def _kappa(text: str) -> Kappa:
+    if text == "per-part":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 'per-part' nor a length in metres")
+    return value
+
+
+def _ids(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of image ids like 1,2,3") from None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument(
+        "--annotations", type=Path, help="COCO JSON with dp_* annotations", metavar="GT.json"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILE",
+        help="detections in the official results format, or the official project's "
+        "coco_densepose_predictions.pth",
+    )
+    parser.add_argument(
+        "--surface",
+        metavar="NAME|DIR",
+        help="body of the annotations: open, smpl (Detectron2's download cache), or a folder with "
+        "the official files",
+    )
+    parser.add_argument(
+        "--no-gps",
+        action="store_true",
+        help="score parts and masks only, which needs no surface",
+    )
+    parser.add_argument(
+        "--kappa",
+        type=_kappa,
+        default="per-part",
+        metavar="per-part|METRES",
+        help="tolerance of GPS: per-part (default), or one length, 0.255 in the paper",
+    )
+    parser.add_argument(
+        "--min-threshold",
+        type=float,
+        default=0.5,
+        metavar="T",
+        help="0.4, 0.3 or 0.2 add AP40, AP30, AP20",
+    )
+    parser.add_argument(
+        "--image-ids", type=_ids, metavar="ID,ID,...", help="score these images only"
+    )
+    parser.add_argument(
+        "--ceiling",
+        action="store_true",
+        help="score the annotations themselves, as a results file can hold them: the best that "
+        "any results can reach",
+    )
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="folder of the images, for the report's pictures"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write metrics.json and report.html there"
+    )
+    parser.add_argument(
+        "--save-results",
+        type=Path,
+        metavar="FILE.json",
+        help="write the detections of --results in the official results format; without "
+        "--annotations nothing else is done",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Returns:
+        exit code: 0, or 2 for an input that cannot be used, after one line that says why.
+    """
+    try:
+        _run(args)
+    except (ValueError, OSError) as error:
+        message = " ".join(str(error).split())
+        print(f"densepose-ext evaluate: {message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(args: argparse.Namespace) -> None:
+    for name in ("annotations", "results"):
+        path = getattr(args, name)
+        if path is not None and not path.is_file():
+            raise FileNotFoundError(f"--{name}: there is no file {path}")
+    if args.save_results is not None:
+        _save_results(args)
+        if args.annotations is None:
+            return
+    if args.annotations is None:
+        raise ValueError("--annotations is needed")
+    if (args.results is None) == (not args.ceiling):
+        raise ValueError("one of --results and --ceiling is needed")
+    if (args.surface is None) == (not args.no_gps):
+        raise ValueError("one of --surface and --no-gps is needed")
+    surface = None if args.no_gps else get_surface(args.surface)
+    truth = GroundTruth(args.annotations, args.image_ids)
+    results = None if args.ceiling else _read_results(args.results, truth)
+    card = Scorecard(truth, surface, args.kappa, args.min_threshold)
+    gallery = Gallery()
+    for image in tqdm(truth.images.values(), desc="scoring", unit="image", disable=None):
+        found = card.add(
+            image,
+            truth_as_detections(truth, image) if results is None else results.detections(image),
+        )
+        if args.out is not None and surface is not None:
+            gallery.add(found)
+    facts = {
+        "dataset": args.annotations.name,
+        "results": "ceiling" if results is None else args.results.name,
+        "surface": None if surface is None else surface.name,
+        "kappa": None if surface is None else args.kappa,
+    }
+    report = Report.of(card, gallery, facts)
+    for table in text_tables(report):
+        print(table, end="\n\n")
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        write_metrics(report, args.out / "metrics.json")
+        write_report(report, truth, args.out / "report.html", args.images)
+        print(f"Wrote {args.out / 'metrics.json'} and {args.out / 'report.html'}")
+
+
+def _results(path: Path) -> Results:
+    if path.suffix == ".pth":
+        entries = tqdm(read_official_predictions(path), desc="converting", disable=None)
+        return Results(path, entries)
+    return Results.read(path)
+
+
+def _read_results(path: Path, truth: GroundTruth) -> Results:
+    results = _results(path)
+    unknown = sorted(results.by_image.keys() - truth.known_ids)
+    if unknown:
+        raise ValueError(f"{path} has detections of image {unknown[0]}, not in {truth.source}")
+    return results
+
+
+def _save_results(args: argparse.Namespace) -> None:
+    if args.results is None:
+        raise ValueError("--save-results needs --results")
+    args.save_results.parent.mkdir(parents=True, exist_ok=True)
+    count = write_results(args.save_results, _results(args.results).entries())
+    print(f"Wrote {count} detections to {args.save_results}")

@@ -1,0 +1,57 @@
+"""``densepose-ext synth``: make pictures of synthetic people with exact dense pose."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", help="folder of the data set; an interrupted run goes on there")
+    parser.add_argument("--preview", metavar="PICTURE", help="draw a contact sheet into this file")
+    parser.add_argument("--train", type=int, default=200, help="images for training")
+    parser.add_argument("--val", type=int, default=50, help="images for validation")
+    parser.add_argument("--size", type=int, default=512, help="side of the images, pixels")
+    parser.add_argument("--seed", type=int, default=0, help="other seeds give other images")
+    parser.add_argument("--people", type=int, default=5, help="the most people in an image")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument(
+        "--backgrounds", metavar="DIR", help="folder of photographs to put behind the people"
+    )
+    parser.add_argument(
+        "--by-hand", action="store_true", help="annotate with the errors that humans make"
+    )
+    parser.add_argument(
+        "--dense", action="store_true", help="also write I, U, V, depth and body parameters"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    import cv2
+
+    from ..synthetic.dataset import Settings, generate
+    from ..synthetic.preview import contact_sheet
+
+    if not args.out and not args.preview:
+        raise ValueError("say where to: --out DIR for a data set, --preview PICTURE for a sheet")
+    settings = Settings(
+        size=args.size,
+        seed=args.seed,
+        people=args.people,
+        by_hand=args.by_hand,
+        dense=args.dense,
+        backgrounds=args.backgrounds,
+    )
+    if args.preview:
+        encoded = cv2.imencode(
+            Path(args.preview).suffix or ".png", contact_sheet(settings)[:, :, ::-1]
+        )[1]
+        Path(args.preview).write_bytes(encoded.tobytes())
+        print(args.preview)
+    if args.out:
+        generate(args.out, settings, {"train": args.train, "val": args.val}, args.workers)
+        for split, count in (("train", args.train), ("val", args.val)):
+            if count:
+                print(f"{count} images: {Path(args.out) / f'densepose_{split}.json'}")
+    return 0

@@ -1,0 +1,280 @@
+"""The evaluator that Detectron2 runs over a dataset: dense pose scores, streaming."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from detectron2.config import CfgNode
+from detectron2.data import MetadataCatalog
+from detectron2.evaluation import DatasetEvaluator
+from detectron2.structures import Instances
+from detectron2.utils import comm
+from detectron2.utils.file_io import PathManager
+
+from ..structures import DensePoseOutput
+from ..surface.registry import Surface, get_surface
+from .detections import ArrayMaps, Detections, OutputMaps
+from .gallery import Gallery
+from .gps import Kappa
+from .page import write_report
+from .people import GroundTruth, Image
+from .report import Report, text_tables, write_metrics
+from .results import result_entry, write_results
+from .scorecard import Scorecard
+
+logger = logging.getLogger(f"detectron2.{__name__}")
+
+#: What the three similarities are called among Detectron2's results.
+TASKS = {"gps": "densepose_gps", "gpsm": "densepose_gpsm", "iou": "densepose_segm"}
+
+RESULTS_FILE = "coco_densepose_results.json"
+
+
+class DensePoseEvaluator(DatasetEvaluator):
+    """GPS, GPSm and mask AP of a dense pose model on a dataset with ``dp_*`` annotations.
+
+    Each image is scored as it comes and forgotten, but for its similarity matrices. ``evaluate``
+    gathers those of all processes, and returns on the main one ``densepose_gps``,
+    ``densepose_gpsm`` and ``densepose_segm``, each with AP, AP50, AP75, APm, APl, AR, AR50, AR75,
+    ARm, ARl in percent (-1 for what nobody is there for). It logs tables of parts and errors, and
+    writes ``metrics.json`` and ``report.html`` to the output folder.
+    """
+
+    def __init__(
+        self,
+        dataset_name: str,
+        distributed: bool = True,
+        output_dir: str | os.PathLike | None = None,
+        *,
+        surface: str | os.PathLike | Surface | None = None,
+        gps: bool | None = None,
+        kappa: Kappa = "per-part",
+        min_iou_threshold: float = 0.5,
+        image_ids: Collection[int] | None = None,
+        save_results: bool = False,
+        report: bool = True,
+    ):
+        """
+        Args:
+            dataset_name: registered with Detectron2; its metadata has ``json_file`` and
+                ``surface``.
+            distributed: gather the scores of all processes; False scores this one alone.
+            output_dir: folder for the files; None writes none.
+            surface: of the annotations, in place of the metadata's: a name, a folder with the
+                official files, or an object with closest_vertex and geodesic.
+            gps: False scores parts and masks only, which needs no surface; None scores GPS too
+                if the surface has its geodesics, and says so if it has not.
+            kappa: tolerance of GPS, "per-part" or one length in metres (.255 in the paper).
+            min_iou_threshold: .4, .3 or .2 add AP40, AP30, AP20.
+            image_ids: score these images only.
+            save_results: write all detections to ``coco_densepose_results.json``.
+            report: write ``report.html``, with plots and the best and worst people.
+
+        Raises:
+            ValueError, OSError: if annotations or surface cannot be used; nothing is scored then.
+        """
+        self._metadata = MetadataCatalog.get(dataset_name)
+        self._name = dataset_name
+        json_file = getattr(self._metadata, "json_file", None)
+        if json_file is None:
+            raise ValueError(f"dataset {dataset_name!r} has no json_file; is it registered?")
+        if gps is not False and surface is None and not getattr(self._metadata, "surface", None):
+            raise ValueError(
+                f"the metadata of dataset {dataset_name!r} names no surface; register it with one "
+                "(surface='open', 'smpl' or a folder of official files), since scores on the "
+                "wrong body would look like scores"
+            )
+        if save_results and output_dir is None:
+            raise ValueError("save_results needs an output_dir")
+        if gps is not False and surface is None:
+            surface = self._metadata.surface
+        if isinstance(surface, (str, os.PathLike)):
+            surface = get_surface(surface)
+        if gps is None:
+            gps = _has_geodesics(surface)
+        self._truth = GroundTruth(PathManager.get_local_path(json_file), image_ids)
+        self._make_card = lambda: Scorecard(
+            self._truth, surface if gps else None, kappa, min_iou_threshold
+        )
+        self._facts = {
+            "dataset": dataset_name,
+            "surface": surface.name if gps else None,
+            "kappa": kappa if gps else None,
+        }
+        self._distributed = distributed
+        self._output = Path(output_dir) if output_dir is not None else None
+        self._reports = report and self._output is not None
+        self._saves = save_results
+        self._stream: TextIO | None = None
+        self.reset()
+
+    @classmethod
+    def from_config(
+        cls, cfg: CfgNode, dataset_name: str, output_dir: str | os.PathLike | None = None
+    ) -> DensePoseEvaluator:
+        """The evaluator of a configuration: MIN_IOU_THRESHOLD and DISTRIBUTED_INFERENCE of its
+        DENSEPOSE_EVALUATION.
+        """
+        node = cfg.DENSEPOSE_EVALUATION
+        return cls(
+            dataset_name,
+            node.DISTRIBUTED_INFERENCE,
+            output_dir,
+            min_iou_threshold=node.MIN_IOU_THRESHOLD,
+        )
+
+    def reset(self) -> None:
+        self._card = self._make_card()
+        self._gallery = Gallery()
+        # known once the dataset is loaded, which may be after the evaluator is made
+        contiguous = getattr(self._metadata, "thing_dataset_id_to_contiguous_id", None)
+        if contiguous is None:
+            contiguous = {category: n for n, category in enumerate(sorted(self._truth.categories))}
+        self._category_of_class = {n: category for category, n in contiguous.items()}
+        if self._saves:
+            if self._stream is not None:
+                self._stream.close()
+            self._output.mkdir(parents=True, exist_ok=True)
+            self._stream = open(self._part(comm.get_rank()), "w", encoding="utf-8")  # noqa: SIM115
+
+    def _part(self, rank: int) -> Path:
+        """Where a process collects its detections until all are there."""
+        return self._output / f".{RESULTS_FILE}.{rank}.tmp"
+
+    def process(self, inputs: Sequence[Mapping], outputs: Sequence[Mapping]) -> None:
+        """Scores images.
+
+        Args:
+            inputs: dicts with ``image_id``.
+            outputs: dicts with ``instances``: boxes, scores, classes, and ``pred_densepose``, the
+                network's maps or a list of DensePoseResult.
+
+        Raises:
+            ValueError: for an image that is not in the dataset, or detections without dense pose.
+        """
+        for given, output in zip(inputs, outputs):
+            image = self._image(given["image_id"])
+            if image is None:
+                continue
+            detections = self._detections(image, output["instances"])
+            found = self._card.add(image, detections)
+            if self._reports and self._card.has_gps:
+                self._gallery.add(found)
+            if self._saves:
+                for n in np.argsort(detections.order):
+                    entry = result_entry(
+                        image.id,
+                        detections.categories[n],
+                        detections.boxes[n],
+                        detections.scores[n],
+                        detections.iuv(n),
+                    )
+                    self._stream.write(json.dumps(entry, separators=(",", ":")) + "\n")
+
+    def _image(self, image_id: int) -> Image | None:
+        """The image of an input, or None if it is not among the chosen ones."""
+        image = self._truth.images.get(image_id)
+        if image is None and image_id not in self._truth.known_ids:
+            raise ValueError(f"image {image_id!r} is not in {self._truth.source}")
+        return image
+
+    def _detections(self, image: Image, instances: Instances) -> Detections:
+        count = len(instances)
+        boxes = np.zeros((0, 4), np.float32)
+        if count:
+            boxes = instances.pred_boxes.tensor.detach().cpu().numpy().astype(np.float32)
+            boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
+        classes = instances.pred_classes.tolist() if count else []
+        maps = ArrayMaps([])
+        if count:
+            if not instances.has("pred_densepose"):
+                raise ValueError(
+                    f"the detections of image {image.id} have no pred_densepose; "
+                    "is MODEL.DENSEPOSE_ON set, and MODEL.ROI_HEADS.NAME DensePoseROIHeads?"
+                )
+            maps = _maps(instances.pred_densepose, boxes[:, 2:])
+        try:
+            return Detections.best(
+                boxes.astype(float),
+                instances.scores.detach().cpu().numpy().astype(float) if count else np.zeros(0),
+                np.array([self._category_of_class.get(n, -1) for n in classes], int),
+                maps,
+            )
+        except ValueError as error:
+            raise ValueError(f"image {image.id}: {error}") from error
+
+    def evaluate(self) -> OrderedDict:
+        """The metrics in percent on the main process, an empty dictionary on the others."""
+        if self._stream is not None:
+            self._stream.close()
+        if self._distributed:
+            comm.synchronize()
+            states = comm.gather(self._card.state(), dst=0)
+            galleries = comm.gather(self._gallery, dst=0)
+            if not comm.is_main_process():
+                return OrderedDict()
+            self._card.merge(states)
+            self._gallery = Gallery.merged(galleries)
+        if self._saves:
+            self._join_results()
+        report = Report.of(self._card, self._gallery, self._facts)
+        for table in text_tables(report):
+            logger.info(table)
+        if self._output is not None:
+            self._output.mkdir(parents=True, exist_ok=True)
+            write_metrics(report, self._output / "metrics.json")
+            if self._reports:
+                images = getattr(self._metadata, "image_root", None)
+                write_report(report, self._truth, self._output / "report.html", images)
+        return OrderedDict(
+            (TASKS[mode], {name: _percent(value) for name, value in values.items()})
+            for mode, values in report.metrics.items()
+        )
+
+    def _join_results(self) -> None:
+        """One results file out of those of all processes."""
+        ranks = range(comm.get_world_size()) if self._distributed else [comm.get_rank()]
+        parts = [self._part(rank) for rank in ranks]
+
+        def entries():
+            for part in parts:
+                with open(part, encoding="utf-8") as stream:
+                    yield from map(json.loads, stream)
+
+        write_results(self._output / RESULTS_FILE, entries())
+        for part in parts:
+            part.unlink()
+
+
+def _has_geodesics(surface: Surface) -> bool:
+    """Whether GPS can be scored; a training run should not end for a file that is not there."""
+    vertex = np.zeros(1, np.int64)
+    try:
+        surface.geodesic(vertex, vertex)
+        surface.closest_vertex(np.ones(1, np.int64), np.zeros(1), np.zeros(1))
+    except FileNotFoundError as error:
+        logger.warning(f"GPS is not scored, parts and masks are: {error}")
+        return False
+    return True
+
+
+def _percent(value: float) -> float:
+    return value * 100 if value >= 0 else value
+
+
+def _maps(dense_pose: object, sizes: np.ndarray) -> OutputMaps | ArrayMaps:
+    """The dense pose of N detections: maps of the network, or N results pixel by pixel."""
+    if isinstance(dense_pose, DensePoseOutput):
+        return OutputMaps(dense_pose, sizes)
+    return ArrayMaps([lambda one=one: one.iuv_uint8().cpu().numpy() for one in dense_pose])
+
+
+#: The name that other code imports.
+DensePoseCOCOEvaluator = DensePoseEvaluator

@@ -1,0 +1,202 @@
+"""The best and the worst people found, kept while maps stream by, and drawn at the end."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..surface.parts import FINE_PART_NAMES
+from .people import GroundTruth, Image, Person
+from .results import decode_iuv, encode_iuv
+from .scorecard import FoundPerson
+
+NUM_WORST, NUM_BEST = 10, 6
+
+#: Height of a picture in pixels.
+_HEIGHT = 320
+
+#: Colour of each fine part, RGB; parts side by side differ, background is unused. Shape (25, 3).
+PART_COLOURS = np.array(
+    [
+        cv2.cvtColor(
+            np.uint8([[[(i * 67) % 180, 235 - 70 * (i % 2), 255 - 50 * (i % 3)]]]),
+            cv2.COLOR_HSV2RGB,
+        )[0, 0]
+        for i in range(len(FINE_PART_NAMES))
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A found person and the map that found them."""
+
+    gps: float
+    area: float
+    image_id: int
+    person_id: int
+    box: tuple[float, ...]
+    shape: tuple[int, ...]
+    data: str
+
+
+def _badness(gps: float, area: float) -> tuple[float, float]:
+    """Sorts the worst first, of equal ones the larger."""
+    return gps, -area
+
+
+def _goodness(gps: float, area: float) -> tuple[float, float]:
+    """Sorts the best first, of equal ones the larger."""
+    return -gps, -area
+
+
+@dataclass
+class Gallery:
+    """The people with the lowest and the highest GPS so far, with their maps as PNGs."""
+
+    worst: list[Exhibit] = field(default_factory=list)
+    best: list[Exhibit] = field(default_factory=list)
+
+    def add(self, found: Iterable[FoundPerson]) -> None:
+        """Considers people; the maps of those who are neither best nor worst are not read."""
+        for one in found:
+            rank = _badness(one.gps, one.person.area), _goodness(one.gps, one.person.area)
+            if (
+                len(self.worst) < NUM_WORST
+                or len(self.best) < NUM_BEST
+                or rank[0] < _badness(self.worst[-1].gps, self.worst[-1].area)
+                or rank[1] < _goodness(self.best[-1].gps, self.best[-1].area)
+            ):
+                iuv = one.detections.iuv(one.number)
+                self._insert(
+                    Exhibit(
+                        one.gps,
+                        one.person.area,
+                        one.person.image.id,
+                        one.person.id,
+                        tuple(one.detections.boxes[one.number].tolist()),
+                        iuv.shape,
+                        encode_iuv(iuv),
+                    )
+                )
+
+    def _insert(self, exhibit: Exhibit) -> None:
+        self.worst = sorted([*self.worst, exhibit], key=lambda e: _badness(e.gps, e.area))[
+            :NUM_WORST
+        ]
+        self.best = sorted([*self.best, exhibit], key=lambda e: _goodness(e.gps, e.area))[:NUM_BEST]
+
+    @classmethod
+    def merged(cls, galleries: Iterable[Gallery]) -> Gallery:
+        """The best and worst of several processes."""
+        result = cls()
+        for gallery in galleries:
+            for exhibit in {e.person_id: e for e in [*gallery.worst, *gallery.best]}.values():
+                result._insert(exhibit)
+        return result
+
+
+def draw(exhibit: Exhibit | None, person: Person, images: str | Path | None) -> np.ndarray:
+    """Truth and prediction side by side.
+
+    Left the annotated points in the colours of their parts, right the predicted parts, with the
+    points that have the wrong one marked.
+
+    Args:
+        exhibit: the detection, or None for a person who was not found.
+        person: the annotation.
+        images: folder of the images, or None; without the picture the ground is grey.
+
+    Returns:
+        RGB uint8, (320, W, 3).
+    """
+    picture = _read(person.image, images)
+    boxes = [person.box] if exhibit is None else [person.box, np.array(exhibit.box)]
+    margin = 0.1 * person.box[2:].max()
+    x0 = int(max(min(box[0] for box in boxes) - margin, 0))
+    y0 = int(max(min(box[1] for box in boxes) - margin, 0))
+    x1 = int(min(max(box[0] + box[2] for box in boxes) + margin, person.image.width))
+    y1 = int(min(max(box[1] + box[3] for box in boxes) + margin, person.image.height))
+    predicted = picture.copy()
+    if exhibit is not None:
+        _paint(predicted, exhibit)
+    scale = _HEIGHT / max(y1 - y0, 1)
+    size = max(round((x1 - x0) * scale), 1), _HEIGHT
+    halves = [
+        cv2.resize(np.ascontiguousarray(half[y0:y1, x0:x1]), size, interpolation=cv2.INTER_LINEAR)
+        for half in (picture, predicted)
+    ]
+    _draw_points(halves, exhibit, person, np.array([x0, y0]), scale)
+    return np.concatenate([halves[0], np.full((_HEIGHT, 4, 3), 255, np.uint8), halves[1]], axis=1)
+
+
+def _read(image: Image, images: str | Path | None) -> np.ndarray:
+    """The picture in RGB, or grey of its size if it cannot be read."""
+    picture = None
+    if images is not None and image.file_name and (Path(images) / image.file_name).is_file():
+        picture = cv2.imread(str(Path(images) / image.file_name), cv2.IMREAD_COLOR)
+    if picture is None or picture.shape[:2] != (image.height, image.width):
+        return np.full((image.height, image.width, 3), 96, np.uint8)
+    return np.ascontiguousarray(picture[..., ::-1])
+
+
+def _paint(picture: np.ndarray, exhibit: Exhibit) -> None:
+    """Lays the predicted parts over the picture."""
+    labels = decode_iuv(exhibit.data, exhibit.shape)[0]
+    x, y = int(exhibit.box[0]), int(exhibit.box[1])
+    x0, y0 = max(x, 0), max(y, 0)
+    x1 = min(x + labels.shape[1], picture.shape[1])
+    y1 = min(y + labels.shape[0], picture.shape[0])
+    labels = labels[y0 - y : y1 - y, x0 - x : x1 - x]
+    window = picture[y0:y1, x0:x1]
+    on = labels > 0
+    window[on] = (0.25 * window[on] + 0.75 * PART_COLOURS[labels[on]]).astype(np.uint8)
+
+
+def _draw_points(
+    halves: list[np.ndarray],
+    exhibit: Exhibit | None,
+    person: Person,
+    corner: np.ndarray,
+    scale: float,
+) -> None:
+    labels = decode_iuv(exhibit.data, exhibit.shape)[0] if exhibit is not None else None
+    for x, y, part in zip(person.x, person.y, person.parts):
+        at = tuple(int(value) for value in (np.array([x, y]) - corner) * scale)
+        colour = tuple(int(value) for value in PART_COLOURS[part])
+        cv2.circle(halves[0], at, 4, (255, 255, 255), -1, cv2.LINE_AA)
+        cv2.circle(halves[0], at, 3, colour, -1, cv2.LINE_AA)
+        if labels is not None:
+            px, py = int(x - exhibit.box[0]), int(y - exhibit.box[1])
+            inside = 0 <= py < labels.shape[0] and 0 <= px < labels.shape[1]
+            if not inside or labels[py, px] != part:
+                cv2.drawMarker(halves[1], at, (255, 255, 255), cv2.MARKER_TILTED_CROSS, 9, 3)
+                cv2.drawMarker(halves[1], at, (200, 0, 0), cv2.MARKER_TILTED_CROSS, 7, 1)
+
+
+def draw_people(
+    people: list[dict], exhibits: list[Exhibit], truth: GroundTruth, images: str | Path | None
+) -> list[tuple[dict, str]]:
+    """JPEGs, as base64, of the listed people.
+
+    Args:
+        people: of a report's lists. exhibits: of the gallery; people without one were not found.
+    """
+    by_person = {(e.image_id, e.person_id): e for e in exhibits}
+    drawn = []
+    for entry in people:
+        key = entry["image_id"], entry["person_id"]
+        (person,) = (p for p in truth.people(key[0]) if p.id == key[1])
+        picture = draw(by_person.get(key), person, images)
+        done, jpeg = cv2.imencode(
+            ".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 85]
+        )
+        if not done:
+            raise ValueError(f"OpenCV cannot write a JPEG of shape {picture.shape}")
+        drawn.append((entry, base64.b64encode(jpeg).decode("ascii")))
+    return drawn

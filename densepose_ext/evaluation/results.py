@@ -1,0 +1,205 @@
+"""Detections in the official results format: a JSON list, each entry with its IUV map as a PNG.
+
+An entry is {image_id, category_id, bbox [x, y, w, h], score, uv_shape [3, h, w], uv_data}; uv_data
+is base64 of a PNG whose R, G, B are I, U * 255 and V * 255 (truncated) over the box, where h and w
+are the whole height and width of the box, at least 1.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..surface.cache import replacing
+from ..surface.parts import NUM_FINE_PARTS
+from .detections import ArrayMaps, Detections
+from .people import Image
+
+_KEYS = ("image_id", "category_id", "bbox", "score", "uv_shape", "uv_data")
+
+
+def encode_iuv(iuv: np.ndarray) -> str:
+    """Base64 of the PNG of an IUV map. uint8, (3, h, w)."""
+    done, png = cv2.imencode(".png", np.ascontiguousarray(iuv[::-1].transpose(1, 2, 0)))
+    if not done:
+        raise ValueError(f"OpenCV cannot write a PNG of shape {iuv.shape}")
+    return base64.b64encode(png).decode("ascii")
+
+
+def decode_iuv(data: str, shape: Iterable[int]) -> np.ndarray:
+    """The IUV map of an entry: uint8, (3, h, w).
+
+    Args:
+        data: ``uv_data``. shape: ``uv_shape``.
+
+    Raises:
+        ValueError: if it is no base64 of a PNG, one of another shape, or with parts over 24.
+    """
+    try:
+        # older files have line breaks in it
+        png = np.frombuffer(base64.b64decode(data.replace("\n", ""), validate=True), np.uint8)
+    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"uv_data is no base64: {error}") from error
+    image = cv2.imdecode(png, cv2.IMREAD_UNCHANGED) if len(png) else None
+    if image is None:
+        raise ValueError("uv_data is no PNG")
+    found = (image.shape[2] if image.ndim == 3 else 1, *image.shape[:2])
+    if image.dtype != np.uint8 or list(found) != list(shape):
+        raise ValueError(
+            f"the PNG of uv_data has shape {list(found)} of {image.dtype}, "
+            f"uv_shape says {list(shape)}"
+        )
+    iuv = image[..., ::-1].transpose(2, 0, 1)
+    if iuv[0].max() > NUM_FINE_PARTS:
+        raise ValueError(f"uv_data has the part {iuv[0].max()}; parts are 0 to {NUM_FINE_PARTS}")
+    return iuv
+
+
+def result_entry(
+    image_id: int, category: int, box: np.ndarray, score: float, iuv: np.ndarray
+) -> dict:
+    """An entry of the results format. box: xywh. iuv: uint8, (3, h, w)."""
+    return {
+        "image_id": int(image_id),
+        "category_id": int(category),
+        "bbox": [float(value) for value in box],
+        "score": float(score),
+        "uv_shape": [int(length) for length in iuv.shape],
+        "uv_data": encode_iuv(iuv),
+    }
+
+
+def write_results(path: str | os.PathLike, entries: Iterable[dict]) -> int:
+    """Writes entries as they come, one a line; the file appears when it is complete.
+
+    Returns:
+        the number of entries.
+    """
+    count = 0
+    with replacing(Path(path)) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        stream.write("[")
+        for entry in entries:
+            stream.write(",\n" if count else "\n")
+            stream.write(json.dumps(entry, separators=(",", ":")))
+            count += 1
+        stream.write("\n]\n")
+    return count
+
+
+class Results:
+    """Entries of a results file, checked, by image; their maps are decoded when asked for.
+
+    Attributes:
+        source: the file, for messages.
+        by_image: entries by image id, in the file's order.
+    """
+
+    def __init__(self, source: str | os.PathLike, entries: Iterable[dict]):
+        """
+        Raises:
+            ValueError: if an entry cannot be used; the message names the entry, key and value.
+        """
+        self.source = Path(source)
+        self.by_image: dict[int, list[dict]] = {}
+        for number, entry in enumerate(entries):
+            try:
+                _check(entry)
+            except ValueError as error:
+                raise ValueError(f"{self.source}: entry {number}{error}") from None
+            self.by_image.setdefault(entry["image_id"], []).append(entry)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> Results:
+        """
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if it is no results file.
+        """
+        try:
+            entries = json.loads(Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path} is no JSON file: {error}") from error
+        if not isinstance(entries, list):
+            raise ValueError(f"{path} is no results file: expected a list of detections")
+        return cls(path, entries)
+
+    def __len__(self) -> int:
+        return sum(len(entries) for entries in self.by_image.values())
+
+    def entries(self) -> Iterator[dict]:
+        """All entries, image by image."""
+        for of_image in self.by_image.values():
+            yield from of_image
+
+    def detections(self, image: Image) -> Detections:
+        """The detections of an image, best first.
+
+        Raises:
+            ValueError: for a box that lies outside the image.
+        """
+        entries = self.by_image.get(image.id, [])
+        for entry in entries:
+            x, y, w, h = entry["bbox"]
+            if x >= image.width or y >= image.height or x + w <= 0 or y + h <= 0:
+                raise ValueError(
+                    f"{self.source}: a detection of image {image.id} has the bbox {entry['bbox']}, "
+                    f"outside the image of {image.width} x {image.height}"
+                )
+        return Detections.best(
+            np.array([entry["bbox"] for entry in entries], float),
+            np.array([entry["score"] for entry in entries], float),
+            np.array([entry["category_id"] for entry in entries], int),
+            ArrayMaps([lambda entry=entry: self._decode(entry) for entry in entries]),
+        )
+
+    def _decode(self, entry: dict) -> np.ndarray:
+        try:
+            return decode_iuv(entry["uv_data"], entry["uv_shape"])
+        except ValueError as error:
+            raise ValueError(
+                f"{self.source}: the detection of image {entry['image_id']} with bbox "
+                f"{entry['bbox']}: {error}"
+            ) from error
+
+
+def _check(entry: dict) -> None:
+    """Raises a ValueError that says what is wrong with an entry."""
+    if not isinstance(entry, dict):
+        raise ValueError(f" is {str(entry)[:40]!r}; expected a dictionary")
+    missing = [key for key in _KEYS if key not in entry]
+    if missing:
+        raise ValueError(f" has no {missing[0]}")
+    where = f" (image {entry['image_id']})"
+    for key in ("image_id", "category_id"):
+        if not isinstance(entry[key], int):
+            raise ValueError(f"{where}: {key} is {entry[key]!r}; expected an integer")
+    # the scores of older files are strings
+    try:
+        entry["score"] = float(entry["score"])
+        box = [float(value) for value in entry["bbox"]]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: score and bbox must be numbers: {error}") from error
+    if not math.isfinite(entry["score"]):
+        raise ValueError(f"{where}: score is {entry['score']}; expected a finite number")
+    if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) < 0:
+        raise ValueError(f"{where}: bbox is {entry['bbox']}; expected [x, y, w, h], sizes from 0")
+    entry["bbox"] = box
+    shape = entry["uv_shape"]
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 3
+        or shape[0] != 3
+        or not all(isinstance(length, int) and length > 0 for length in shape)
+    ):
+        raise ValueError(f"{where}: uv_shape is {shape}; expected [3, h, w]")
+    expected = [3, max(int(box[3]), 1), max(int(box[2]), 1)]
+    if max(abs(a - b) for a, b in zip(shape, expected)) > 1:
+        raise ValueError(f"{where}: uv_shape is {shape}; expected {expected} for bbox {box}")

@@ -1,0 +1,211 @@
+"""Scores of a dataset, image by image: what is kept of each, and the metrics of all.
+
+An image leaves behind small matrices and one byte or float a point; its maps are forgotten. The
+scorecards of several processes are merged into one, which gives the same numbers as a single one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..surface.registry import Surface
+from .detections import ArrayMaps, Detections
+from .gps import Kappa
+from .intervals import NUM_RESAMPLES, bootstrap
+from .matching import (
+    MODES,
+    Matches,
+    match_dataset,
+    scored_thresholds,
+    summarize,
+)
+from .people import GroundTruth, Image, Person
+from .pointwise import ImagePoints, match_by_box
+from .scoring import (
+    ImageScorer,
+    ImageScores,
+    best_of_category,
+    outside_regions,
+)
+
+logger = logging.getLogger(f"detectron2.{__name__}")
+
+_NO_DETECTIONS = Detections.best(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), ArrayMaps([]))
+
+
+@dataclass
+class ImageRecord:
+    """What an image leaves behind.
+
+    Attributes:
+        scores: one a category that has people or detections here.
+        points: what the detections say at annotated points.
+    """
+
+    scores: list[ImageScores]
+    points: list[ImagePoints]
+
+
+@dataclass(frozen=True)
+class FoundPerson:
+    """A scored person and the detection that found them, while its maps are still there."""
+
+    person: Person
+    gps: float
+    detections: Detections
+    number: int
+
+
+class Scorecard:
+    """The scores of the images of a dataset.
+
+    Attributes:
+        truth: images and people.
+        thresholds: (T,) that detections are matched at.
+        has_gps: whether there is a surface to measure on.
+    """
+
+    def __init__(
+        self,
+        truth: GroundTruth,
+        surface: Surface | None,
+        kappa: Kappa = "per-part",
+        min_threshold: float = 0.5,
+    ):
+        """
+        Args:
+            truth: images and people.
+            surface: of the annotations; None scores masks and parts only.
+            kappa: tolerance of GPS: "per-part", or one for all points in metres.
+            min_threshold: .4, .3 or .2 add AP40, AP30, AP20; AP itself stays as it is.
+
+        Raises:
+            FileNotFoundError, ValueError: if the surface lacks a file, or it cannot be used. Said
+                here, before any image is scored.
+        """
+        self.truth = truth
+        self.thresholds = scored_thresholds(min_threshold)
+        self.has_gps = surface is not None
+        self._scorer = ImageScorer(surface, kappa)
+        self._records: dict[int, ImageRecord] = {}
+        self._unknown_categories = 0
+        if surface is not None:
+            vertex = surface.closest_vertex(np.array([1]), np.array([0.5]), np.array([0.5]))
+            surface.geodesic(vertex, vertex)
+
+    def add(self, image: Image, detections: Detections) -> list[FoundPerson]:
+        """Scores the detections of an image. An image scored again replaces what it left before.
+
+        Returns:
+            the people with dense pose who were found.
+        """
+        people = self.truth.people(image.id)
+        # as the official evaluation has it, regions count only where somebody is annotated
+        region = image.ignore_regions if self.truth.has_people(image.id) else None
+        detections = outside_regions(image, detections, region)
+        self._count_unknown(detections)
+        record, found = ImageRecord([], []), []
+        for category in self.truth.categories:
+            best = best_of_category(detections, category)
+            own = [person for person in people if person.category == category]
+            if not own and not len(best):
+                continue
+            scores, predictions = self._scorer.score(image, category, own, best)
+            chosen = match_by_box(scores.box_iou, scores.has_points & ~scores.crowd)
+            record.scores.append(scores)
+            record.points.append(ImagePoints.of(own, scores, predictions, chosen))
+            found += [
+                FoundPerson(own[g], float(scores.gps[n, g]), best, int(n))
+                for g, n in enumerate(chosen)
+                if n >= 0
+            ]
+        self._records[image.id] = record
+        return found
+
+    def _count_unknown(self, detections: Detections) -> None:
+        unknown = ~np.isin(detections.categories, list(self.truth.categories))
+        if unknown.any() and not self._unknown_categories:
+            logger.warning(
+                "detections of category %s are left out: %s has the categories %s",
+                detections.categories[unknown][0],
+                self.truth.source,
+                sorted(self.truth.categories),
+            )
+        self._unknown_categories += int(unknown.sum())
+
+    def state(self) -> dict[int, ImageRecord]:
+        """What was scored here, to be sent to another process: some hundred bytes a person."""
+        return self._records
+
+    def merge(self, states: Iterable[Mapping[int, ImageRecord]]) -> None:
+        """Takes over what other processes scored."""
+        for state in states:
+            self._records |= state
+
+    def images(self, category: int | None = None) -> list[ImageScores]:
+        """Scores of the images in rising order of id, of one category or of all.
+
+        People of images that were never scored count as missed.
+        """
+        scores = []
+        for image in self.truth.images.values():
+            if image.id not in self._records:
+                self.add(image, _NO_DETECTIONS)
+            of_image = self._records[image.id].scores
+            scores += [s for s in of_image if category is None or s.category == category]
+        return scores
+
+    def points(self) -> list[ImagePoints]:
+        """What was read at annotated points, in the order of the images."""
+        self.images()
+        return [points for key in self.truth.images for points in self._records[key].points]
+
+    def num_detections(self) -> int:
+        return sum(len(image.scores) for image in self.images())
+
+    def _matches(self) -> dict[str, dict[int, Matches]]:
+        """Matches of each mode and category that has people or detections."""
+        return {
+            mode: {
+                category: match_dataset(images, mode, self.thresholds)
+                for category in self.truth.categories
+                if (images := self.images(category))
+            }
+            for mode in MODES
+            if mode == "iou" or self.has_gps
+        }
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """AP and AR of each mode, between 0 and 1; -1 for what nobody is there for.
+
+        Without a single detection every metric is -1. With several categories there is an
+        "AP-name" for each as well.
+        """
+        return self.metrics_and_intervals(0)[0]
+
+    def metrics_and_intervals(
+        self, num_resamples: int = NUM_RESAMPLES
+    ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, tuple[float, float]]]]:
+        """The metrics, and the 95% interval of every AP over resampled images.
+
+        Args:
+            num_resamples: of the bootstrap; 0 leaves the intervals out.
+        """
+        metrics, intervals = {}, {}
+        nothing = not self.num_detections()
+        for mode, matches in self._matches().items():
+            values = summarize(list(matches.values()), self.thresholds)
+            if len(matches) > 1:
+                for category, own in matches.items():
+                    name = f"AP-{self.truth.categories[category]}"
+                    values[name] = summarize([own], self.thresholds)["AP"]
+            metrics[mode] = dict.fromkeys(values, -1.0) if nothing else values
+            if num_resamples and not nothing:
+                intervals[mode] = bootstrap(
+                    list(matches.values()), self.thresholds, num_resamples=num_resamples
+                )
+        return metrics, intervals

@@ -1,0 +1,116 @@
+"""Geodesic distances of a triangle mesh by Dijkstra's algorithm on an enriched graph.
+
+Paths along edges alone are some 4% too long. The graph here also has straight lines across one and
+two edges, where the triangles they cross, unfolded into a plane, contain them. What is left of the
+excess is nearly the same everywhere and is taken off as a factor (`EXCESS`), measured against exact
+distances (Mitchell, Mount and Papadimitriou 1987) on the open body.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import dijkstra
+
+#: Mean ratio of path length on the graph to the exact geodesic distance.
+EXCESS = 1.01
+#: Sources a call of Dijkstra's algorithm: bounds the memory at this many rows of doubles.
+BLOCK = 64
+
+
+def _half_edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Start, end and opposite corner of the half-edges (3F,) each."""
+    start = faces.ravel()
+    return start, np.roll(faces, -1, 1).ravel(), np.roll(faces, -2, 1).ravel()
+
+
+def _unfold(a, b, length_a, length_b, edge):
+    """Plane coordinates of a point at given distances from (0, 0) and (edge, 0), with y > 0."""
+    x = (length_a**2 - length_b**2 + edge**2) / (2 * edge)
+    return np.stack([x, np.sqrt(np.maximum(length_a**2 - x**2, 0))], -1)
+
+
+def path_graph(vertices: np.ndarray, faces: np.ndarray) -> sp.csr_array:
+    """Symmetric graph (V, V) of edges and of straight lines over one or two edges, in metres."""
+    num = len(vertices)
+    start, end, tip = _half_edges(faces)
+    code = start * num + end
+    order = np.argsort(code)
+    position = np.searchsorted(code[order], end * num + start)
+    position = np.minimum(position, len(code) - 1)
+    twin = order[position]
+    paired = code[twin] == end * num + start
+
+    def distance(p, q):
+        return np.linalg.norm(vertices[p] - vertices[q], axis=1)
+
+    rows, cols, lengths = [start], [end], [distance(start, end)]
+    # Over one edge: from the tip of a triangle to that of its neighbour, laid into one plane with
+    # the shared edge on the x axis.
+    h = np.flatnonzero(paired)
+    a, b, near, far = start[h], end[h], tip[h], tip[twin[h]]
+    edge = distance(a, b)
+    p = _unfold(a, b, distance(a, near), distance(b, near), edge) * [1, -1]
+    q = _unfold(a, b, distance(a, far), distance(b, far), edge)
+    crossing = p[:, 0] + (q[:, 0] - p[:, 0]) * (-p[:, 1]) / np.maximum(q[:, 1] - p[:, 1], 1e-12)
+    ok = (crossing >= 0) & (crossing <= edge)
+    rows.append(near[ok])
+    cols.append(far[ok])
+    lengths.append(np.linalg.norm(q - p, axis=1)[ok])
+
+    # Over two edges: on through either further edge of the neighbour, (a, far) or (far, b).
+    half = np.arange(3 * len(faces)).reshape(-1, 3)
+    following = half[:, [1, 2, 0]].ravel()  # next half-edge in the triangle
+    zero, along = np.zeros_like(q), np.stack([edge, np.zeros_like(edge)], 1)
+    for step, left, right in ((1, zero, q), (2, q, along)):
+        g = following[twin[h]] if step == 1 else following[following[twin[h]]]
+        on = paired[g]
+        other = tip[twin[g]]
+        # the twin of h runs b -> a, then a -> far, far -> b
+        u, v = (a, far) if step == 1 else (far, b)
+        side = np.linalg.norm(right - left, axis=1)
+        local = _unfold(u, v, distance(u, other), distance(v, other), side)
+        x_axis = (right - left) / side[:, None]
+        outward = np.stack([-x_axis[:, 1], x_axis[:, 0]], 1)
+        r = left + local[:, :1] * x_axis + local[:, 1:] * outward
+        straight = r - p
+        rise = np.maximum(straight[:, 1], 1e-12)
+        crossing = p[:, 0] + straight[:, 0] * (-p[:, 1]) / rise
+        ok = on & (straight[:, 1] > 1e-12) & (crossing >= 0) & (crossing <= edge)
+        ok &= _cross(straight, left - p) >= 0
+        ok &= _cross(straight, right - p) <= 0
+        rows.append(near[ok])
+        cols.append(other[ok])
+        lengths.append(np.linalg.norm(straight, axis=1)[ok])
+
+    row, col, length = (np.concatenate(x) for x in (rows, cols, lengths))
+    keep = row != col
+    row, col, length = row[keep], col[keep], length[keep]
+    low, high = np.minimum(row, col), np.maximum(row, col)
+    order = np.lexsort((length, low * num + high))
+    code = (low * num + high)[order]
+    first = order[np.flatnonzero(np.diff(code, prepend=-1))]
+    graph = sp.coo_array((length[first], (low[first], high[first])), shape=(num, num))
+    return sp.csr_array(graph + graph.T)
+
+
+def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
+def distance_rows(vertices: np.ndarray, faces: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows of the lower triangle of all distances, in metres, as `GeodesicTable` is built from.
+
+    Yields, for vertex i = 0, 1, ..., the float32 distances (i,) to the vertices before it.
+    """
+    graph = path_graph(vertices, faces)
+    for first in range(0, len(vertices), BLOCK):
+        sources = np.arange(first, min(first + BLOCK, len(vertices)))
+        distance = distances_from(graph, sources)
+        for source, row in zip(sources, distance):
+            yield row[:source].astype(np.float32)
+
+
+def distances_from(graph: sp.csr_array, sources: np.ndarray) -> np.ndarray:
+    """Distances (S, V) in metres from source vertices (S,) on the graph of `path_graph`."""
+    return dijkstra(graph, directed=True, indices=sources) / EXCESS

@@ -1,0 +1,95 @@
+"""The open body surface: charts, places in space, mirror images and distances."""
+
+from functools import cached_property, lru_cache
+from hashlib import sha256
+
+import numpy as np
+
+from densepose_ext.surface.body import OpenBody, body_asset
+from densepose_ext.surface.charts import Charts
+from densepose_ext.surface.geodesics import GeodesicTable, cached_geodesics
+from densepose_ext.surface.parts import FINE_MIRROR
+from densepose_ext.surface.shortest_paths import distance_rows
+
+
+class BodySurface:
+    """What I, U and V mean on the open body.
+
+    All methods take and return numpy arrays; P points have I, U, V of shape (P,).
+
+    Attributes:
+        name: "open", as in the metadata of datasets.
+        body: the posable body that the charts lie on.
+        charts: the 24 charts.
+    """
+
+    name = "open"
+
+    def __init__(self) -> None:
+        asset = body_asset()
+        self.body = OpenBody.load()
+        self.charts = Charts(
+            asset["chart_part"],
+            asset["chart_uv"] / 65535.0,
+            asset["chart_vertex"],
+            asset["chart_faces"],
+        )
+        self._flip = asset["chart_flip"]
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def load(cls) -> "BodySurface":
+        """The surface, made once a process."""
+        return cls()
+
+    def closest_vertex(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Vertices of the body, int64 (P,), nearest to points in their charts."""
+        return self.charts.closest_vertex(i, u, v)
+
+    def points(
+        self, i: np.ndarray, u: np.ndarray, v: np.ndarray, vertices: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Places (P, 3) in metres of points on the body.
+
+        Args:
+            vertices: (V, 3) of a shaped and posed body; None for the mean body at rest.
+        """
+        vertices = self.body.vertices if vertices is None else vertices
+        return self.charts.points(i, u, v, vertices)
+
+    def iuv(self, face: np.ndarray, barycentric: np.ndarray) -> tuple[np.ndarray, ...]:
+        """I (int), U and V, each (P,), of triangles (P,) and weights (P, 3) of `body.faces`."""
+        return self.charts.iuv(face, barycentric)
+
+    def mirror(
+        self, i: np.ndarray, u: np.ndarray, v: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(I, U, V) of the points where the picture is flipped: the same places on the other side.
+
+        Exact, and its own inverse. Background (I = 0) stays as it is.
+        """
+        i = np.asarray(i)
+        index = i.astype(np.int64)
+        if index.size and not (index.min() >= 0 and index.max() <= 24):
+            raise ValueError(f"parts from {index.min()} to {index.max()}; expected 0 to 24")
+        u, v = np.asarray(u), np.asarray(v)
+        return (
+            FINE_MIRROR[index].astype(i.dtype),
+            np.where(self._flip[0, index], 1 - u, u),
+            np.where(self._flip[1, index], 1 - v, v),
+        )
+
+    def geodesic(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Distances on the mean body between vertices, in metres; shapes broadcast.
+
+        The first call on a machine computes all distances (half a minute) into the cache folder.
+        """
+        return self._geodesics.distances(a, b)
+
+    @cached_property
+    def _geodesics(self) -> GeodesicTable:
+        body = self.body
+        key = sha256(body.vertices.tobytes() + body.faces.tobytes()).hexdigest()[:16]
+        return cached_geodesics(
+            self.name, key, len(body.vertices), lambda: distance_rows(body.vertices, body.faces)
+        )

@@ -1,0 +1,175 @@
+"""Ground truth in DensePose-COCO's form, read off the buffers that the picture was drawn from."""
+
+import cv2
+import numpy as np
+from pycocotools import mask as rle
+
+from densepose_ext.surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS
+from densepose_ext.surface.surface import BodySurface
+from densepose_ext.synthetic.backdrop import Camera
+from densepose_ext.synthetic.raster import project
+from densepose_ext.synthetic.render import Seen
+from densepose_ext.synthetic.scene import Scene
+
+#: Points an annotator placed on one coarse part, at most (Güler et al. 2018, section 2.1).
+POINTS_PER_PART = 14
+#: Side of the frame of ``dp_x``, ``dp_y`` and ``dp_masks``.
+FRAME = 256
+#: A person with fewer visible pixels is not annotated at all, in images of 512 x 512.
+SMALLEST_PERSON = 60
+#: A person with fewer visible pixels has a box and a mask, but no dense pose.
+SMALLEST_DENSEPOSE = 500
+#: A part needs this many pixels a point, those on its border not counted.
+PIXELS_PER_POINT = 8
+#: How far the surface may lie before a keypoint's joint for the keypoint to count as visible, m.
+KEYPOINT_DEPTH = 0.13
+HEAD = 14
+
+
+def annotate(
+    rng: np.random.Generator, scene: Scene, seen: Seen, surface: BodySurface
+) -> list[dict]:
+    """Annotations of the people that are visible, without ids.
+
+    Args:
+        rng: chooses among the pixels of a part.
+        scene: the people.
+        seen: what the camera sees of them.
+
+    Returns:
+        A dict a person, as in COCO: bbox XYWH, area, segmentation (compressed RLE), iscrowd,
+        category_id, keypoints, num_keypoints, and, for people of some size, dp_masks and dp_x,
+        dp_y, dp_I, dp_U, dp_V.
+    """
+    scale = seen.owner.size / 512**2
+    result = []
+    for index, person in enumerate(scene.people):
+        mask = seen.owner == index
+        area = int(mask.sum())
+        if area < SMALLEST_PERSON * scale:
+            continue
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        x, y = int(columns[0]), int(rows[0])
+        width, height = int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y
+        keypoints, count = _keypoints(scene.camera, person.keypoints, seen, index)
+        annotation = {
+            "person": index,
+            "category_id": 1,
+            "iscrowd": 0,
+            "bbox": [x, y, width, height],
+            "area": area,
+            "segmentation": _encode(mask),
+            "keypoints": keypoints,
+            "num_keypoints": count,
+        }
+        if area >= SMALLEST_DENSEPOSE * scale:
+            annotation.update(_densepose(rng, seen, surface, index, (x, y, width, height)))
+        result.append(annotation)
+    return result
+
+
+def part_map(seen: Seen, surface: BodySurface, index: int) -> np.ndarray:
+    """Fine part (H, W) of a person's visible pixels, 0 elsewhere and where no body is beneath."""
+    body = seen.bodies[index]
+    shown = (seen.owner == index) & body.hit
+    parts = np.zeros(shown.shape, np.uint8)
+    parts[shown] = surface.charts.face_part[body.face[shown]]
+    return parts
+
+
+def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box) -> dict:
+    """The ``dp_*`` keys of one person; none of them where no part is visible."""
+    x, y, width, height = box
+    fine = part_map(seen, surface, index)[y : y + height, x : x + width]
+    coarse = FINE_TO_COARSE[fine].astype(np.uint8)
+    pixels = []
+    for part in range(1, NUM_COARSE_PARTS + 1):
+        # nobody clicks on the border of a part, or on a sliver of it
+        inside = np.argwhere(cv2.erode(np.uint8(coarse == part), np.ones((3, 3), np.uint8)))
+        if len(inside):
+            count = min(POINTS_PER_PART, -(-len(inside) // PIXELS_PER_POINT))
+            pixels.append(_spread(rng, inside, count))
+    if not pixels:
+        return {}
+    row, column = np.concatenate(pixels).T
+    body = seen.bodies[index]
+    face, weight = body.face[row + y, column + x], body.barycentric[row + y, column + x]
+    i, u, v = surface.iuv(face, weight)
+    # hair beside the head belongs to it, as annotators see it
+    shown = seen.owner[y : y + height, x : x + width] == index
+    loose = shown & (coarse == 0) & seen.extra[y : y + height, x : x + width]
+    coarse[loose] = HEAD
+    return {
+        "dp_masks": _part_masks(coarse),
+        "dp_x": _rounded((column + 0.5) * (FRAME / width), 3),
+        "dp_y": _rounded((row + 0.5) * (FRAME / height), 3),
+        "dp_I": [int(p) for p in i],
+        "dp_U": _rounded(u, 5),
+        "dp_V": _rounded(v, 5),
+    }
+
+
+def _rounded(values: np.ndarray, digits: int) -> list[float]:
+    return [round(float(value), digits) for value in values]
+
+
+def _spread(rng, pixels: np.ndarray, count: int) -> np.ndarray:
+    """`count` of the pixels (n, 2), spread by k-means: those nearest to the cluster centres."""
+    if count >= len(pixels):
+        return pixels
+    sample = pixels
+    if len(pixels) > 700:
+        sample = pixels[rng.choice(len(pixels), 700, replace=False)]
+    sample = sample.astype(np.float64)
+    centres = sample[rng.integers(len(sample))][None]
+    while len(centres) < count:  # each further centre as far as can be from the others
+        distance = ((sample[:, None] - centres) ** 2).sum(-1).min(1)
+        centres = np.concatenate([centres, sample[distance.argmax()][None]])
+    for _ in range(4):
+        nearest = ((sample[:, None] - centres) ** 2).sum(-1).argmin(1)
+        total = np.bincount(nearest, minlength=count)
+        moved = np.stack([np.bincount(nearest, sample[:, k], count) for k in range(2)], 1)
+        centres = np.where(total[:, None] > 0, moved / np.maximum(total, 1)[:, None], centres)
+    chosen = ((sample[:, None] - centres) ** 2).sum(-1).argmin(0)
+    return sample[np.unique(chosen)].astype(np.int64)
+
+
+def _part_masks(coarse: np.ndarray) -> list:
+    """14 RLEs of the parts in a 256 x 256 frame; [] for a part that is not seen."""
+    side = (np.arange(FRAME) + 0.5) / FRAME
+    rows = (side * coarse.shape[0]).astype(int)
+    columns = (side * coarse.shape[1]).astype(int)
+    square = coarse[rows[:, None], columns]
+    stacked = square[..., None] == np.arange(1, NUM_COARSE_PARTS + 1)
+    codes = rle.encode(np.asfortranarray(stacked, np.uint8))
+    seen = stacked.any((0, 1))
+    return [_text(code) if there else [] for code, there in zip(codes, seen)]
+
+
+def _encode(mask: np.ndarray) -> dict:
+    return _text(rle.encode(np.asfortranarray(mask, np.uint8)))
+
+
+def _text(code: dict) -> dict:
+    return {"size": [int(s) for s in code["size"]], "counts": code["counts"].decode("ascii")}
+
+
+def _keypoints(camera: Camera, points: np.ndarray, seen: Seen, index: int) -> tuple[list, int]:
+    """COCO keypoints [x, y, visibility] * 17 in whole pixels, and how many are labelled.
+
+    2: visible; 1: in the picture but hidden by something; 0 (and no place): outside the picture.
+    """
+    view = camera.view(points)
+    pixel = np.floor(project(view, camera.focal, camera.size)).astype(np.int64)
+    height, width = camera.size
+    inside = (pixel >= 0).all(1) & (pixel < [width, height]).all(1) & (view[:, 2] > 0)
+    result, count = [], 0
+    for (x, y), depth, there in zip(pixel, view[:, 2], inside):
+        if not there:
+            result += [0, 0, 0]
+            continue
+        own = seen.owner[y, x] == index
+        visible = own and seen.bodies[index].depth[y, x] > depth - KEYPOINT_DEPTH
+        result += [int(x), int(y), 2 if visible else 1]
+        count += 1
+    return result, count

@@ -1,0 +1,264 @@
+"""What is behind people: rooms, streets, greenery, studio walls, or pictures from a folder.
+
+Rooms and streets are planes seen through the same camera as the people, so that floors run to the
+horizon under their feet.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from densepose_ext.synthetic.texture import any_colour, fractal_noise, wall
+
+#: Endings of the files that count as pictures in a folder of backgrounds.
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+@dataclass
+class Camera:
+    """A pinhole camera.
+
+    Attributes:
+        focal: focal length in pixels.
+        size: (height, width).
+        position: (3,) world, metres; z up, the ground at 0.
+        rotation: (3, 3) world to camera (x right, y down, z forward).
+    """
+
+    focal: float
+    size: tuple[int, int]
+    position: np.ndarray
+    rotation: np.ndarray
+
+    def view(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) in camera coordinates."""
+        return (points - self.position) @ self.rotation.T
+
+    def rays(self) -> np.ndarray:
+        """World directions (H, W, 3) of the pixel centres, float32, of depth 1."""
+        height, width = self.size
+        x = (np.arange(width) + 0.5 - width / 2) / self.focal
+        y = (np.arange(height) + 0.5 - height / 2) / self.focal
+        rotation = self.rotation.astype(np.float32)
+        return (
+            x.astype(np.float32)[None, :, None] * rotation[0]
+            + y.astype(np.float32)[:, None, None] * rotation[1]
+            + rotation[2]
+        )
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """Pictures of a folder, by name.
+
+    Raises:
+        NotADirectoryError, ValueError: if it is no folder, or holds no pictures.
+    """
+    if not folder.is_dir():
+        raise NotADirectoryError(f"background folder {folder} is not a folder")
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+    if not found:
+        raise ValueError(
+            f"background folder {folder} holds no pictures; expected files ending in "
+            f"{', '.join(PICTURES)}"
+        )
+    return found
+
+
+def backdrop(
+    rng: np.random.Generator, camera: Camera, pictures: list[Path] | None = None
+) -> np.ndarray:
+    """A background (H, W, 3), sRGB 0 to 255, float32."""
+    if pictures:
+        return _photograph(rng, camera.size, pictures[rng.integers(len(pictures))])
+    kind = rng.choice(["room", "street", "green", "studio", "scatter"],
+                      p=[0.32, 0.24, 0.18, 0.12, 0.14])  # fmt: skip
+    if kind == "studio":
+        image = _studio(rng, camera.size)
+    elif kind == "scatter":
+        image = _scatter(rng, camera.size)
+    else:
+        image = _planes(rng, camera, kind)
+    if rng.random() < 0.45:
+        _clutter(rng, image)
+    if rng.random() < 0.6:
+        image = cv2.GaussianBlur(
+            image, (0, 0), camera.size[0] / 512 * np.exp(rng.uniform(-0.7, 1.6))
+        )
+    return image
+
+
+def _photograph(rng, size, path: Path) -> np.ndarray:
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"background picture {path} cannot be read")
+    picture = picture[:, :, ::-1]
+    scale = max(size[0] / picture.shape[0], size[1] / picture.shape[1])
+    scale *= np.exp(rng.uniform(0, np.log(1.8)))
+    width = max(int(np.ceil(picture.shape[1] * scale)), size[1])
+    height = max(int(np.ceil(picture.shape[0] * scale)), size[0])
+    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    picture = cv2.resize(picture, (width, height), interpolation=mode)
+    y, x = rng.integers(0, height - size[0] + 1), rng.integers(0, width - size[1] + 1)
+    picture = picture[y : y + size[0], x : x + size[1]]
+    if rng.random() < 0.5:
+        picture = picture[:, ::-1]
+    return np.ascontiguousarray(picture, np.float32)
+
+
+def _studio(rng, size) -> np.ndarray:
+    a = any_colour(rng, 0.4 * rng.random())
+    b = np.clip(a * rng.uniform(0.4, 1.3), 0, 255)
+    y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
+    t = np.hypot(x / size[1] - rng.uniform(0.2, 0.8), y / size[0] - rng.uniform(0.0, 0.8))[
+        ..., None
+    ]
+    return np.clip(a * (1 - t) + b * t + fractal_noise(rng, *size) * rng.uniform(1, 6), 0, 255)
+
+
+def _scatter(rng, size) -> np.ndarray:
+    """Layers of shapes and noise that mean nothing: whatever may stand behind a person."""
+    texture = cv2.resize(wall(rng), size[::-1], interpolation=cv2.INTER_LINEAR)
+    other = cv2.resize(wall(rng), size[::-1], interpolation=cv2.INTER_LINEAR)
+    blend = fractal_noise(rng, *size, 1, 1.7) > rng.normal(0, 0.6)
+    image = np.where(blend, texture, other)
+    return np.clip(image + fractal_noise(rng, *size, 3, 1.4) * rng.uniform(2, 12), 0, 255)
+
+
+def _sample(texture: np.ndarray, u: np.ndarray, v: np.ndarray, metres: float) -> np.ndarray:
+    """Colours of a repeating texture at plane coordinates in metres."""
+    side = len(texture)
+    # alternate pictures are mirrored, so that they join without a seam
+    u, v = np.abs((u / metres) % 2 - 1), np.abs((v / metres) % 2 - 1)
+    return cv2.remap(
+        texture, (u * (side - 1)).astype(np.float32), (v * (side - 1)).astype(np.float32),
+        cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+
+
+def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
+    """Ground, walls and sky, each a plane with a texture, fading with distance."""
+    rays = camera.rays()
+    x, y, z = rays[..., 0], rays[..., 1], rays[..., 2]
+    px, py, pz = camera.position
+    far = np.float32(1e6)
+
+    def reach(distance, direction):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.float32(distance) / direction
+        return np.where((t > 0) & np.isfinite(t), t, far)
+
+    half = rng.uniform(1.8, 5) if kind == "room" else rng.uniform(4, 12)
+    depth = max(py, 0) + (rng.uniform(4, 9) if kind == "room" else rng.uniform(12, 40))
+    height = rng.uniform(2.4, 3.6) if kind == "room" else rng.uniform(5, 14)
+    height = max(height, pz + 0.5)
+    half = max(half, abs(px) + 0.8)
+    planes = [(reach(-pz, z), "ground"), (reach(depth - py, y), "back")]
+    planes += [(reach(half - px, x), "right"), (reach(-half - px, x), "left")]
+    if kind == "room":
+        planes.append((reach(height - pz, z), "ceiling"))
+    nearest = np.min([t for t, _ in planes], axis=0)
+    image = np.empty((*camera.size, 3), np.float32)
+    sky = any_colour(rng, rng.uniform(0.0, 0.4)) * 0.4 + 150
+    up = np.clip(z * 2.5, 0, 1)[..., None]
+    image[:] = np.clip(sky * (1 - 0.25 * up) + [10, 15, 30] * up, 0, 255)
+    if kind != "room" and rng.random() < 0.6:
+        image += np.clip(fractal_noise(rng, *camera.size, 1, 2.0), 0, 2) * 25
+    haze = any_colour(rng, 0.15) * 0.5 + 90
+    side_texture = wall(rng)
+    for t, name in planes:
+        here = t <= nearest
+        if not here.any():
+            continue
+        near = np.minimum(t, 300)
+        at_x, at_y, at_z = px + near * x, py + near * y, pz + near * z
+        if name in ("ground", "ceiling"):
+            u, v, shade = at_x, at_y, (0.75 if name == "ground" else 1.1)
+        elif name == "back":
+            u, v, shade = at_x, at_z, 0.95
+        else:
+            u, v, shade = at_y, at_z, 0.85
+        texture = wall(rng, floor=name == "ground")
+        if name in ("left", "right"):
+            texture = side_texture
+        if (kind == "green" and name != "ground") or (kind == "green" and rng.random() < 0.6):
+            texture = _greenery(rng)
+        if kind != "room" and name != "ground":
+            if kind == "green":
+                skyline = height * (0.5 + 0.06 * np.sin(u * 0.9) + 0.04 * np.sin(u * 2.3))
+            else:  # houses of different heights
+                heights = rng.uniform(0.35, 1.1, 64).astype(np.float32)
+                skyline = height * heights[np.floor(u / rng.uniform(4, 9)).astype(int) % 64]
+            here = here & (at_z < skyline)
+        colour = _sample(texture, u, v, rng.uniform(1.0, 4.0)) * shade
+        fade = np.exp(-near * (0.04 if kind == "room" else 0.02))[..., None]
+        image = np.where(here[..., None], colour * fade + haze * (1 - fade), image)
+    return np.clip(image, 0, 255).astype(np.float32)
+
+
+def _greenery(rng) -> np.ndarray:
+    green = np.array([rng.uniform(40, 120), rng.uniform(70, 150), rng.uniform(20, 80)])
+    layers = fractal_noise(rng, 256, 256, 2, rng.uniform(0.6, 1.2))
+    return np.clip(green * (0.8 + 0.3 * layers[..., :1]) + layers[..., 1:] * 14, 0, 255).astype(
+        np.float32
+    )
+
+
+def random_shape(rng, size, smallest: float, largest: float) -> np.ndarray:
+    """Mask (H, W) of an ellipse, a board, a polygon or a thick line."""
+    mask = np.zeros(size, np.uint8)
+    extent = np.exp(rng.uniform(np.log(smallest), np.log(largest)))
+    centre = np.array([rng.uniform(-0.1, 1.1) * size[1], rng.uniform(-0.1, 1.1) * size[0]])
+    kind, angle = rng.integers(4), rng.uniform(0, 360)
+    if kind == 0:
+        axes = (int(extent * rng.uniform(0.3, 1)) + 1, int(extent * rng.uniform(0.3, 1)) + 1)
+        cv2.ellipse(mask, tuple(int(c) for c in centre), axes, angle, 0, 360, 1, -1)
+    elif kind == 1:
+        sides = (float(extent * rng.uniform(0.2, 2)), float(extent * rng.uniform(0.6, 3)))
+        tilt = angle if rng.random() < 0.3 else float(rng.normal(0, 4))
+        corners = cv2.boxPoints(((float(centre[0]), float(centre[1])), sides, tilt))
+        cv2.fillPoly(mask, [corners.astype(np.int32)], 1)
+    elif kind == 2:
+        around = np.sort(rng.uniform(0, 2 * np.pi, rng.integers(3, 8)))
+        reach = extent * rng.uniform(0.4, 1, len(around))
+        corners = centre + np.stack([reach * np.cos(around), reach * np.sin(around)], 1)
+        cv2.fillPoly(mask, [corners.astype(np.int32)], 1)
+    else:
+        path = centre + np.cumsum(rng.normal(0, extent * 0.8, (rng.integers(2, 5), 2)), 0)
+        thickness = int(max(2, extent * rng.uniform(0.08, 0.4)))
+        cv2.polylines(mask, [path.astype(np.int32)], False, 1, thickness)
+    return mask > 0
+
+
+def _clutter(rng, image: np.ndarray) -> None:
+    """Things that stand about, drawn into the image."""
+    size = image.shape[:2]
+    for _ in range(rng.integers(2, 14)):
+        mask = random_shape(rng, size, 6, size[0] * 0.3)
+        if not mask.any():
+            continue
+        image[mask] = _shaded(rng, mask)[mask]
+
+
+def _shaded(rng, mask: np.ndarray) -> np.ndarray:
+    """A texture (H, W, 3) that rounds off towards the border of a mask."""
+    colour = any_colour(rng)
+    if rng.random() < 0.4:
+        texture = cv2.resize(wall(rng, 64), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    else:
+        texture = np.broadcast_to(colour, (*mask.shape, 3)).astype(np.float32)
+    if rng.random() < 0.6:
+        inner = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+        round_off = np.sqrt(inner / (inner.max() + 1e-6))
+        texture = texture * (0.55 + 0.5 * round_off)[..., None]
+    return np.clip(texture, 0, 255)
+
+
+def draw_obstacle(rng, image: np.ndarray) -> np.ndarray:
+    """Draws a thing in front of everything; returns its mask (H, W)."""
+    size = image.shape[:2]
+    mask = random_shape(rng, size, size[0] * 0.04, size[0] * 0.28)
+    if mask.any():
+        image[mask] = _shaded(rng, mask)[mask]
+    return mask

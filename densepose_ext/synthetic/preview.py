@@ -1,0 +1,51 @@
+"""A contact sheet: synthetic people, and the same pictures with the parts in colour."""
+
+import colorsys
+
+import cv2
+import numpy as np
+
+from densepose_ext.surface.parts import NUM_FINE_PARTS
+from densepose_ext.surface.surface import BodySurface
+from densepose_ext.synthetic.annotations import part_map
+from densepose_ext.synthetic.dataset import Example, Settings, make_example
+
+#: Colour of each part, RGB; neighbours differ in hue. Shape (25, 3).
+PART_COLOURS = np.array(
+    [[0, 0, 0]]
+    + [
+        [255 * c for c in colorsys.hsv_to_rgb((k * 7 % NUM_FINE_PARTS) / NUM_FINE_PARTS, 0.75, 1)]
+        for k in range(1, NUM_FINE_PARTS + 1)
+    ]
+)
+
+
+def overlay(example: Example) -> np.ndarray:
+    """The image (H, W, 3) uint8 RGB with the parts in colour and the annotated points."""
+    surface = BodySurface.load()
+    picture = example.image.astype(np.float32)
+    for annotation in example.annotations:
+        parts = part_map(example.seen, surface, annotation["person"])
+        shown = parts > 0
+        picture[shown] = 0.35 * picture[shown] + 0.65 * PART_COLOURS[parts[shown]]
+    picture = np.ascontiguousarray(picture.astype(np.uint8))
+    for annotation in example.annotations:
+        x, y, width, height = annotation["bbox"]
+        points = zip(annotation.get("dp_x", ()), annotation.get("dp_y", ()))
+        for px, py in points:
+            place = int(x + px * width / 256), int(y + py * height / 256)
+            cv2.circle(picture, place, max(1, len(picture) // 256), (255, 255, 255), -1)
+    return picture
+
+
+def contact_sheet(
+    settings: Settings, columns: int = 6, rows: int = 2, tile: int = 256
+) -> np.ndarray:
+    """A sheet (H, W, 3) uint8 RGB: `rows` times a row of images above its row of overlays."""
+    sheet = []
+    for row in range(rows):
+        examples = [make_example(settings, "val", row * columns + k) for k in range(columns)]
+        for pictures in ([e.image for e in examples], [overlay(e) for e in examples]):
+            small = [cv2.resize(p, (tile, tile), interpolation=cv2.INTER_AREA) for p in pictures]
+            sheet.append(np.concatenate(small, 1))
+    return np.concatenate(sheet)

@@ -1,0 +1,68 @@
+"""Synthetic data sets under Detectron2's names, generated when they are first used."""
+
+import logging
+import os
+from pathlib import Path
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from densepose_ext.data.coco import load_densepose_coco, register_densepose_coco
+from densepose_ext.synthetic.dataset import SPLITS, Settings, generate
+
+logger = logging.getLogger(f"detectron2.{__name__}")
+
+#: Images of the splits registered by default, and their settings.
+DEFAULT_COUNTS = {"train": 1200, "val": 120}
+DEFAULT_SETTINGS = Settings(size=384, seed=0)
+
+
+def register_synthetic(
+    name: str,
+    split: str,
+    count: int,
+    settings: Settings = DEFAULT_SETTINGS,
+    folder: str | os.PathLike | None = None,
+    workers: int | None = None,
+) -> None:
+    """Registers a synthetic data set; it is generated when Detectron2 first asks for it.
+
+    Args:
+        name: name in Detectron2's catalogues.
+        split: "train" or "val": different images of the same settings.
+        count: number of images.
+        settings: size, seed, people, ...
+        folder: where it is kept; default: ``densepose_synth`` under $DETECTRON2_DATASETS, or
+            ``./datasets``. A folder holds one set of settings.
+        workers: processes that generate; default: one for each core.
+
+    Raises:
+        ValueError: for an unknown split or a count below 1.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r}; expected one of {', '.join(SPLITS)}")
+    if count < 1:
+        raise ValueError(f"{count} images of {name}; expected 1 or more")
+    if folder is None:
+        root = os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets"))
+        folder = os.path.join(root, "densepose_synth")
+    folder = Path(folder)
+    annotations, images = str(folder / f"densepose_{split}.json"), str(folder / split)
+    register_densepose_coco(name, annotations, images, surface="open")
+
+    def load():
+        if not Path(annotations).exists():
+            logger.info("generating %d synthetic images (%s) in %s, once", count, split, folder)
+        generate(folder, settings, {split: count}, workers or os.cpu_count() or 1)
+        return load_densepose_coco(annotations, images, name, surface="open")
+
+    DatasetCatalog.remove(name)
+    DatasetCatalog.register(name, load)
+    MetadataCatalog.get(name).set(synthetic=settings.record())
+
+
+def register_default_synthetic() -> None:
+    """Registers ``densepose_synth_train`` and ``densepose_synth_val``."""
+    for split, count in DEFAULT_COUNTS.items():
+        name = f"densepose_synth_{split}"
+        if name not in DatasetCatalog:
+            register_synthetic(name, split, count)

@@ -1,0 +1,121 @@
+"""Processes that make images.
+
+They are programs of their own, not forks: a fork inherits the locks of OpenCV's and BLAS's threads
+and may hang in them, and the start methods of multiprocessing run the user's script again.
+"""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import densepose_ext
+
+_DONE = "done "
+
+
+def run_workers(out: Path, settings, split: str, numbers: list[int], workers: int) -> Iterator[int]:
+    """Has images made by `workers` processes; yields the number of each when it is done.
+
+    Raises:
+        RuntimeError: if a process ends before its work does; the message has its last words.
+    """
+    waiting: queue.SimpleQueue = queue.SimpleQueue()
+    for number in numbers:
+        waiting.put(number)
+    finished: queue.SimpleQueue = queue.SimpleQueue()
+    team = [_Worker(out, settings, split) for _ in range(min(workers, len(numbers)))]
+    try:
+        for worker in team:
+            threading.Thread(target=worker.work, args=(waiting, finished), daemon=True).start()
+        for _ in numbers:
+            result = finished.get()
+            if isinstance(result, RuntimeError):
+                raise result
+            yield result
+    finally:
+        for worker in team:
+            worker.stop()
+
+
+class _Worker:
+    """One process, which is told numbers on its standard input and answers on its output."""
+
+    def __init__(self, out: Path, settings, split: str):
+        root = str(Path(densepose_ext.__file__).resolve().parents[1])
+        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
+        # one thread each: the processes share the cores among themselves
+        single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (lives as long as the worker)
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            env={**os.environ, **single, "PYTHONPATH": path},
+            start_new_session=True,  # an interrupt is for the parent to handle
+        )
+        values = asdict(settings)
+        del values["pictures"]
+        self.task = json.dumps({"out": str(out), "split": split, "settings": values})
+
+    def work(self, waiting: queue.SimpleQueue, finished: queue.SimpleQueue) -> None:
+        """Hands numbers to the process and reports them when they are done, or its end."""
+        try:
+            self._say(self.task)
+            while True:
+                try:
+                    number = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                self._say(str(number))
+                while (line := self.process.stdout.readline()) and not line.startswith(_DONE):
+                    pass
+                if not line:
+                    break
+                finished.put(int(line[len(_DONE) :]))
+        except (BrokenPipeError, ValueError):  # ValueError: the parent has closed the pipes
+            pass
+        finished.put(RuntimeError(self._last_words()))
+
+    def _say(self, line: str) -> None:
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def _last_words(self) -> str:
+        status = self.process.wait()
+        self.errors.seek(0)
+        lines = [line for line in self.errors.read().splitlines() if line.strip()]
+        said = lines[-1] if lines else "nothing said; out of memory?"
+        return f"a process that makes images died (status {status}): {said}; run again to go on"
+
+    def stop(self) -> None:
+        """Ends the process, in the middle of an image if need be."""
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout):
+            stream.close()
+
+
+def _main() -> None:
+    import cv2
+
+    from densepose_ext.synthetic.dataset import Settings, make_files
+
+    cv2.setNumThreads(1)
+    task = json.loads(sys.stdin.readline())
+    settings = Settings(**task["settings"])
+    for line in sys.stdin:
+        number = make_files(Path(task["out"]), settings, task["split"], int(line))
+        print(f"{_DONE}{number}", flush=True)
+
+
+if __name__ == "__main__":
+    _main()

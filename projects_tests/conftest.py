@@ -1,0 +1,23 @@
+"""What all tests share."""
+
+import pytest
+import torch
+
+from projects_tests.tiny_dataset import make_dataset, make_surface
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset(tmp_path_factory):
+    """A JSON file beside its three pictures; every person has dense pose."""
+    return make_dataset(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def surface_folder(tmp_path_factory):
+    """A folder that serves as a surface with a mirror map: U' = 1 - U, V' = V."""
+    return make_surface(tmp_path_factory.mktemp("surface"))

@@ -1,0 +1,95 @@
+"""The heads, and how parts are found by name."""
+
+import pytest
+import torch
+from detectron2.layers import ShapeSpec
+from torch.nn import functional as F
+
+from densepose_ext import get_config_file, load_config
+from densepose_ext.modeling import DensePoseDecoder, DensePoseDeepLabHead, DensePoseV1ConvXHead
+from densepose_ext.modeling.deeplab import ASPP_DILATIONS
+from densepose_ext.modeling.registry import (
+    build_densepose_head,
+    build_densepose_loss,
+    build_densepose_predictor,
+)
+
+
+def test_plain_head_is_a_stack_of_convolutions():
+    head = DensePoseV1ConvXHead(4, num_convs=2, conv_dim=6)
+    x = torch.randn(2, 4, 7, 7)
+    expected = x
+    for layer in (head.body_conv_fcn1, head.body_conv_fcn2):
+        expected = F.relu(F.conv2d(expected, layer.weight, layer.bias, padding=1))
+    torch.testing.assert_close(head(x), expected)
+    assert head.output_channels == 6
+
+
+@pytest.mark.parametrize("side", [5, 14, 28])
+def test_wide_dilations_need_no_outer_taps(side):
+    """Where every outer tap lies in the padding, the shortcut gives what the convolution gives."""
+    aspp = DensePoseDeepLabHead(32, num_convs=1, conv_dim=32).ASPP
+    x = torch.randn(2, 32, side, side)
+    for branch, dilation in zip(list(aspp.convs)[1:4], ASPP_DILATIONS):
+        plain = F.conv2d(x, branch[0].weight, padding=dilation, dilation=dilation)
+        torch.testing.assert_close(branch[0](x), plain, rtol=1e-4, atol=1e-5)
+
+
+def test_every_parameter_of_the_deeplab_head_has_a_gradient():
+    head = DensePoseDeepLabHead(32, num_convs=1, conv_dim=32, nonlocal_on=True)
+    head(torch.randn(2, 32, 8, 8)).sum().backward()
+    assert [name for name, p in head.named_parameters() if p.grad is None] == []
+
+
+def test_non_local_block_starts_as_the_identity():
+    torch.manual_seed(1)
+    plain = DensePoseDeepLabHead(32, num_convs=1, conv_dim=32)
+    attentive = DensePoseDeepLabHead(32, num_convs=1, conv_dim=32, nonlocal_on=True)
+    missing = attentive.load_state_dict(plain.state_dict(), strict=False).missing_keys
+    assert {name.split(".")[0] for name in missing} == {"NLBlock"}
+    x = torch.randn(2, 32, 8, 8)
+    torch.testing.assert_close(plain(x), attentive(x))
+
+
+def test_non_local_block_attends():
+    """Once its normalization is trained, far pixels count: the output changes with one of them."""
+    head = DensePoseDeepLabHead(32, num_convs=0, conv_dim=32, nonlocal_on=True)
+    block = head.NLBlock
+    torch.nn.init.ones_(block.W[1].weight)
+    x = torch.randn(1, 32, 8, 8)
+    changed = x.clone()
+    changed[:, :, 0, 0] += 5
+    assert not torch.allclose(block(x)[0, :, 7, 7], block(changed)[0, :, 7, 7])
+
+
+def test_decoder_sums_levels_at_the_common_stride():
+    shapes = {f"p{n}": ShapeSpec(channels=8, stride=2**n) for n in range(2, 6)}
+    decoder = DensePoseDecoder(shapes, conv_dim=4, output_channels=6)
+    features = {f"p{n}": torch.randn(1, 8, 64 // 2**n, 96 // 2**n) for n in range(2, 6)}
+    assert decoder(features).shape == (1, 6, 16, 24)
+    names = {name.rsplit(".", 1)[0] for name in decoder.state_dict()}
+    assert names == {"p2.0", "p3.0", "p4.0", "p4.2", "p5.0", "p5.2", "p5.4", "predictor"}
+
+
+def test_decoder_refuses_a_level_finer_than_its_result():
+    with pytest.raises(ValueError, match="level p1 has stride 2"):
+        DensePoseDecoder({"p1": ShapeSpec(channels=8, stride=2)}, conv_dim=4, output_channels=4)
+
+
+@pytest.mark.parametrize(
+    ("key", "build"),
+    [
+        ("NAME", lambda cfg: build_densepose_head(cfg, 8)),
+        ("PREDICTOR_NAME", lambda cfg: build_densepose_predictor(cfg, 8)),
+        ("LOSS_NAME", build_densepose_loss),
+    ],
+)
+def test_an_unknown_name_lists_the_known_ones(key, build):
+    cfg = load_config(
+        get_config_file("densepose_rcnn_R_50_FPN_s1x.yaml"),
+        [f"MODEL.ROI_DENSEPOSE_HEAD.{key}", "DensePoseUnheardOf"],
+    )
+    with pytest.raises(
+        ValueError, match=rf"{key} = 'DensePoseUnheardOf', expected one of: DensePose"
+    ):
+        build(cfg)

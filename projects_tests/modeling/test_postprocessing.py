@@ -1,0 +1,120 @@
+"""Results are those of interpolating every channel, whatever the maps, their layout and the box."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional as F
+
+from densepose_ext.modeling import postprocessing
+from densepose_ext.modeling.postprocessing import box_sizes, densepose_results
+from densepose_ext.structures import DensePoseOutput
+
+CONFIDENCES = ("fine_segm_confidence", "coarse_segm_confidence")
+
+
+def make_output(people, side, coarse_channels=2, smooth=True, seed=0, **more):
+    """Maps with regions of a few cells (smooth), or of noise."""
+    generator = torch.Generator().manual_seed(seed)
+    cells = max(2, side // 4) if smooth else side
+
+    def maps(channels):
+        value = torch.randn(people, channels, cells, cells, generator=generator)
+        return F.interpolate(value, size=(side, side), mode="bicubic")
+
+    extra = {name: maps(channels) for name, channels in more.items()}
+    return DensePoseOutput(maps(coarse_channels), maps(25), maps(25), maps(25), **extra)
+
+
+def interpolated_plainly(output, n, size):
+    def at_box(value):
+        return F.interpolate(value[n : n + 1].contiguous(), size, mode="bilinear")[0]
+
+    labels = at_box(output.fine_segm).argmax(0) * (at_box(output.coarse_segm).argmax(0) > 0)
+    values = {}
+    for name, value in output.items():
+        if name.endswith("_segm"):
+            continue
+        channel = torch.zeros_like(labels) if name in CONFIDENCES else labels
+        picked = at_box(value).gather(0, channel[None])[0]
+        values[name] = picked if name in CONFIDENCES else picked * (labels > 0)
+    return labels, values
+
+
+def check(output, boxes):
+    results = densepose_results(output, boxes)
+    assert len(results) == len(boxes)
+    for n, (result, size) in enumerate(zip(results, box_sizes(boxes))):
+        labels, values = interpolated_plainly(output, n, size)
+        assert result.labels.shape == size
+        assert result.labels.dtype == torch.uint8
+        agree = result.labels == labels
+        # Two channels that tie within rounding may be told apart differently.
+        assert agree.float().mean() > 0.999 or (~agree).sum() <= 1
+        found = {"u": result.uv[0], "v": result.uv[1]}
+        for name, value in values.items():
+            value_found = found.get(name, getattr(result, name, None))
+            torch.testing.assert_close(value_found[agree], value[agree], rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    side=st.sampled_from([2, 5, 14, 28]),
+    coarse_channels=st.sampled_from([2, 15]),
+    smooth=st.booleans(),
+    channels_last=st.booleans(),
+    sizes=st.lists(st.tuples(st.floats(0.1, 90), st.floats(0.1, 90)), min_size=1, max_size=4),
+    seed=st.integers(0, 1000),
+)
+def test_equals_interpolating_everything(side, coarse_channels, smooth, channels_last, sizes, seed):
+    output = make_output(len(sizes), side, coarse_channels, smooth, seed)
+    if channels_last:
+        output = output.map(lambda value: value.contiguous(memory_format=torch.channels_last))
+    boxes = torch.tensor([[7.3, 2.9, 7.3 + w, 2.9 + h] for w, h in sizes])
+    check(output, boxes)
+
+
+def test_confidences_and_views_of_one_tensor():
+    output = make_output(
+        3, 14, sigma_2=25, kappa_u=25, kappa_v=25, fine_segm_confidence=1, coarse_segm_confidence=1
+    )
+    names, values = zip(*output.items())
+    joined = torch.cat(values, dim=1).contiguous(memory_format=torch.channels_last)
+    parts = joined.split([value.shape[1] for value in values], dim=1)
+    boxes = torch.tensor([[0.0, 0, 40, 30], [5, 5, 6, 90], [1, 1, 200, 3]])
+    check(DensePoseOutput(**dict(zip(names, parts))), boxes)
+
+
+def test_groups_of_people_do_not_change_the_results(monkeypatch):
+    output = make_output(5, 14)
+    boxes = torch.tensor([[0.0, 0, 30 + 7 * n, 50 - 9 * n] for n in range(5)])
+    at_once = densepose_results(output, boxes)
+    monkeypatch.setattr(postprocessing, "PIXELS_AT_ONCE", 1)
+    for one, other in zip(at_once, densepose_results(output, boxes)):
+        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.uv, other.uv)
+
+
+def test_nobody():
+    assert (
+        densepose_results(make_output(1, 14)[torch.zeros(1, dtype=torch.bool)], torch.zeros(0, 4))
+        == []
+    )
+
+
+def test_a_box_without_area_is_one_pixel():
+    (result,) = densepose_results(make_output(1, 14), torch.tensor([[5.0, 5, 5.4, 5]]))
+    assert result.labels.shape == (1, 1)
+
+
+@pytest.mark.parametrize("value", [-0.3, 0.0, 0.5, 1.0, 1.7])
+def test_eight_bit_files_clamp_and_truncate(value):
+    output = make_output(1, 4)
+    output.u.fill_(value)
+    (result,) = densepose_results(output, torch.tensor([[0.0, 0, 12, 12]]))
+    i, u, _ = result.iuv_uint8()
+    assert torch.equal(i, result.labels)
+    body = i > 0
+    assert body.any()
+    assert (u[body] == int(min(max(value, 0), 1) * 255)).all()
+    assert (u[~body] == 0).all()

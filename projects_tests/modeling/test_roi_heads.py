@@ -1,0 +1,128 @@
+"""The dense pose branch inside the R-CNN."""
+
+import pytest
+import torch
+from detectron2.modeling import build_model
+from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import EventStorage
+
+from densepose_ext import DensePoseDatasetMapper, densepose_results
+from densepose_ext.data import load_densepose_coco
+from densepose_ext.modeling import DensePoseROIHeads
+from projects_tests.tiny_dataset import make_dataset
+from projects_tests.tiny_model import picture, tiny_config, tiny_model
+
+HEAD = "MODEL.ROI_DENSEPOSE_HEAD."
+VARIANTS = {
+    "plain": [],
+    "legacy": [
+        HEAD + "NUM_COARSE_SEGM_CHANNELS", 15, HEAD + "POOLER_RESOLUTION", 14,
+        HEAD + "HEATMAP_SIZE", 56, HEAD + "DECODER_ON", False,
+    ],
+    "DL": [HEAD + "NAME", "DensePoseDeepLabHead", HEAD + "DEEPLAB.NONLOCAL_ON", 1],
+    "WC2M": [
+        HEAD + "UV_CONFIDENCE.ENABLED", True, HEAD + "UV_CONFIDENCE.TYPE", "indep_aniso",
+        HEAD + "SEGM_CONFIDENCE.ENABLED", True,
+    ],
+    "multitask": ["MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True],
+    "coarse from masks": [HEAD + "COARSE_SEGM_TRAINED_BY_MASKS", True],
+}  # fmt: skip
+
+
+def batch_of(cfg, folder, dense):
+    """The training inputs of two pictures, with or without dense pose."""
+    json_file = make_dataset(folder, images=2, dense=dense)
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.INPUT.RANDOM_FLIP = "none"
+    cfg.DATASETS.TRAIN = ("densepose_coco_2014_train",)  # for its keypoints' names
+    mapper = DensePoseDatasetMapper(cfg, True)
+    return [mapper(r) for r in load_densepose_coco(str(json_file), str(folder), surface="none")]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("dense", ["everybody", "one picture", "nobody"])
+def test_a_training_step_reaches_every_parameter(variant, dense, tmp_path):
+    cfg = tiny_config(*VARIANTS[variant])
+    rule = {"everybody": None, "one picture": lambda n: n == 1, "nobody": lambda n: False}[dense]
+    batch = batch_of(cfg, tmp_path, rule)
+    torch.manual_seed(0)
+    model = build_model(cfg).train()
+    with EventStorage():
+        losses = model(batch)
+    sum(losses.values()).backward()
+    assert all(torch.isfinite(value) for value in losses.values())
+    missing = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert missing == []
+    if variant != "coarse from masks":
+        assert (losses["loss_densepose_S"] > 0) == (dense != "nobody")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_inference_gives_maps_and_results_for_every_detection(variant):
+    model = tiny_model(*VARIANTS[variant])
+    with torch.no_grad():
+        (output,) = model([picture()])
+    instances = output["instances"]
+    assert len(instances) > 0
+    assert len(instances.pred_densepose) == len(instances)
+    results = densepose_results(instances.pred_densepose, instances.pred_boxes.tensor)
+    assert len(results) == len(instances)
+    assert instances[0].pred_densepose.u.shape[0] == 1  # Instances index it as any field
+
+
+def test_pictures_without_detections():
+    model = tiny_model("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 1.0)
+    with torch.no_grad():
+        outputs = model([picture(), picture(seed=1)])
+    for output in outputs:
+        assert len(output["instances"]) == 0
+        assert len(output["instances"].pred_densepose) == 0
+
+
+def test_maps_go_to_the_picture_they_are_of():
+    """Two pictures at once give what each gives alone."""
+    model = tiny_model()
+    inputs = [picture(), picture(seed=1)]
+    with torch.no_grad():
+        together = model(inputs)
+        alone = [model([one])[0] for one in inputs]
+    for one, other in zip(together, alone):
+        torch.testing.assert_close(
+            one["instances"].pred_densepose.u, other["instances"].pred_densepose.u,
+            rtol=1e-4, atol=1e-4,
+        )  # fmt: skip
+
+
+def test_dense_pose_can_be_off():
+    model = tiny_model("MODEL.DENSEPOSE_ON", False)
+    assert isinstance(model.roi_heads, DensePoseROIHeads)
+    with torch.no_grad():
+        (output,) = model([picture()])
+    assert not output["instances"].has("pred_densepose")
+    assert not any("densepose" in name for name in model.state_dict())
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_low_precision_changes_few_labels_and_no_box(precision):
+    models = [tiny_model(HEAD + "INFERENCE_PRECISION", p) for p in ("fp32", precision)]
+    boxes = torch.tensor([[10.0, 10, 100, 90], [3.3, 5.1, 40.9, 60.2]])
+    instances = Instances((96, 128), pred_boxes=Boxes(boxes))
+    instances.pred_classes = torch.zeros(2, dtype=torch.int64)
+    results = []
+    for model in models:
+        with torch.no_grad():
+            features = model.backbone(model.preprocess_image([picture()]).tensor)
+            (found,) = model.roi_heads.forward_with_given_boxes(features, [instances[:]])
+        assert found.pred_densepose.u.dtype == torch.float32
+        results.append(densepose_results(found.pred_densepose, boxes))
+    # Random weights leave many near ties; trained ones fewer.
+    for exact, fast in zip(*results):
+        assert (exact.labels == fast.labels).float().mean() > 0.95
+        agree = exact.labels == fast.labels
+        assert ((exact.uv - fast.uv).abs() * agree).max() < 0.1 * exact.uv.abs().max()
+
+
+def test_unknown_precision():
+    with pytest.raises(ValueError, match=r"INFERENCE_PRECISION = 'int8', expected 'fp32' or"):
+        tiny_config(HEAD + "INFERENCE_PRECISION", "int8")
