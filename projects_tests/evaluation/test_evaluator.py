@@ -171,7 +171,7 @@ def test_bad_input_is_named(dataset, surface, tmp_path):
     with pytest.raises(ValueError, match="no surface 'unused'"):
         DensePoseEvaluator(dataset)
     with pytest.raises(FileNotFoundError, match="SMPL_subdiv"):
-        DensePoseEvaluator(dataset, surface=tmp_path)
+        DensePoseEvaluator(dataset, surface=tmp_path, gps=True)
     with pytest.raises(ValueError, match="json_file"):
         DensePoseEvaluator("no_such_dataset", surface=surface)
     MetadataCatalog.get("no_surface").set(json_file="x.json")
