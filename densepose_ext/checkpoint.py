@@ -4,42 +4,21 @@ from __future__ import annotations
 
 import pickle
 
+import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.utils.file_io import PathManager
 
 from .modeling.roi_heads import DensePoseROIHeads
-
-#: What a pickled checkpoint may name: numpy arrays and plain containers.
-_ALLOWED = {
-    ("collections", "OrderedDict"),
-    ("_codecs", "encode"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    *(
-        (f"numpy.{core}.{module}", name)
-        for core in ("core", "_core")
-        for module, name in (
-            ("multiarray", "_reconstruct"),
-            ("multiarray", "scalar"),
-            ("numeric", "_frombuffer"),
-        )
-    ),
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str):
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it holds a {module}.{name}")
-        return super().find_class(module, name)
+from .plain_pickle import read_plain_pickle
 
 
 class DensePoseCheckpointer(DetectionCheckpointer):
     """DetectionCheckpointer that is strict about dense pose models.
 
-    - A ``.pkl`` file may hold arrays and plain containers only.
-    - A model that is loaded to be used, not trained (nothing else is loaded with it: no trainer),
-      must find every parameter in the shape it has.
+    - No file runs code: a ``.pkl`` file may hold arrays and plain containers only, and
+      ``torch.load`` reads weights only, whatever the version of torch.
+    - In a model that is loaded to be used, not trained (nothing else is loaded with it: no
+      trainer), no parameter may have another shape than in the checkpoint.
 
     Other models are loaded as Detectron2 loads them.
     """
@@ -54,12 +33,34 @@ class DensePoseCheckpointer(DetectionCheckpointer):
             return super()._load_file(filename)
         with PathManager.open(filename, "rb") as f:
             try:
-                _ArrayUnpickler(f, encoding="latin1").load()
-            except (pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError) as error:
+                content = read_plain_pickle(f)
+            except ValueError as error:
                 raise ValueError(
                     f"{filename} is not a checkpoint of arrays and plain containers: {error}"
                 ) from error
-        return super()._load_file(filename)
+        # The two kinds there are, told apart as Detectron2 does: its own, and Caffe2's with
+        # "blobs" (whole models) or without (ImageNet).
+        is_own = isinstance(content, dict) and "model" in content and "__author__" in content
+        weights = content["model"] if is_own else content
+        if isinstance(weights, dict) and not is_own:
+            weights = weights.get("blobs", weights)
+        if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
+            raise ValueError(f"{filename} is not a checkpoint: expected arrays by name")
+        if is_own:
+            return content
+        weights = {k: v for k, v in weights.items() if not k.endswith("_momentum")}
+        return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
+
+    def _torch_load(self, f: str):
+        if not self._is_densepose:
+            return super()._torch_load(f)
+        with PathManager.open(f, "rb") as file:
+            try:
+                return torch.load(file, map_location="cpu", weights_only=True)
+            except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+                raise ValueError(
+                    f"{f} is damaged, or not a checkpoint of tensors and plain containers: {error}"
+                ) from error
 
     def _load_model(self, checkpoint):
         incompatible = super()._load_model(checkpoint)

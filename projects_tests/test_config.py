@@ -1,7 +1,6 @@
 """Configuration: official files load, shipped files are sound, what is not built says so."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,8 @@ from densepose_ext.config import (
     list_configs,
 )
 from densepose_ext.engine import load_config
+from projects_tests.reference import ROOT, conformance_cases
 
-ROOT = Path(__file__).parents[1]
-CONFORMANCE = Path(
-    os.environ.get("DENSEPOSE_EXT_CONFORMANCE", ROOT.parent / "shared" / "conformance")
-)
-DUMPS = sorted(CONFORMANCE.glob("model/*/config.yaml"))
 YAMLS = [name for name in list_configs() if name.endswith(".yaml")]
 MODELS = [name for name in YAMLS if not name.startswith("Base")]
 
@@ -175,9 +170,9 @@ def test_python_configs_load(name):
     assert {"model", "dataloader", "optimizer", "lr_multiplier", "train"} <= set(cfg)
 
 
-@pytest.mark.skipif(not DUMPS, reason=f"no conformance cases in {CONFORMANCE}")
-@pytest.mark.parametrize("path", DUMPS, ids=lambda path: path.parent.name)
-def test_official_dumps_load_and_keep_every_value(path):
+@pytest.mark.parametrize("case", conformance_cases("model"))
+def test_official_dumps_load_and_keep_every_value(case):
+    path = case / "config.yaml"
     cfg = load_config(str(path))
 
     def compare(stored: dict, loaded: CfgNode, where: str) -> None:

@@ -28,7 +28,11 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, purpose in COMMANDS.items():
         commands.add_parser(name, help=purpose, add_help=False)
-    command = parser.parse_known_args(arguments)[0].command
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # Up to the command the words are for this parser, the rest are for the command's own.
+    words = (n for n, argument in enumerate(arguments, start=1) if not argument.startswith("-"))
+    end = next(words, len(arguments))
+    command = parser.parse_args(arguments[:end]).command
 
     # Only the module of the command that was asked for is imported.
     module = importlib.import_module(f"{__package__}.{command}")
@@ -36,12 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
         prog=f"densepose-ext {command}", description=COMMANDS[command].capitalize() + "."
     )
     module.add_arguments(own_parser)
-    own = sys.argv[1:] if arguments is None else arguments
-    options = own_parser.parse_args(own[own.index(command) + 1 :])
+    options = own_parser.parse_args(arguments[end:])
     try:
         return module.run(options)
     except (OSError, ValueError) as error:
-        print(f"densepose-ext {command}: {error}", file=sys.stderr)
+        print(f"densepose-ext {command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
 
 

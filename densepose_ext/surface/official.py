@@ -17,13 +17,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
 from .cache import content_key
 from .geodesics import GeodesicTable, cached_geodesics, vertices_of
+from .matlab import read_matlab
 from .official_charts import CHARTS_FILE, OfficialCharts
 from .parts import NUM_FINE_PARTS
 from .pickled_array import read_pickled_array
@@ -195,10 +194,7 @@ def _matrices(path: Path, *names: str) -> list[np.ndarray]:
     Raises:
         ValueError: if it is no MATLAB file, or a matrix is missing or not of numbers.
     """
-    try:
-        contents = loadmat(path)
-    except (MatReadError, NotImplementedError, ValueError, TypeError) as error:
-        raise ValueError(f"{path} is no MATLAB file that can be read: {error}") from error
+    contents = read_matlab(path)
     for name in names:
         if name not in contents or contents[name].dtype.kind not in "iuf":
             raise ValueError(f"{path} has no matrix of numbers {name}")

@@ -11,10 +11,9 @@ from collections import deque
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from densepose_ext.surface.charts import Charts
+from densepose_ext.surface.matlab import read_matlab
 from densepose_ext.surface.parts import FINE_MIRROR, NUM_FINE_PARTS
 
 CHARTS_FILE = "UV_Processed.mat"
@@ -142,10 +141,7 @@ def _read(path: Path) -> tuple[np.ndarray, ...]:
     """Faces (F, 3), part of each (F,), vertex, U, V of each chart vertex (M,), counted from 0."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there; expected the official UV_Processed.mat")
-    try:
-        data = loadmat(path, variable_names=_FIELDS)
-    except (MatReadError, NotImplementedError, ValueError, TypeError) as error:
-        raise ValueError(f"{path} is no MATLAB file that can be read: {error}") from error
+    data = read_matlab(path, _FIELDS)
     missing = [name for name in _FIELDS if name not in data]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}; expected UV_Processed.mat")

@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
+from .matlab import read_matlab
 from .parts import FINE_MIRROR, NUM_FINE_PARTS
 
 SYMMETRY_FILE = "UV_symmetry_transforms.mat"
@@ -23,22 +22,23 @@ class MirrorTables:
     def __init__(self, path: str | os.PathLike):
         """
         Raises:
-            ValueError: the file is no MATLAB file, or lacks a table of the expected shape.
+            ValueError: the file is no MATLAB file, or a table is missing, not of numbers or
+                of another shape.
         """
-        try:
-            contents = loadmat(path)
-        except (MatReadError, NotImplementedError, ValueError, TypeError) as error:
-            raise ValueError(f"{path} is no MATLAB file that can be read: {error}") from error
+        contents = read_matlab(path)
         tables = []
         for key in ("U_transforms", "V_transforms"):
             found = contents.get(key, np.zeros(0)).ravel()
             shapes = {np.shape(table) for table in found}
-            if len(found) != NUM_FINE_PARTS or shapes != {(_GRID, _GRID)}:
+            kinds = {np.asarray(table).dtype.kind for table in found}
+            if len(found) != NUM_FINE_PARTS or shapes != {(_GRID, _GRID)} or not kinds <= {*"iuf"}:
                 raise ValueError(
-                    f"{path}: expected {key} with {NUM_FINE_PARTS} tables of {_GRID} x {_GRID},"
-                    f" found {len(found)} of shapes {sorted(shapes)}"
+                    f"{path}: expected {key} with {NUM_FINE_PARTS} tables of {_GRID} x {_GRID}"
+                    f" numbers, found {len(found)} of shapes {sorted(shapes)}"
                 )
             tables.append(np.stack([np.asarray(table, dtype=np.float32) for table in found]))
+            if not np.isfinite(tables[-1]).all():
+                raise ValueError(f"{path}: {key} has values that are not finite")
         #: (2, 24, 256, 256) float32: U and V after the flip at [V * 255, U * 255] of each part.
         self.tables = np.stack(tables)
 

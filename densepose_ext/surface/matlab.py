@@ -1,0 +1,34 @@
+"""Reading the official MATLAB files, damaged ones included."""
+
+from __future__ import annotations
+
+import os
+import zlib
+
+import numpy as np
+from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
+
+
+def read_matlab(
+    path: str | os.PathLike, names: tuple[str, ...] | None = None
+) -> dict[str, np.ndarray]:
+    """Variables of a MATLAB file, by name.
+
+    Args:
+        names: of those wanted; None for all.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no MATLAB file, of a version that scipy does not read, or damaged.
+    """
+    try:
+        with open(path, "rb") as stream:
+            return loadmat(stream, variable_names=names)
+    except (FileNotFoundError, PermissionError, IsADirectoryError):
+        raise
+    except (
+        *(MatReadError, NotImplementedError, zlib.error),
+        *(OSError, ValueError, TypeError, IndexError),
+    ) as error:
+        raise ValueError(f"{path} is no MATLAB file that can be read: {error}") from error
