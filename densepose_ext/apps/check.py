@@ -15,11 +15,13 @@ from ..surface.parts import FINE_PART_NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
     parser.add_argument("annotations", help="COCO JSON with dp_* keys")
     parser.add_argument("--images", help="folder of the images: say which of them are missing")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit status."""
     logging.basicConfig(format="%(levelname)s %(message)s")
     dataset = load_densepose_coco(args.annotations, args.images or "", surface="unknown")
     people = [person for image in dataset for person in image["annotations"]]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
     parser.add_argument("--out", help="folder of the data set; an interrupted run goes on there")
     parser.add_argument("--preview", metavar="PICTURE", help="draw a contact sheet into this file")
     parser.add_argument("--train", type=int, default=200, help="images for training")
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit status."""
     import cv2
 
     from ..synthetic.dataset import Settings, generate

@@ -9,7 +9,7 @@ from detectron2.layers import Conv2d, get_norm
 from torch import nn
 from torch.nn import functional as F
 
-from .heads import add_conv_stack, run_conv_stack
+from .heads import DensePoseV1ConvXHead, add_conv_stack, run_conv_stack
 from .registry import ROI_DENSEPOSE_HEAD_REGISTRY
 
 #: Dilations of the three 3 x 3 branches.
@@ -153,10 +153,7 @@ class DensePoseDeepLabHead(nn.Module):
     def from_config(cls, cfg: CfgNode, input_channels: int) -> dict:
         head = cfg.MODEL.ROI_DENSEPOSE_HEAD
         return {
-            "input_channels": input_channels,
-            "num_convs": head.NUM_STACKED_CONVS,
-            "conv_dim": head.CONV_HEAD_DIM,
-            "kernel_size": head.CONV_HEAD_KERNEL,
+            **DensePoseV1ConvXHead.from_config(cfg, input_channels),
             "norm": head.DEEPLAB.NORM,
             "nonlocal_on": bool(head.DEEPLAB.NONLOCAL_ON),
         }

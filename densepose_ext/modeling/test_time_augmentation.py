@@ -180,12 +180,12 @@ class _MapMirror:
 
     def __init__(self, surface: Surface):
         cells = ((np.arange(_GRID) + 0.5) / (_GRID - 1)).clip(max=1)
-        v, u = np.meshgrid(cells, cells, indexing="ij")
+        v, u = (axis.ravel() for axis in np.meshgrid(cells, cells, indexing="ij"))
         # (2, 25, 256 * 256): U and V after a flip, by part and by cell of V, U. Background: as is.
         tables = [np.stack([u, v])]
         for part in range(1, len(FINE_MIRROR)):
-            tables.append(np.stack(surface.mirror(np.full(u.shape, part), u, v)[1:]))
-        self.tables = torch.from_numpy(np.stack(tables, axis=1).astype(np.float32)).flatten(2)
+            tables.append(np.stack(surface.mirror(np.full(len(u), part), u, v)[1:]))
+        self.tables = torch.from_numpy(np.stack(tables, axis=1).astype(np.float32))
 
     def __call__(self, output: DensePoseOutput) -> DensePoseOutput:
         mirrored = {}

@@ -7,7 +7,7 @@ each side of a cut, that it lies on).
 import numpy as np
 from scipy.spatial import cKDTree
 
-from densepose_ext.surface.parts import NUM_FINE_PARTS
+from .parts import NUM_FINE_PARTS
 
 #: Cells a side of the grid that finds the triangle at a place of a chart.
 GRID = 256

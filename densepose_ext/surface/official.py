@@ -103,11 +103,37 @@ class OfficialSurface:
         """
         return self._mirror.mirror(i, u, v)
 
+    def iuv(self, face: np.ndarray, barycentric: np.ndarray) -> tuple[np.ndarray, ...]:
+        """I (int), U and V, each (P,), of triangles (P,) and weights (P, 3) of the charts' mesh."""
+        return self._mesh.charts.iuv(face, barycentric)
+
+    def points(
+        self, i: np.ndarray, u: np.ndarray, v: np.ndarray, vertices: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Places (P, 3) in space of points on the body.
+
+        Args:
+            vertices: (6890, 3) of an SMPL body.
+
+        Raises:
+            ValueError: without ``vertices``: the official files hold no positions in space.
+        """
+        if vertices is None:
+            raise ValueError(
+                "the official files hold no positions in space: give the vertices (6890, 3) of an"
+                " SMPL body, which its own model files have"
+            )
+        return self._mesh.charts.points(i, u, v, vertices)
+
+    @cached_property
+    def _mesh(self) -> OfficialCharts:
+        return OfficialCharts(self.file(CHARTS_FILE))
+
     @cached_property
     def _mirror(self) -> MirrorTables | OfficialCharts:
         """The tables that published models were trained with, or the map of the charts itself."""
         if not (self.folder / SYMMETRY_FILE).is_file() and (self.folder / CHARTS_FILE).is_file():
-            return OfficialCharts(self.folder / CHARTS_FILE)
+            return self._mesh
         return MirrorTables(self.file(SYMMETRY_FILE))
 
     @cached_property

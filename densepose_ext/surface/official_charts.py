@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from densepose_ext.surface.charts import Charts
-from densepose_ext.surface.matlab import read_matlab
-from densepose_ext.surface.parts import FINE_MIRROR, NUM_FINE_PARTS
+from .charts import Charts
+from .matlab import read_matlab
+from .parts import FINE_MIRROR, NUM_FINE_PARTS
 
 CHARTS_FILE = "UV_Processed.mat"
 _FIELDS = ("All_Faces", "All_FaceIndices", "All_vertices", "All_U_norm", "All_V_norm")

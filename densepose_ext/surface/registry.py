@@ -27,7 +27,7 @@ class Surface(Protocol):
     def mirror(
         self, i: np.ndarray, u: np.ndarray, v: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(I, U, V) of surface points after the picture is flipped left to right."""
+        """(I, U, V), each (n,), of surface points after the picture is flipped left to right."""
 
 
 _factories: dict[str, Callable[[], Surface]] = {

@@ -5,11 +5,11 @@ from hashlib import sha256
 
 import numpy as np
 
-from densepose_ext.surface.body import OpenBody, body_asset
-from densepose_ext.surface.charts import Charts
-from densepose_ext.surface.geodesics import GeodesicTable, cached_geodesics
-from densepose_ext.surface.parts import FINE_MIRROR
-from densepose_ext.surface.shortest_paths import distance_rows
+from .body import OpenBody, body_asset
+from .charts import Charts
+from .geodesics import GeodesicTable, cached_geodesics
+from .parts import FINE_MIRROR
+from .shortest_paths import distance_rows
 
 
 class BodySurface:

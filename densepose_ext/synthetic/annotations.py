@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 from pycocotools import mask as rle
 
-from densepose_ext.surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS
-from densepose_ext.surface.surface import BodySurface
-from densepose_ext.synthetic.backdrop import Camera
-from densepose_ext.synthetic.raster import project
-from densepose_ext.synthetic.render import Seen
-from densepose_ext.synthetic.scene import Scene
+from ..surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS
+from ..surface.surface import BodySurface
+from .backdrop import Camera
+from .raster import project
+from .render import Seen
+from .scene import Scene
 
 #: Points an annotator placed on one coarse part, at most (Güler et al. 2018, section 2.1).
 POINTS_PER_PART = 14

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from densepose_ext.surface.parts import FINE_TO_COARSE, FINE_TO_GROUP, NUM_COARSE_PARTS
-from densepose_ext.surface.surface import BodySurface
+from ..surface.parts import FINE_TO_COARSE, FINE_TO_GROUP, NUM_COARSE_PARTS
+from ..surface.surface import BodySurface
 
 #: Mean distance between a true point and an annotated one by group of parts (FINE_TO_GROUP), m.
 MEAN_ERROR = np.array([0.0, 0.07, 0.02, 0.02, 0.045, 0.035, 0.03, 0.025, 0.025])

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from densepose_ext.synthetic.texture import any_colour, fractal_noise, wall
+from .texture import any_colour, fractal_noise, wall
 
 #: Endings of the files that count as pictures in a folder of backgrounds.
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")

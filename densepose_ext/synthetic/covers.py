@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from densepose_ext.surface.body import OpenBody
-from densepose_ext.synthetic.skeleton import unit
-from densepose_ext.synthetic.wardrobe import Outfit, body_fields
+from ..surface.body import OpenBody
+from .skeleton import unit
+from .wardrobe import Outfit, body_fields
 
 
 @dataclass

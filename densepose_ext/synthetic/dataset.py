@@ -23,13 +23,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from densepose_ext.surface.surface import BodySurface
-from densepose_ext.synthetic.annotations import annotate, part_map
-from densepose_ext.synthetic.annotators import annotate_by_hand
-from densepose_ext.synthetic.backdrop import backdrop, list_pictures
-from densepose_ext.synthetic.render import Seen, develop, render
-from densepose_ext.synthetic.scene import Scene, sample_scene
-from densepose_ext.synthetic.workers import run_workers
+from ..surface.surface import BodySurface
+from .annotations import annotate, part_map
+from .annotators import annotate_by_hand
+from .backdrop import backdrop, list_pictures
+from .render import Seen, develop, render
+from .scene import Scene, sample_scene
+from .workers import run_workers
 
 #: Changes whenever the same settings give other pictures or annotations.
 VERSION = 1

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from densepose_ext.surface.body import OpenBody
-from densepose_ext.synthetic.skeleton import (
+from ..surface.body import OpenBody
+from .skeleton import (
     Arm,
     Leg,
     Pose,

@@ -5,10 +5,10 @@ import colorsys
 import cv2
 import numpy as np
 
-from densepose_ext.surface.parts import NUM_FINE_PARTS
-from densepose_ext.surface.surface import BodySurface
-from densepose_ext.synthetic.annotations import part_map
-from densepose_ext.synthetic.dataset import Example, Settings, make_example
+from ..surface.parts import NUM_FINE_PARTS
+from ..surface.surface import BodySurface
+from .annotations import part_map
+from .dataset import Example, Settings, make_example
 
 #: Colour of each part, RGB; neighbours differ in hue. Shape (25, 3).
 PART_COLOURS = np.array(

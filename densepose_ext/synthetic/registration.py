@@ -6,8 +6,8 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from densepose_ext.data.coco import load_densepose_coco, register_densepose_coco
-from densepose_ext.synthetic.dataset import SPLITS, Settings, generate
+from ..data.coco import load_densepose_coco, register_densepose_coco
+from .dataset import SPLITS, Settings, generate
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from densepose_ext.surface.body import vertex_normals
-from densepose_ext.synthetic.backdrop import Camera, draw_obstacle
-from densepose_ext.synthetic.raster import Buffers, project, rasterize
-from densepose_ext.synthetic.scene import Person, Scene
-from densepose_ext.synthetic.skeleton import unit
-from densepose_ext.synthetic.texture import any_colour, cloth_colour, solid_noise, wall
-from densepose_ext.synthetic.wardrobe import body_fields
+from ..surface.body import vertex_normals
+from .backdrop import Camera, draw_obstacle
+from .raster import Buffers, project, rasterize
+from .scene import Person, Scene
+from .skeleton import unit
+from .texture import any_colour, cloth_colour, solid_noise, wall
+from .wardrobe import body_fields
 
 #: Side of the map of what the light reaches, pixels.
 LIGHT_MAP = 224

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from densepose_ext.surface.body import OpenBody, vertex_normals
-from densepose_ext.synthetic.backdrop import Camera
-from densepose_ext.synthetic.covers import Cover, box, hair, skirt
-from densepose_ext.synthetic.poses import sample_posture
-from densepose_ext.synthetic.skeleton import turn, unit
-from densepose_ext.synthetic.wardrobe import Outfit, body_fields
+from ..surface.body import OpenBody, vertex_normals
+from .backdrop import Camera
+from .covers import Cover, box, hair, skirt
+from .poses import sample_posture
+from .skeleton import turn, unit
+from .wardrobe import Outfit, body_fields
 
 #: How the first person is framed, and how often.
 FRAMINGS = {"full": 0.46, "upper": 0.27, "face": 0.1, "part": 0.17}

@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from densepose_ext.surface.body import OpenBody
-from densepose_ext.synthetic.texture import any_colour, cloth, cloth_colour, solid_noise
+from ..surface.body import OpenBody
+from .texture import any_colour, cloth, cloth_colour, solid_noise
 
 SKIN = np.array(
     [

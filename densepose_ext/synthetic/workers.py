@@ -107,7 +107,7 @@ class _Worker:
 def _main() -> None:
     import cv2
 
-    from densepose_ext.synthetic.dataset import Settings, make_files
+    from .dataset import Settings, make_files
 
     cv2.setNumThreads(1)
     task = json.loads(sys.stdin.readline())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from densepose_ext.surface.official import OfficialSurface
 from densepose_ext.surface.official_charts import OfficialCharts, mesh_mirror
 from densepose_ext.surface.parts import FINE_MIRROR
 from densepose_ext.surface.surface import BodySurface
@@ -132,3 +133,22 @@ def test_mesh_without_symmetry_is_refused():
     np.testing.assert_array_equal(
         tetrahedron.ravel()[mesh_mirror(tetrahedron, np.array([3, 1, 4, 2]))][[0, 2], 0], [0, 0]
     )
+
+
+def test_a_folder_with_the_charts_alone_flips_and_places_points(surface, tmp_path):
+    """The official surface falls back to the rebuilt flip; positions in space have to be given."""
+    _write(tmp_path / "UV_Processed.mat", surface)
+    official = OfficialSurface(tmp_path)
+    rng = np.random.default_rng(0)
+    face = rng.integers(0, len(surface.body.faces), 500)
+    weights = rng.dirichlet([1, 1, 1], 500)
+    i, u, v = official.iuv(face, weights)
+    for ours, theirs in zip(surface.mirror(i, u, v), official.mirror(i, u, v)):
+        np.testing.assert_allclose(theirs, ours, atol=1e-4)
+    places = official.points(i, u, v, surface.body.vertices)
+    expected = (surface.body.vertices[surface.body.faces[face]] * weights[..., None]).sum(1)
+    np.testing.assert_allclose(places, expected, atol=1e-3)
+    with pytest.raises(ValueError, match=r"give the vertices \(6890, 3\) of an SMPL body"):
+        official.points(i, u, v)
+    with pytest.raises(FileNotFoundError, match="Pdist_matrix|SMPL_subdiv"):
+        official.geodesic(np.zeros(1, int), np.zeros(1, int))
