@@ -199,6 +199,12 @@ def _add_own(cfg: CN) -> None:
     # Strength of random brightness, contrast and saturation in training: each is multiplied by a
     # factor drawn from [1 - x, 1 + x]. 0 leaves colours alone.
     cfg.INPUT.COLOR_JITTER = 0.0
+    # SGD, or AdamW with the learning rate of the layers below the FPN scaled by a factor.
+    cfg.SOLVER.OPTIMIZER = "SGD"
+    cfg.SOLVER.BACKBONE_LR_FACTOR = 1.0
+    # Weights and features with the channels last in memory: about a quarter faster on the CPU,
+    # the same results but for rounding.
+    cfg.MODEL.CHANNELS_LAST = False
 
     # Backbone "build_timm_fpn_backbone": any timm model with features_only, under an FPN.
     timm = cfg.MODEL.TIMM = CN()
@@ -252,6 +258,7 @@ def check_config(cfg: CN) -> None:
         (prefix + "HEATMAP_SIZE", (side,)),
         (prefix + "UV_CONFIDENCE.TYPE", ("iid_iso", "indep_aniso")),
         (prefix + "INFERENCE_PRECISION", ("fp32", "bf16", "fp16")),
+        ("SOLVER.OPTIMIZER", ("SGD", "AdamW")),
     ]:
         if _get(cfg, key) not in allowed:
             raise ValueError(

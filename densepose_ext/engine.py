@@ -9,9 +9,11 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from detectron2.config import CfgNode, get_cfg
 from detectron2.engine import DefaultTrainer, defaults
 from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, DatasetEvaluators
+from detectron2.modeling import build_model as build_detectron2_model
 from torch import nn
 
 from .checkpoint import DensePoseCheckpointer
@@ -19,6 +21,7 @@ from .config import add_densepose_config, check_config
 from .data.build import build_densepose_test_loader, build_densepose_train_loader
 from .evaluation.evaluator import DensePoseEvaluator
 from .modeling.test_time_augmentation import DensePoseRCNNWithTTA
+from .optimizer import build_optimizer
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
@@ -36,6 +39,15 @@ def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -
     check_config(cfg)
     cfg.freeze()
     return cfg
+
+
+def build_model(cfg: CfgNode) -> nn.Module:
+    """The model of a config on its device, weights at random or as the backbone brings them."""
+    model = build_detectron2_model(cfg)
+    if cfg.MODEL.CHANNELS_LAST:
+        model.to(memory_format=torch.channels_last)
+    logger.info("Model:\n%s", model)
+    return model
 
 
 def build_evaluator(
@@ -62,6 +74,14 @@ class DensePoseTrainer(DefaultTrainer):
     def __init__(self, cfg: CfgNode):
         with densepose_parts_in_default_trainer():
             super().__init__(cfg)
+
+    @classmethod
+    def build_model(cls, cfg: CfgNode) -> nn.Module:
+        return build_model(cfg)
+
+    @classmethod
+    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+        return build_optimizer(cfg, model)
 
     @classmethod
     def build_train_loader(cls, cfg: CfgNode):

@@ -104,12 +104,14 @@ def _for_densepose(original: classmethod, ours: Callable) -> classmethod:
 
 
 def _replace_in_default_trainer() -> None:
-    """Loaders, evaluator, checkpointer, and several processes on the CPU."""
+    """Model, optimizer, loaders, evaluator, checkpointer, and several processes on the CPU."""
     from detectron2.engine import DefaultTrainer, defaults
 
     from . import engine
 
     for name, ours in (
+        ("build_model", engine.build_model),
+        ("build_optimizer", engine.build_optimizer),
         ("build_train_loader", engine.build_densepose_train_loader),
         ("build_test_loader", engine.build_densepose_test_loader),
     ):

@@ -1,4 +1,4 @@
-"""The three types that everything in the package passes around.
+"""The types that everything in the package passes around.
 
 Shape letters: N people or RoIs, P points, K coarse channels (2 or 15), C = 25 fine channels,
 S side of a map, (h, w) a box in pixels.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 
 #: Side of the square that a person's box is stretched to in annotations.
@@ -224,3 +225,27 @@ class DensePoseResult:
         """(3, h, w) uint8: I, U * 255, V * 255, as result files store them (truncated)."""
         uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)
         return torch.cat([self.labels[None], uv])
+
+
+@dataclass
+class Person:
+    """One person found in a picture.
+
+    Attributes:
+        box: (4,) float32 XYXY, in the picture's pixels.
+        score: of the detection, 0 to 1.
+        result: dense pose in the box, on the CPU; its labels start at :attr:`corner`.
+        mask: (H, W) bool of the picture, if the model has a mask head.
+        keypoints: (17, 3) float32 x, y, score, if the model has a keypoint head.
+    """
+
+    box: np.ndarray
+    score: float
+    result: DensePoseResult
+    mask: np.ndarray | None = None
+    keypoints: np.ndarray | None = None
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Column and row of the picture's pixel where the labels start."""
+        return int(self.box[0]), int(self.box[1])

@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=512, help="side of the images, pixels")
     parser.add_argument("--seed", type=int, default=0, help="other seeds give other images")
     parser.add_argument("--people", type=int, default=5, help="the most people in an image")
+    parser.add_argument("--points", type=int, default=14, help="the most points on a body part")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument(
         "--backgrounds", metavar="DIR", help="folder of photographs to put behind the people"
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         size=args.size,
         seed=args.seed,
         people=args.people,
+        points=args.points,
         by_hand=args.by_hand,
         dense=args.dense,
         backgrounds=args.backgrounds,

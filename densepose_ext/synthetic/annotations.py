@@ -11,8 +11,6 @@ from .raster import project
 from .render import Seen
 from .scene import Scene
 
-#: Points an annotator placed on one coarse part, at most (Güler et al. 2018, section 2.1).
-POINTS_PER_PART = 14
 #: Side of the frame of ``dp_x``, ``dp_y`` and ``dp_masks``.
 FRAME = 256
 #: A person with fewer visible pixels is not annotated at all, in images of 512 x 512.
@@ -27,7 +25,7 @@ HEAD = 14
 
 
 def annotate(
-    rng: np.random.Generator, scene: Scene, seen: Seen, surface: BodySurface
+    rng: np.random.Generator, scene: Scene, seen: Seen, surface: BodySurface, points: int
 ) -> list[dict]:
     """Annotations of the people that are visible, without ids.
 
@@ -35,6 +33,7 @@ def annotate(
         rng: chooses among the pixels of a part.
         scene: the people.
         seen: what the camera sees of them.
+        points: on each coarse part of a person, at most.
 
     Returns:
         A dict a person, as in COCO: bbox XYWH, area, segmentation (compressed RLE), iscrowd,
@@ -63,7 +62,7 @@ def annotate(
             "num_keypoints": count,
         }
         if area >= SMALLEST_DENSEPOSE * scale:
-            annotation.update(_densepose(rng, seen, surface, index, (x, y, width, height)))
+            annotation.update(_densepose(rng, seen, surface, index, (x, y, width, height), points))
         result.append(annotation)
     return result
 
@@ -77,7 +76,7 @@ def part_map(seen: Seen, surface: BodySurface, index: int) -> np.ndarray:
     return parts
 
 
-def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box) -> dict:
+def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box, points: int) -> dict:
     """The ``dp_*`` keys of one person; none of them where no part is visible."""
     x, y, width, height = box
     fine = part_map(seen, surface, index)[y : y + height, x : x + width]
@@ -87,7 +86,7 @@ def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box) -> dict:
         # nobody clicks on the border of a part, or on a sliver of it
         inside = np.argwhere(cv2.erode(np.uint8(coarse == part), np.ones((3, 3), np.uint8)))
         if len(inside):
-            count = min(POINTS_PER_PART, -(-len(inside) // PIXELS_PER_POINT))
+            count = min(points, -(-len(inside) // PIXELS_PER_POINT))
             pixels.append(_spread(rng, inside, count))
     if not pixels:
         return {}

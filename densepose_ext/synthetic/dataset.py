@@ -45,6 +45,8 @@ class Settings:
         size: side of the square images, pixels.
         seed: of everything random.
         people: the most people in an image; at least one is there.
+        points: the most annotated points on each of the 14 coarse parts; 14 is what human
+            annotators placed (Güler et al. 2018, section 2.1).
         by_hand: annotations with the errors of human annotators.
         dense: also write I, U, V, depth and the bodies' parameters.
         backgrounds: folder of photographs to put behind people; None draws backgrounds.
@@ -53,6 +55,7 @@ class Settings:
     size: int = 512
     seed: int = 0
     people: int = 5
+    points: int = 14
     by_hand: bool = False
     dense: bool = False
     backgrounds: str | None = None
@@ -63,6 +66,8 @@ class Settings:
             raise ValueError(f"size is {self.size}; expected {SMALLEST} to {LARGEST} pixels")
         if not 1 <= self.people <= 10:
             raise ValueError(f"people is {self.people}; expected 1 to 10 an image")
+        if not 1 <= self.points <= 100:
+            raise ValueError(f"points is {self.points}; expected 1 to 100 a part")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; expected 0 or more")
         if self.backgrounds is not None:
@@ -106,7 +111,7 @@ def make_example(settings: Settings, split: str, number: int) -> Example:
         scene = sample_scene(rng, surface.body, settings.size, settings.people)
         background = backdrop(rng, scene.camera, list(settings.pictures))
         image, seen = render(rng, scene, background, surface.body.faces)
-        annotations = annotate(rng, scene, seen, surface)
+        annotations = annotate(rng, scene, seen, surface, settings.points)
         if any("dp_I" in a for a in annotations):
             break  # else something hides everybody: the dice again
     if settings.by_hand:

@@ -28,19 +28,19 @@ def test_generated_on_first_use(name, tmp_path, monkeypatch):
     metadata = MetadataCatalog.get(name)
     assert metadata.surface == "open"
     assert metadata.evaluator_type == "coco"
-    assert not (tmp_path / "densepose_synth").exists()
+    assert not (tmp_path / name).exists()
     found = DatasetCatalog.get(name)
     assert len(found) == 2
     assert metadata.thing_classes == ["person"]
-    assert (tmp_path / "densepose_synth" / "densepose_val.json").is_file()
+    assert (tmp_path / name / "densepose_val.json").is_file()
     assert any("dp_x" in a for d in found for a in d["annotations"])
 
 
 def test_nonsense_is_refused(name):
     with pytest.raises(ValueError, match="split 'test'"):
-        register_synthetic(name, "test", 2)
+        register_synthetic(name, "test", 2, SMALL)
     with pytest.raises(ValueError, match="0 images"):
-        register_synthetic(name, "val", 0)
+        register_synthetic(name, "val", 0, SMALL)
 
 
 def _run(*arguments):
