@@ -1,0 +1,193 @@
+"""Gathering an atlas from people in pictures.
+
+Four neighbouring pixels of one part span a quadrilateral in the atlas; all of them, drawn there by
+the rasteriser, say for each texel where in the picture it is seen. How many pixels a texel gets is
+its weight: high where the surface is near and faces the camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..structures import Person
+from .atlas import COLUMNS, LARGEST, ROWS, SMALLEST, TILE, Atlas, draw_triangles, positions
+from .shading import shading_of
+from .window import window_of
+
+#: Best views of a texel that are kept.
+VIEWS = 8
+#: A quadrilateral so many times longer than is usual on its part spans a fold or an error.
+LONGEST = 6.0
+#: Share of the person's size (square root of its area) at the outline that counts little, since
+#: background shines in there.
+MARGIN = 0.02
+#: Weight of the outline, as a share.
+OUTLINE = 0.002
+#: Grey levels from the median at which a view of a texel counts half.
+AGREEMENT = 12.0
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """An atlas as far as it was seen.
+
+    Attributes:
+        picture: (6T, 4T, 3) uint8 BGR, 0 where nothing was seen.
+        weight: (6T, 4T) float32, pixels that the texel got in all views together, those at outlines
+            counted little; 0 where it was not seen. The coverage map.
+    """
+
+    picture: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def atlas(self) -> Atlas:
+        """What was seen, as an atlas that is transparent elsewhere."""
+        return Atlas(self.picture, np.where(self.weight > 0, 255, 0).astype(np.uint8))
+
+
+class TextureExtractor:
+    """Gathers one person's texture from any number of pictures, in bounded memory."""
+
+    def __init__(self, tile: int = TILE, flatten: bool = False):
+        """
+        Args:
+            tile: side of the atlas's tiles.
+            flatten: take out the light that `shading_of` finds.
+
+        Raises:
+            ValueError: for tiles of a size that makes no sense.
+        """
+        if not SMALLEST <= tile <= LARGEST:
+            raise ValueError(f"tile is {tile}; expected {SMALLEST} to {LARGEST}")
+        self.tile, self.flatten = tile, flatten
+        self._colours: list[np.ndarray] = []
+        self._weights: list[np.ndarray] = []
+
+    def add(self, picture: np.ndarray, person: Person) -> None:
+        """Adds what is seen of the person in one picture, (H, W, 3) uint8 BGR."""
+        window = window_of(person, picture.shape[:2])
+        if window is None:
+            return
+        place, labels, u, v = window
+        seen = picture[place]
+        if self.flatten:
+            seen = np.clip(seen / shading_of(seen, labels)[..., None] + 0.5, 0, 255)
+            seen = seen.astype(np.uint8)
+        view = _view(seen, labels, u, v, self.tile)
+        if view is None:
+            return
+        colour, weight = view
+        if len(self._colours) < VIEWS:
+            self._colours.append(colour)
+            self._weights.append(weight)
+            return
+        # where it is better than the worst of the views kept, it takes its place
+        worst = np.argmin(self._weights, axis=0)
+        for n in range(VIEWS):
+            better = (worst == n) & (weight > self._weights[n])
+            self._colours[n][better], self._weights[n][better] = colour[better], weight[better]
+
+    def extract(self) -> Extraction:
+        """The atlas of all that was added."""
+        size = ROWS * self.tile, COLUMNS * self.tile
+        if not self._colours:
+            return Extraction(np.zeros((*size, 3), np.uint8), np.zeros(size, np.float32))
+        weight = np.sum(self._weights, axis=0)
+        if len(self._colours) == 1:
+            return Extraction(self._colours[0].copy(), weight)
+        seen = weight > 0
+        colours = np.stack([colour[seen] for colour in self._colours])
+        weights = np.stack([weight[seen] for weight in self._weights])
+        picture = np.zeros((*size, 3), np.uint8)
+        picture[seen] = np.rint(_robust_mean(colours, weights))
+        return Extraction(picture, weight)
+
+
+def _robust_mean(colours: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean (n, 3) of colours (K, n, 3) with weights (K, n), of those near the weighted median."""
+    order = np.argsort(colours, axis=0)
+    ranked = np.take_along_axis(np.repeat(weights[..., None], 3, 2), order, 0).cumsum(0)
+    middle = (ranked >= ranked[-1] / 2).argmax(0)
+    index = np.take_along_axis(order, middle[None], 0)
+    median = np.take_along_axis(colours, index, 0)[0].astype(np.float32)
+    off = np.abs(colours - median).max(-1) / AGREEMENT
+    weights = weights / (1 + off**4)
+    return (colours * weights[..., None]).sum(0) / weights.sum(0)[..., None]
+
+
+def _view(picture, labels, u, v, tile: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Colours (6T, 4T, 3) uint8 and weights (6T, 4T) of one view of a person."""
+    x, y = positions(labels, u, v, tile)
+    place = np.stack([x, y], -1).astype(np.float64)
+    corners = np.stack([place[:-1, :-1], place[:-1, 1:], place[1:, 1:], place[1:, :-1]], 2)
+    part = labels[:-1, :-1]
+    whole = (part > 0) & (part == labels[:-1, 1:])
+    whole &= (part == labels[1:, 1:]) & (part == labels[1:, :-1])
+    row, column = np.nonzero(whole)
+    corners, part = corners[row, column], part[row, column]
+    usual = _usual_length(corners, part)
+    keep = np.ptp(corners, axis=1).max(1) <= LONGEST * usual[part]
+    corners, row, column = corners[keep], row[keep], column[keep]
+    if not len(row):
+        return None
+    # two triangles each: corners 0 1 2 and 0 2 3
+    triangle = corners[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 2)
+    a, b = triangle[:, 1] - triangle[:, 0], triangle[:, 2] - triangle[:, 0]
+    area = np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) / 2
+    drawn = draw_triangles(triangle, area / (1 + area), tile)
+
+    hit = drawn.hit
+    face, weight = drawn.face[hit], drawn.barycentric[hit]
+    # column and row of each half's corners, from the quadrilateral's first
+    steps = np.array([[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]], np.float32)
+    offset = (steps[face % 2] * weight[..., None]).sum(1)
+    at = np.stack([column, row], 1)[face // 2] + offset
+
+    size = hit.shape
+    lookup = np.zeros((*size, 2), np.float32)
+    lookup[hit] = at
+    source = _softened(picture, labels > 0, np.median(area))
+    colour = cv2.remap(source, lookup, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    colour[~hit] = 0
+    inside = _inside(labels)
+    density = np.zeros(size, np.float32)
+    density[hit] = 0.5 / np.maximum(area[face], 1e-2)
+    density *= cv2.remap(inside, lookup, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return colour, density
+
+
+def _usual_length(corners: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Median extent (25,) of the quadrilaterals (n, 4, 2) of each part, at least a texel."""
+    extent = np.ptp(corners, axis=1).max(1)
+    usual = np.ones(25)
+    for p in np.unique(part):
+        usual[p] = max(1.0, np.median(extent[part == p]))
+    return usual
+
+
+def _softened(picture: np.ndarray, person: np.ndarray, area: float) -> np.ndarray:
+    """The picture, averaged over as many pixels as a texel covers where they are that many.
+
+    Args:
+        area: of half a pixel, in texels.
+    """
+    width = round((0.5 / max(area, 1e-6)) ** 0.5)
+    if width < 2:
+        return picture
+    mask = person.astype(np.float32)
+    total = np.maximum(cv2.blur(mask, (width, width)), 1e-6)
+    mean = cv2.blur(picture * mask[..., None], (width, width)) / total[..., None]
+    return np.clip(mean + 0.5, 0, 255).astype(np.uint8)
+
+
+def _inside(labels: np.ndarray) -> np.ndarray:
+    """(h, w) float32: 1 well inside the person, OUTLINE near the outline."""
+    person = (labels > 0).view(np.uint8)
+    margin = 1 + round(MARGIN * cv2.countNonZero(person) ** 0.5)
+    kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
+    inner = cv2.erode(person, kernel, borderValue=1)
+    return np.where(inner > 0, 1.0, OUTLINE).astype(np.float32)
