@@ -57,9 +57,7 @@ def _paint(target, original, labels, u, v, atlas: Atlas, shading: float, opacity
     x, y = positions(labels, u, v, atlas.tile)
     colours = cv2.remap(atlas.premultiplied, x, y, cv2.INTER_LINEAR)
     if shading:
-        light = shading_of(original, labels) ** np.float32(shading)
-        shaded = colours * light[..., None]
-        colours = np.minimum(shaded, 255, out=shaded).astype(np.uint8)
+        colours = _lit(colours, shading_of(original, labels) ** np.float32(shading))
     person = (labels > 0).view(np.uint8)
     if atlas.alpha is None and opacity == 1:
         cv2.copyTo(colours, person, target)
@@ -71,3 +69,10 @@ def _paint(target, original, labels, u, v, atlas: Atlas, shading: float, opacity
     # the colours are already multiplied by the atlas's alpha
     mixed = colours * paint[..., None] + target * (1 - cover)[..., None]
     target[:] = np.minimum(mixed + np.float32(0.5), 255).astype(np.uint8)
+
+
+def _lit(colours: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """Colours (h, w, 3) uint8 times light (h, w); what would burn out nears white instead."""
+    light = cv2.merge([light] * 3)
+    bounded = 255 - (255 - colours) / np.maximum(light, 1)
+    return np.minimum(colours * light, bounded).astype(np.uint8)

@@ -21,9 +21,9 @@ from .window import window_of
 VIEWS = 8
 #: A quadrilateral so many times longer than is usual on its part spans a fold or an error.
 LONGEST = 6.0
-#: Share of the person's size (square root of its area) at the outline that counts little, since
-#: background shines in there.
-MARGIN = 0.02
+#: Widths, as shares of the person's size (square root of the area), of the outline, where
+#: background shines in, and of the band where it may, as labels are inexact.
+MARGIN, BAND = 0.012, 0.06
 #: Weight of the outline, as a share.
 OUTLINE = 0.002
 #: Grey levels from the median at which a view of a texel counts half.
@@ -153,7 +153,7 @@ def _view(picture, labels, u, v, tile: int) -> tuple[np.ndarray, np.ndarray] | N
     source = _softened(picture, labels > 0, np.median(area))
     colour = cv2.remap(source, lookup, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     colour[~hit] = 0
-    inside = _inside(labels)
+    inside = _inside(picture, labels)
     density = np.zeros(size, np.float32)
     density[hit] = 0.5 / np.maximum(area[face], 1e-2)
     density *= cv2.remap(inside, lookup, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -184,10 +184,34 @@ def _softened(picture: np.ndarray, person: np.ndarray, area: float) -> np.ndarra
     return np.clip(mean + 0.5, 0, 255).astype(np.uint8)
 
 
-def _inside(labels: np.ndarray) -> np.ndarray:
-    """(h, w) float32: 1 well inside the person, OUTLINE near the outline."""
+def _inside(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(h, w) float32: 1 well inside the person, OUTLINE where background may shine in.
+
+    That is at the outline itself, and in a wider band there the pixels that resemble the background
+    beside them more than the person beside them.
+    """
     person = (labels > 0).view(np.uint8)
-    margin = 1 + round(MARGIN * cv2.countNonZero(person) ** 0.5)
+    size = cv2.countNonZero(person) ** 0.5
+    outline = person - _eroded(person, 1 + round(MARGIN * size))
+    deep = _eroded(person, 1 + round(BAND * size))
+    sigma = max(BAND * size, 1.0)
+    colours = picture.astype(np.float32)
+
+    def mean(mask):
+        mask = mask.astype(np.float32)
+        total = cv2.GaussianBlur(mask, (0, 0), sigma)
+        return cv2.GaussianBlur(colours * mask[..., None], (0, 0), sigma), total[..., None]
+
+    inner, much_inner = mean(deep)
+    outer, much_outer = mean(1 - person)
+    # a place without both neighbours stays; distances from the means, both times both totals
+    to_inner = np.abs(colours * much_inner - inner).sum(-1) * much_outer[..., 0]
+    to_outer = np.abs(colours * much_outer - outer).sum(-1) * much_inner[..., 0]
+    foreign = (deep == 0) & (to_outer < to_inner)
+    return np.where((outline > 0) | foreign, OUTLINE, 1).astype(np.float32)
+
+
+def _eroded(mask: np.ndarray, margin: int) -> np.ndarray:
+    """A mask without its margin; the picture's border is none."""
     kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
-    inner = cv2.erode(person, kernel, borderValue=1)
-    return np.where(inner > 0, 1.0, OUTLINE).astype(np.float32)
+    return cv2.erode(mask, kernel, borderValue=1)

@@ -16,17 +16,18 @@ from scipy.sparse.linalg import splu
 
 from ..surface.parts import COARSE_PART_NAMES, FINE_TO_COARSE
 from ..surface.surface import BodySurface
-from .atlas import COLUMNS, Atlas, charts_in_atlas, positions, texel_iuv, tiles, untiled
+from .atlas import COLUMNS, ROWS, Atlas, charts_in_atlas, positions, texel_iuv, tiles, untiled
 from .extract import Extraction
 
 #: Weight, as a share of the median one, at which a texel is half trusted.
 TRUST = 0.05
 #: Trust in a mirror image, as a share of that in the place itself.
 MIRRORED = 0.5
-#: Trust in colours that spread over the body: far from seen texels they win, near them they do not.
-SPREAD = 1e-3
+#: Trust below which a texel takes colours that spread over the body; and how far from trusted
+#: texels, as a share of a tile, those colours count fully. Nearer ones close inward.
+LACKING, REACH = 0.1, 0.2
 #: How easily colours spread along limbs, where around them is 1: sleeves and waistbands go around.
-ALONG = 0.02
+ALONG = 0.003
 #: How strongly a seen vertex holds its colour against its neighbours'.
 HOLD = 20.0
 
@@ -47,15 +48,27 @@ def fill_atlas(extraction: Extraction, symmetric: bool = True) -> Atlas:
     middle = np.median(extraction.weight[seen])
     trust = extraction.weight / (extraction.weight + TRUST * middle)
     colour = extraction.picture.astype(np.float32)
-    tile = len(seen) // 6
+    tile = len(seen) // ROWS
     if symmetric:
         colour, trust = _mirrored(colour, trust, tile)
     spread, on_chart = _spread_over_body(colour, trust, tile)
-    lacking = trust < SPREAD
+    lacking = trust < LACKING
     colour = np.where((lacking & on_chart)[..., None], spread, colour)
-    trust = np.where(lacking, np.where(on_chart, SPREAD, 0), trust)
+    trust = np.where(lacking, on_chart * _remoteness(lacking, tile), trust)
     filled = untiled(_push_pull(tiles(colour), tiles(trust.astype(np.float32))))
     return Atlas(np.clip(np.rint(filled), 0, 255).astype(np.uint8))
+
+
+def fill_black(atlas: Atlas) -> Atlas:
+    """An atlas with its black filled: in published ones what lies beside the charts is black.
+
+    Raises:
+        ValueError: if all of it is black.
+    """
+    known = (atlas.picture > 0).any(2).view(np.uint8)
+    # the texels next to black ones are half black
+    known = cv2.erode(known, np.ones((5, 5), np.uint8), borderValue=1)
+    return fill_atlas(Extraction(atlas.picture, known.astype(np.float32)))
 
 
 @lru_cache(maxsize=2)
@@ -75,6 +88,16 @@ def _mirrored(colour: np.ndarray, trust: np.ndarray, tile: int) -> tuple[np.ndar
         np.where(better[..., None], colour.reshape(-1, 3)[other], colour),
         np.where(better, trust_there, trust),
     )
+
+
+def _remoteness(lacking: np.ndarray, tile: int) -> np.ndarray:
+    """Trust (6T, 4T) in spread colours: 1 far from what is known in the tile, little near it."""
+    distance = [
+        cv2.distanceTransform(own, cv2.DIST_L2, 5) if not own.all() else own * (2.0 * tile)
+        for own in tiles(lacking.astype(np.uint8))
+    ]
+    near = untiled(np.stack(distance)) / (REACH * tile)
+    return np.clip(near, 0.1, 1).astype(np.float32) ** 3
 
 
 def _spread_over_body(

@@ -61,17 +61,15 @@ def shading_of(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
         off = brightness[here] - np.median(brightness[here])
         tint = chromaticity[here] - np.median(chromaticity[here], axis=0)
         light[here] = off
-        weight[here] /= (
-            1 + (off / BRIGHTNESS) ** 2 + ((tint / CHROMATICITY) ** 2).sum(-1)
-        )
+        weight[here] /= 1 + (off / BRIGHTNESS) ** 2 + ((tint / CHROMATICITY) ** 2).sum(-1)
     weight[parts == 0] = 0
     sigma = max(WIDTH * area**0.5 / step, 0.3)
     total = cv2.GaussianBlur(weight, (0, 0), sigma)
     # a little of "as bright as the part" holds where nothing else is known
     light = cv2.GaussianBlur(light * weight, (0, 0), sigma) / (total + 0.02)
-    light = cv2.resize(
-        light, (small[0] * step, small[1] * step), interpolation=cv2.INTER_LINEAR
-    )[: labels.shape[0], : labels.shape[1]]
+    light = cv2.resize(light, (small[0] * step, small[1] * step), interpolation=cv2.INTER_LINEAR)[
+        : labels.shape[0], : labels.shape[1]
+    ]
     return np.exp(np.clip(light, DARKEST, BRIGHTEST))
 
 

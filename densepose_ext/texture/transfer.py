@@ -13,9 +13,7 @@ from .extract import TextureExtractor
 from .fill import fill_atlas
 
 
-def atlas_of(
-    picture: np.ndarray, person: Person, tile: int = TILE, flatten: bool = True
-) -> Atlas:
+def atlas_of(picture: np.ndarray, person: Person, tile: int = TILE, flatten: bool = True) -> Atlas:
     """The whole atlas of a person in one picture (H, W, 3) uint8 BGR: what is not seen is guessed.
 
     Args:
