@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from ..structures import Person
+from ..visualization.compose import check_picture, from_below, inside
 from .atlas import Atlas, positions
 from .shading import shading_of
-from .window import window_of
 
 
 def apply_texture(
@@ -35,40 +35,29 @@ def apply_texture(
     Raises:
         ValueError: for a picture of another shape or type, or numbers outside 0 to 1.
     """
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
-        raise ValueError(
-            f"a picture of shape {picture.shape}, {picture.dtype}; expected (H, W, 3) uint8 BGR"
-        )
+    check_picture(picture)
     for name, value in (("shading", shading), ("opacity", opacity)):
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is {value}; expected 0 to 1")
     painted = picture.copy()
-    for person in sorted(people, key=lambda person: person.score):
-        window = window_of(person, picture.shape[:2])
-        if window is not None:
-            place, labels, u, v = window
-            original = picture[place] if shading else None
-            _paint(painted[place], original, labels, u, v, atlas, shading, opacity)
+    for n in from_below(people):
+        where = inside(people[n], picture.shape[:2])
+        if where is None:
+            continue
+        labels = people[n].result.labels.numpy()[where.of_labels]
+        u, v = (values[where.of_labels] for values in people[n].result.uv.numpy())
+        x, y = positions(labels, u, v, atlas.tile)
+        colours = cv2.remap(atlas.premultiplied, x, y, cv2.INTER_LINEAR)
+        if shading:
+            light = shading_of(picture[where.of_picture], labels)
+            colours = _lit(colours, light ** np.float32(shading))
+        person = (labels > 0).view(np.uint8)
+        target = painted[where.of_picture]
+        if atlas.alpha is None and opacity == 1:
+            cv2.copyTo(colours, person, target)
+        else:
+            _blend(target, colours, person * np.float32(opacity), _alpha(atlas, x, y))
     return painted
-
-
-def _paint(target, original, labels, u, v, atlas: Atlas, shading: float, opacity: float) -> None:
-    """Paints one person into `target` (h, w, 3), in place."""
-    x, y = positions(labels, u, v, atlas.tile)
-    colours = cv2.remap(atlas.premultiplied, x, y, cv2.INTER_LINEAR)
-    if shading:
-        colours = _lit(colours, shading_of(original, labels) ** np.float32(shading))
-    person = (labels > 0).view(np.uint8)
-    if atlas.alpha is None and opacity == 1:
-        cv2.copyTo(colours, person, target)
-        return
-    paint = person * np.float32(opacity)
-    cover = paint
-    if atlas.alpha is not None:
-        cover = paint * (cv2.remap(atlas.alpha, x, y, cv2.INTER_LINEAR) * np.float32(1 / 255))
-    # the colours are already multiplied by the atlas's alpha
-    mixed = colours * paint[..., None] + target * (1 - cover)[..., None]
-    target[:] = np.minimum(mixed + np.float32(0.5), 255).astype(np.uint8)
 
 
 def _lit(colours: np.ndarray, light: np.ndarray) -> np.ndarray:
@@ -76,3 +65,17 @@ def _lit(colours: np.ndarray, light: np.ndarray) -> np.ndarray:
     light = cv2.merge([light] * 3)
     bounded = 255 - (255 - colours) / np.maximum(light, 1)
     return np.minimum(colours * light, bounded).astype(np.uint8)
+
+
+def _alpha(atlas: Atlas, x: np.ndarray, y: np.ndarray) -> np.ndarray | np.float32:
+    """Alpha of the atlas at the given places, 0 to 1."""
+    if atlas.alpha is None:
+        return np.float32(1)
+    return cv2.remap(atlas.alpha, x, y, cv2.INTER_LINEAR) * np.float32(1 / 255)
+
+
+def _blend(target: np.ndarray, colours: np.ndarray, paint: np.ndarray, alpha) -> None:
+    """Lays colours, already multiplied by alpha, with opacity `paint` (h, w) over the target."""
+    cover = paint * alpha
+    mixed = colours * paint[..., None] + target * (1 - cover)[..., None]
+    target[:] = np.minimum(mixed + np.float32(0.5), 255).astype(np.uint8)

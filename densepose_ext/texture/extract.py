@@ -13,9 +13,20 @@ import cv2
 import numpy as np
 
 from ..structures import Person
-from .atlas import COLUMNS, LARGEST, ROWS, SMALLEST, TILE, Atlas, draw_triangles, positions
+from ..surface.surface import BodySurface
+from ..visualization.compose import check_picture, inside
+from .atlas import (
+    COLUMNS,
+    LARGEST,
+    ROWS,
+    SMALLEST,
+    TILE,
+    Atlas,
+    charts_in_atlas,
+    draw_triangles,
+    positions,
+)
 from .shading import shading_of
-from .window import window_of
 
 #: Best views of a texel that are kept.
 VIEWS = 8
@@ -44,6 +55,19 @@ class Extraction:
     weight: np.ndarray
 
     @property
+    def share(self) -> float:
+        """Of the open body's area, what was seen."""
+        charts = charts_in_atlas(len(self.weight) // ROWS)
+        body = BodySurface.load().body
+        a, b, c = (body.vertices[body.faces[:, k]] for k in range(3))
+        area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+        face = charts.face[charts.hit]
+        texels = np.bincount(face, minlength=len(area))
+        seen = np.bincount(face, self.weight[charts.hit] > 0, len(area))
+        drawn = texels > 0
+        return float((area[drawn] * seen[drawn] / texels[drawn]).sum() / area[drawn].sum())
+
+    @property
     def atlas(self) -> Atlas:
         """What was seen, as an atlas that is transparent elsewhere."""
         return Atlas(self.picture, np.where(self.weight > 0, 255, 0).astype(np.uint8))
@@ -68,12 +92,18 @@ class TextureExtractor:
         self._weights: list[np.ndarray] = []
 
     def add(self, picture: np.ndarray, person: Person) -> None:
-        """Adds what is seen of the person in one picture, (H, W, 3) uint8 BGR."""
-        window = window_of(person, picture.shape[:2])
-        if window is None:
+        """Adds what is seen of the person in one picture, (H, W, 3) uint8 BGR.
+
+        Raises:
+            ValueError: for a picture of another shape or type.
+        """
+        check_picture(picture)
+        where = inside(person, picture.shape[:2])
+        if where is None:
             return
-        place, labels, u, v = window
-        seen = picture[place]
+        labels = person.result.labels.numpy()[where.of_labels]
+        u, v = (values[where.of_labels] for values in person.result.uv.numpy())
+        seen = picture[where.of_picture]
         if self.flatten:
             seen = np.clip(seen / shading_of(seen, labels)[..., None] + 0.5, 0, 255)
             seen = seen.astype(np.uint8)

@@ -53,7 +53,8 @@ def people_of_iuv(iuv: np.ndarray, instances: np.ndarray | None = None) -> list[
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
         own = mask[y0:y1, x0:x1]
-        uv = iuv[y0:y1, x0:x1, 1:] * own[..., None] * np.float32(1 / 255)
+        # 8-bit values are truncated ones: the middle of what they stand for
+        uv = np.minimum((iuv[y0:y1, x0:x1, 1:] + np.float32(0.5)) / 255, 1) * own[..., None]
         result = DensePoseResult(
             torch.from_numpy(parts[y0:y1, x0:x1] * own),
             torch.from_numpy(np.ascontiguousarray(uv.transpose(2, 0, 1))),
