@@ -22,8 +22,9 @@ INTERVALS = 10
 WIDTH = 1.5
 #: Share of black under the lines, so that they stand out from any clothes.
 SHADE = 0.35
-#: Lines fade where they come closer than this, and are gone at half of it, in pixels.
-CLOSEST = 4.5
+#: Lines fade where they come closer than this, and are gone at half of it, in pixels. Every
+#: second one goes at twice the distance: a small body has a coarser grid.
+CLOSEST = 4.0
 #: Intervals a pixel below which a slope is noise or rounding.
 FLATTEST = 0.012
 
@@ -97,5 +98,6 @@ class _Grid:
         slope = np.maximum(cv2.magnitude(x, y), FLATTEST)
         nearest = np.clip(np.rint(values), 1, INTERVALS - 1)
         coverage = np.clip(WIDTH / 2 + 0.5 - np.abs(values - nearest) / slope, 0, 1)
+        slope *= 1 + nearest % 2
         coverage *= np.clip(2 - CLOSEST * slope, 0, 1)
         return coverage
