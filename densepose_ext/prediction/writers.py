@@ -106,12 +106,8 @@ FORMATS = {
     "parts": Format("parts in colour on black", ("_parts.png",), _parts),
     "uv": Format("U and V in colour on black", ("_u.png", "_v.png"), _uv),
     "mask": Format("white where people are", ("_mask.png",), _mask),
-    "npz": Format(
-        "boxes, scores, parts, U and V of each person, unrounded", ("_people.npz",), _npz
-    ),
-    "vertices": Format(
-        "vertex of the body at each pixel, -1 for none", ("_vertices.npz",), _vertices
-    ),
+    "npz": Format("all of each person, unrounded", ("_people.npz",), _npz),
+    "vertices": Format("vertex of the body at each pixel", ("_vertices.npz",), _vertices),
 }
 
 
