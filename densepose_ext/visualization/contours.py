@@ -45,59 +45,69 @@ def draw_contours(
     """
     check_picture(picture)
     check_alpha(alpha)
-    table = np.ascontiguousarray(colormap(colours)[:, None, ::-1])
+    table = colormap(colours)[:, ::-1].astype(np.float32)
     drawn = picture.copy()
-    free = np.ones(picture.shape[:2], bool)
+    free = np.ones(picture.shape[:2], np.uint8)
     for n in reversed(from_below(people)):
         person, found = people[n], inside(people[n], picture.shape[:2])
         if found is None:
             continue
         labels = person.result.labels.numpy()[found.of_labels]
-        mine = free[found.of_picture] & (labels > 0)
-        free[found.of_picture] &= ~mine
-        grid = _Grid(labels)
+        mine = (labels * free[found.of_picture]).astype(np.uint8)
+        free[found.of_picture][labels > 0] = 0
         window = drawn[found.of_picture]
-        layer = cv2.convertScaleAbs(window, alpha=1 - SHADE * alpha)
-        for values in person.result.uv.numpy()[(slice(None), *found.of_labels)]:
-            coverage = grid.lines(values * INTERVALS)
-            value = cv2.convertScaleAbs(values, alpha=255)
-            coverage *= alpha
-            layer = cv2.blendLinear(layer, cv2.applyColorMap(value, table), 1 - coverage, coverage)
-        cv2.copyTo(layer, mine.astype(np.uint8), window)
+        darker = cv2.convertScaleAbs(window, alpha=1 - SHADE * alpha)
+        cv2.copyTo(darker, mine, window)
+        body = _Body(labels, person.result.uv.numpy()[(slice(None), *found.of_labels)], mine)
+        for coverage, values in zip(body.lines(), body.values):
+            on = np.flatnonzero(coverage)
+            place = body.rows[on], body.columns[on]
+            colour = table[np.clip(values[on] * (255 / INTERVALS), 0, 255).astype(np.uint8)]
+            below = window[place]
+            window[place] = np.rint(below + alpha * coverage[on, None] * (colour - below))
     return drawn
 
 
-class _Grid:
-    """The pixels of a person, and which neighbours lie in one chart."""
+class _Body:
+    """Those of a person's pixels that are to be drawn, one after the other.
 
-    def __init__(self, labels: np.ndarray):
-        self._right = (labels[:, 1:] == labels[:, :-1]).astype(np.float32)
-        self._down = (labels[1:] == labels[:-1]).astype(np.float32)
-        across, along = np.zeros((2, *labels.shape), np.float32)
-        across[:, 1:], along[1:] = self._right, self._down
-        across[:, :-1] += self._right
-        along[:-1] += self._down
-        # A pixel with neighbours of its chart on both sides has the mean of two differences.
-        self._per_neighbour = [1 / np.maximum(count, 1) for count in (across, along)]
+    Attributes:
+        rows, columns: (P,) int64.
+        values: (2, P) float32, U and V in intervals between lines.
+    """
 
-    def lines(self, values: np.ndarray) -> np.ndarray:
-        """Coverage (h, w) float32, 0 to 1, by lines at the whole numbers 1 to INTERVALS - 1.
+    def __init__(self, labels: np.ndarray, uv: np.ndarray, drawn: np.ndarray):
+        height, width = labels.shape
+        # With a border around, neighbours are at fixed distances in memory.
+        step = width + 2
+        parts = np.zeros((height + 2, step), np.uint8)
+        field = np.zeros((2, height + 2, step), np.float32)
+        parts[1:-1, 1:-1] = drawn
+        at = np.flatnonzero(parts)
+        parts[1:-1, 1:-1] = labels
+        field[:, 1:-1, 1:-1] = uv
+        parts, field = parts.ravel(), field.reshape(2, -1)
+        self.rows, self.columns = at // step - 1, at % step - 1
+        self.values = field[:, at] * np.float32(INTERVALS)
+        own = parts[at]
+        self._slopes = [self._slope(parts, field, at, own, shift) for shift in (1, step)]
 
-        Args:
-            values: (h, w) float32; may jump from chart to chart.
-        """
-        x, y = np.zeros((2, *values.shape), np.float32)
-        difference = (values[:, 1:] - values[:, :-1]) * self._right
-        x[:, 1:] = difference
-        x[:, :-1] += difference
-        difference = (values[1:] - values[:-1]) * self._down
-        y[1:] = difference
-        y[:-1] += difference
-        x *= self._per_neighbour[0]
-        y *= self._per_neighbour[1]
-        slope = np.maximum(cv2.magnitude(x, y), FLATTEST)
-        nearest = np.clip(np.rint(values), 1, INTERVALS - 1)
-        coverage = np.clip(WIDTH / 2 + 0.5 - np.abs(values - nearest) / slope, 0, 1)
+    def _slope(self, parts, field, at, own, shift: int) -> np.ndarray:
+        """Intervals a pixel (2, P) along an axis, from the neighbours in the same chart."""
+        slope = np.zeros_like(self.values)
+        count = np.zeros(len(at), np.float32)
+        for sign in (-1, 1):
+            there = at + sign * shift
+            same = (parts[there] == own).astype(np.float32)
+            slope += (field[:, there] * np.float32(INTERVALS) - self.values) * (sign * same)
+            count += same
+        return slope / np.maximum(count, 1)
+
+    def lines(self) -> np.ndarray:
+        """Coverage (2, P) float32, 0 to 1, by lines at the whole numbers 1 to INTERVALS - 1."""
+        slope = np.maximum(np.hypot(*self._slopes), FLATTEST)
+        nearest = np.clip(np.rint(self.values), 1, INTERVALS - 1)
+        coverage = np.clip(WIDTH / 2 + 0.5 - np.abs(self.values - nearest) / slope, 0, 1)
         slope *= 1 + nearest % 2
         coverage *= np.clip(2 - CLOSEST * slope, 0, 1)
         return coverage
