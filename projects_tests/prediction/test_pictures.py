@@ -112,20 +112,21 @@ def test_names(tmp_path, name):
     assert is_scene(read_picture(str(tmp_path / name)))
 
 
-def _cut(content: bytes) -> bytes:
-    return content[: len(content) // 2]
+DAMAGES = {
+    "cut": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "head": lambda content: content[:20],
+    "text": lambda content: b"text " * 9,
+}
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.webp", "a.tif"])
-@pytest.mark.parametrize(
-    "damage",
-    [_cut, lambda content: b"", lambda content: content[:20], lambda content: b"text " * 9],
-)
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_files_say_so(tmp_path, name, damage):
     path = tmp_path / name
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
-    path.write_bytes(damage(path.read_bytes()))
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
     with pytest.raises(ValueError, match=f"{name} cannot be read as a picture: ."):
         read_picture(path)
 
@@ -147,8 +148,8 @@ def test_random_damage_is_a_picture_or_a_message(tmp_path, name):
     path = tmp_path / name
     Image.fromarray(scene()).save(path)
     content = path.read_bytes()
-    messages = 0
-    for _ in range(100):
+    messages = []
+    for _ in range(30):
         damaged = bytearray(content)
         for place in random.integers(0, len(content), 6):
             damaged[place] = random.integers(256)
@@ -156,9 +157,9 @@ def test_random_damage_is_a_picture_or_a_message(tmp_path, name):
         try:
             assert read_picture(path).dtype == np.uint8
         except ValueError as error:
-            assert str(path) in str(error)
-            messages += 1
-    assert messages > 0
+            messages.append(str(error))
+    assert messages
+    assert all(str(path) in message for message in messages)
 
 
 def test_files_that_are_not_there(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from densepose_ext import DensePosePredictor, People
+from densepose_ext import DensePosePredictor, People, get_config_file
 from densepose_ext.apps.main import main
 from densepose_ext.evaluation.results import Results
 from densepose_ext.prediction import run as run_module
@@ -84,9 +84,8 @@ def test_everything(tmp_path, folder, weights, capsys):
         name = line["file_name"] if line["file_name"][0] == "a" else "süd ost/人 1"
         iuv = np.asarray(Image.open(out / f"{name}_iuv.png"))
         assert np.array_equal(iuv, people.to_iuv())
-        assert np.array_equal(
-            np.asarray(Image.open(out / f"{name}_instances.png")), people.to_index()
-        )
+        instances = np.asarray(Image.open(out / f"{name}_instances.png"))
+        assert np.array_equal(instances, people.to_index())
         mask = cv2.imread(str(out / f"{name}_mask.png"), cv2.IMREAD_UNCHANGED)
         assert np.array_equal(mask, np.where(people.to_index() > 0, 255, 0))
         with np.load(out / f"{name}_vertices.npz") as arrays:
@@ -263,8 +262,13 @@ def test_two_hundred_people(tmp_path, weights):
 
 def test_a_large_picture(tmp_path, weights):
     Image.effect_noise((80, 60), 99).resize((8000, 6000)).save(tmp_path / "large.jpg", quality=50)
+    config = tmp_path / "one_person.yaml"
+    base = get_config_file(CONFIG)
+    config.write_text(f"_BASE_: {base}\nTEST:\n  DETECTIONS_PER_IMAGE: 1\n")
     out = tmp_path / "out"
-    assert predict(weights, tmp_path / "large.jpg", "--out", out, "--format", "mask") == 0
+    fixed = ["--out", str(out), "--model", str(config), "--weights", weights, "--device", "cpu"]
+    more = ["--min-score", "0", "--format", "mask"]
+    assert main(["predict", str(tmp_path / "large.jpg"), *fixed, *more]) == 0
     assert Image.open(out / "large_mask.png").size == (8000, 6000)
 
 
