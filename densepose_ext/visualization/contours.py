@@ -103,8 +103,8 @@ class _Body:
                 for own, all_of in zip(found.of_picture, around)
             )
             labels = labels[found.of_labels]
-            # neighbours of equal number are all that counts: 65536 charts are enough to tell
-            chart = labels + np.uint16(n % 2000 * 32)
+            # only neighbours are compared, so numbers may come again after 2000 people
+            chart = labels.astype(np.uint16) + np.uint16(n % 2000 * 32)
             cv2.copyTo(chart, labels, charts[rows, columns])
             for field, values in zip(fields, people[n].result.uv.numpy()):
                 cv2.copyTo(values[found.of_labels], labels, field[rows, columns])

@@ -166,7 +166,7 @@ def _name_parts(picture: np.ndarray, labels: np.ndarray, x: int, text: int, pale
             spot = x + places[part][0], places[part][1]
             near = edge - 3 if side else edge + 3
             cv2.line(picture, (near, row), spot, _LEADER, 1, cv2.LINE_AA)
-            cv2.circle(picture, spot, 3, INK, -1, cv2.LINE_AA)
+            cv2.circle(picture, spot, 2 + height // 480, INK, -1, cv2.LINE_AA)
 
 
 def _middle(mask: np.ndarray) -> tuple[int, int]:

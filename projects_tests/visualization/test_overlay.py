@@ -1,13 +1,19 @@
 """What holds for whatever is painted over a picture, and what the colours are."""
 
+import json
+import os
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from densepose_ext.evaluation.results import decode_iuv
+from densepose_ext.structures import DensePoseResult, Person
 from densepose_ext.visualization import (
     PART_COLOURS,
     colormap,
@@ -21,8 +27,10 @@ from densepose_ext.visualization import (
     part_colours,
     person_colour,
 )
+from projects_tests.reference import ROOT
 from projects_tests.visualization.people import flat_person, noise, random_person
 
+REAL = Path(os.environ.get("DENSEPOSE_EXT_REAL", ROOT.parent / "shared" / "real"))
 ALL = [
     pytest.param(draw, id=name)
     for name, draw in {
@@ -136,3 +144,27 @@ def test_parula_of_parts_is_opencvs():
         (index[:, None] * (255 / 24)).astype(np.uint8), cv2.COLORMAP_PARULA
     )
     np.testing.assert_array_equal(part_colours("parula")[:, ::-1], official[:, 0])
+
+
+def test_official_results():
+    """The official project's results of a COCO picture, drawn where its boxes are."""
+    path = REAL / "example_results.json"
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    people = []
+    for found in json.loads(path.read_text()):
+        iuv = decode_iuv(found["uv_data"], found["uv_shape"])
+        x, y, width, height = found["bbox"]
+        result = DensePoseResult(
+            torch.from_numpy(iuv[0].copy()), torch.from_numpy(iuv[1:].astype(np.float32) / 255)
+        )
+        box = np.array([x, y, x + width, y + height], np.float32)
+        people.append(Person(box, found["score"], result))
+    picture = noise(np.random.default_rng(0), 400, 500)
+    iuv, instances = compose_iuv(people, (400, 500))
+    assert 0 < (instances > 0).mean() < 1
+    for draw in (draw_parts, draw_u, draw_v, draw_contours, draw_masks):
+        drawn = draw(picture, people)
+        changed = (drawn != picture).any(2)
+        assert not changed[instances == 0].any()
+        assert changed[instances > 0].mean() > 0.9
