@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import timing
 
-from densepose_ext.structures import Person
+from densepose_ext.structures import DensePoseResult, Person
 from densepose_ext.visualization import (
     PART_COLOURS,
     compose_iuv,
@@ -27,14 +27,15 @@ ALPHA = 0.7
 
 def make_people() -> list[Person]:
     """The open body from both sides, 5 times, partly covering each other."""
-    templates, _, _ = template_people(400)
+    templates, _, _ = template_people(420)
     people = []
     for n in range(5):
-        result = templates[n % 2].result
-        height, width = result.labels.shape
-        corner = np.float32([n * (WIDTH - width) / 4, 20 + 15 * n])
+        labels, uv = templates[n % 2].result.labels, templates[n % 2].result.uv
+        x, y, width, height = cv2.boundingRect(labels.numpy())
+        labels, uv = (t[..., y : y + height, x : x + width].contiguous() for t in (labels, uv))
+        corner = np.float32([n * (WIDTH - width) / 4, 10 + 15 * n])
         box = np.concatenate([corner, corner + np.float32([width, height])])
-        people.append(Person(box, 0.9 - 0.1 * n, result))
+        people.append(Person(box, 0.9 - 0.1 * n, DensePoseResult(labels, uv)))
     return people
 
 
