@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="where to; a broken run goes on there",
+        help="folder of the outputs; a broken run goes on there",
     )
     parser.add_argument(
         "--format",
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
     parser.add_argument("--device", help="cpu, cuda, cuda:1; default: cuda where there is one")
     parser.add_argument(
-        "--precision", choices=["fp32", "bf16", "fp16"], help="default: the model's"
+        "--precision", choices=["fp32", "bf16", "fp16"], help="default: of the model"
     )
     parser.add_argument(
         "--min-score",
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bgr",
         action="store_true",
-        help="iuv: V, U, I in R, G, B, so that cv2.imread gives I, U, V",
+        help="iuv: V, U, I in R, G, B; OpenCV reads I, U, V",
     )
     parser.add_argument(
         "--surface",

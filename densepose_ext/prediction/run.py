@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -47,7 +47,7 @@ class Run:
     device: str | None = None
     precision: str | None = None
     min_score: float | None = None
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     batch: int = 1
     workers: int = 2
     processes: int = 1
@@ -103,6 +103,7 @@ def run_over(
     several = run.processes > 1
     predictor = (replace(run, device="cpu") if several else run).predictor()
     settings = run_settings(predictor, run.options)
+    settings["image_ids"] = "counted" if image_ids is None else "given"
     with RunRecord(run.folder, settings, JSON in run.formats) as record:
         record.absorb_parts()
         todo = _todo(sources, run, record, image_ids)
@@ -136,7 +137,7 @@ def run_settings(predictor: DensePosePredictor, options: Options) -> dict:
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.0
     model = hashlib.sha256(cfg.dump().encode())
     for parameter in predictor.model.state_dict().values():
-        model.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        model.update(parameter.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return {
         "model": model.hexdigest()[:16],
         "precision": precision,
@@ -198,28 +199,40 @@ def _work(
 ) -> None:
     """What one process does."""
     rank, count = comm.get_rank(), comm.get_world_size()
+    device = run.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if predictor is None:
-        device = run.device or ("cuda" if torch.cuda.is_available() else "cpu")
         predictor = replace(run, device=f"cuda:{rank}" if device == "cuda" else device).predictor()
+    if device == "cpu" and count > 1:
+        torch.set_num_threads(max((os.cpu_count() or 1) // count, 1))
     share = todo[rank::count]
+    ids = {source.name: number for source, number in share}
     frames = ahead(read_frame, (source for source, _ in share), run.workers)
     predicted = predict_frames(frames, predictor, run.batch)
-    written = ahead(functools.partial(_write, run), predicted, run.workers)
+    written = ahead(functools.partial(_write, run, ids), predicted, run.workers)
+    bar = tqdm(written, "predicting", len(share), unit="picture", disable=True if rank else None)
     with RunRecord(run.folder, settings, JSON in run.formats, part=rank) as record:
-        bar = tqdm(
-            written, "predicting", len(share), unit="picture", disable=True if rank else None
-        )
-        for (source, number), (frame, people) in zip(share, bar):
-            if people is None:
-                record.fail(source.file_name, number, frame.error)
+        for outcome, (source, number) in zip(bar, share):
+            if outcome.error:
+                record.fail(source.file_name, number, outcome.error)
             else:
-                entries = people.to_json(number) if JSON in run.formats else []
-                record.add(source.file_name, number, people.size, len(people), entries)
+                people = outcome.size, outcome.people, outcome.entries
+                record.add(source.file_name, number, *people)
 
 
-def _write(run: Run, predicted: tuple[Frame, People | None]) -> tuple[Frame, People | None]:
+@dataclass(frozen=True)
+class _Outcome:
+    """What is left of a picture once its files are written."""
+
+    error: str
+    size: tuple[int, int] = (0, 0)
+    people: int = 0
+    entries: list[dict] = field(default_factory=list)
+
+
+def _write(run: Run, ids: dict[str, int], predicted: tuple[Frame, People | None]) -> _Outcome:
     frame, people = predicted
-    if people is not None:
-        formats = run.own_formats
-        write_files(run.folder, frame.name, formats, frame.picture, people, run.options)
-    return predicted
+    if people is None:
+        return _Outcome(frame.error)
+    write_files(run.folder, frame.name, run.own_formats, frame.picture, people, run.options)
+    entries = people.to_json(ids[frame.name]) if JSON in run.formats else []
+    return _Outcome("", people.size, len(people), entries)
