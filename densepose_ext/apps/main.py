@@ -11,7 +11,9 @@ COMMANDS = {
     "check": "say what a file of annotations holds, and what of it cannot be used",
     "configs": "list the configs that come with the package",
     "evaluate": "score a file of detections, of whatever system",
+    "mesh": "write the surface seen in a picture as points, as a textured body, and drawn",
     "synth": "make pictures of synthetic people with exact dense pose",
+    "texture": "paint an atlas onto people, gather one from people, dress people in others",
 }
 
 
