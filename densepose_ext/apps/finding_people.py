@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def add_people_arguments(parser: argparse.ArgumentParser) -> None:
 
 def read_with_people(
     args: argparse.Namespace, paths: Sequence[str]
-) -> list[tuple[np.ndarray, list[Person]]]:
-    """Pictures (H, W, 3) uint8 BGR, and their people, the best score (or largest) first.
+) -> Iterator[tuple[np.ndarray, list[Person]]]:
+    """Yields pictures (H, W, 3) uint8 BGR, and their people, the best score (or largest) first.
 
     Raises:
         OSError: for a file that cannot be read.
@@ -57,7 +57,6 @@ def read_with_people(
     """
     from ..prediction.pictures import read_picture
 
-    pictures = [read_picture(path) for path in paths]
     if args.iuv is None:
         for option in ("bgr", "instances"):
             if getattr(args, option):
@@ -67,7 +66,10 @@ def read_with_people(
         predictor = DensePosePredictor(
             args.model, args.weights, args.device, min_score=args.min_score
         )
-        return [(picture, predictor(picture)) for picture in pictures]
+        for path in paths:
+            picture = read_picture(path)
+            yield picture, predictor(picture)
+        return
     for option in ("iuv", "instances"):
         files = getattr(args, option)
         if files is not None and len(files) != len(paths):
@@ -75,10 +77,9 @@ def read_with_people(
                 f"--{option} names {len(files)} files; expected {len(paths)}, one for each picture"
             )
     instances = args.instances or [None] * len(paths)
-    return [
-        (picture, _given_people(path, picture.shape[:2], iuv, args.bgr, numbers))
-        for path, picture, iuv, numbers in zip(paths, pictures, args.iuv, instances)
-    ]
+    for path, iuv, numbers in zip(paths, args.iuv, instances):
+        picture = read_picture(path)
+        yield picture, _given_people(path, picture.shape[:2], iuv, args.bgr, numbers)
 
 
 def _given_people(path, size, iuv: str, bgr: bool, instances: str | None) -> list[Person]:
@@ -106,6 +107,7 @@ def choose(people: Sequence[Person], number: int | None, path: str) -> Person:
     """
     if not people:
         raise ValueError(f"{path}: no people found")
-    if not 1 <= (number or 1) <= len(people):
+    number = 1 if number is None else number
+    if not 1 <= number <= len(people):
         raise ValueError(f"{path}: no person {number}; there are {len(people)}, counted from 1")
-    return people[(number or 1) - 1]
+    return people[number - 1]
