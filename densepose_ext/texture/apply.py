@@ -50,7 +50,7 @@ def apply_texture(
         colours = cv2.remap(atlas.premultiplied, x, y, cv2.INTER_LINEAR)
         if shading:
             light = shading_of(picture[where.of_picture], labels)
-            colours = _lit(colours, light ** np.float32(shading))
+            colours = _lit(colours, light if shading == 1 else light ** np.float32(shading))
         person = (labels > 0).view(np.uint8)
         target = painted[where.of_picture]
         if atlas.alpha is None and opacity == 1:
@@ -62,9 +62,10 @@ def apply_texture(
 
 def _lit(colours: np.ndarray, light: np.ndarray) -> np.ndarray:
     """Colours (h, w, 3) uint8 times light (h, w); what would burn out nears white instead."""
-    light = cv2.merge([light] * 3)
-    bounded = 255 - (255 - colours) / np.maximum(light, 1)
-    return np.minimum(colours * light, bounded).astype(np.uint8)
+    lit = cv2.multiply(colours, cv2.merge([light] * 3), dtype=cv2.CV_8U)
+    from_white = cv2.merge([1 / np.maximum(light, 1)] * 3)
+    dark = cv2.multiply(cv2.bitwise_not(colours), from_white, dtype=cv2.CV_8U)
+    return cv2.min(lit, cv2.bitwise_not(dark))
 
 
 def _alpha(atlas: Atlas, x: np.ndarray, y: np.ndarray) -> np.ndarray | np.float32:
@@ -76,6 +77,6 @@ def _alpha(atlas: Atlas, x: np.ndarray, y: np.ndarray) -> np.ndarray | np.float3
 
 def _blend(target: np.ndarray, colours: np.ndarray, paint: np.ndarray, alpha) -> None:
     """Lays colours, already multiplied by alpha, with opacity `paint` (h, w) over the target."""
-    cover = paint * alpha
-    mixed = colours * paint[..., None] + target * (1 - cover)[..., None]
-    target[:] = np.minimum(mixed + np.float32(0.5), 255).astype(np.uint8)
+    mixed = cv2.multiply(colours, cv2.merge([paint] * 3), dtype=cv2.CV_32F)
+    rest = cv2.multiply(target, cv2.merge([1 - paint * alpha] * 3), dtype=cv2.CV_32F)
+    cv2.add(mixed, rest, target, dtype=cv2.CV_8U)

@@ -21,6 +21,7 @@ import numpy as np
 from ..surface.parts import NUM_FINE_PARTS
 from ..surface.surface import BodySurface
 from ..synthetic.raster import Buffers, rasterize
+from ..visualization.picture_file import write_picture
 
 ROWS, COLUMNS = 6, 4
 #: Side of the tiles of published atlases, and of those made here by default.
@@ -83,8 +84,11 @@ class Atlas:
         picture = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
         if picture is None:
             raise ValueError(f"{path} is no picture that OpenCV can read")
-        if picture.ndim != 3 or picture.shape[2] not in (3, 4):
-            raise ValueError(f"{path} has shape {picture.shape}; expected 3 or 4 channels")
+        if picture.ndim != 3 or picture.shape[2] not in (3, 4) or picture.dtype != np.uint8:
+            raise ValueError(
+                f"{path} has shape {picture.shape}, {picture.dtype}; expected 3 or 4 channels of "
+                "8 bits"
+            )
         alpha = np.ascontiguousarray(picture[:, :, 3]) if picture.shape[2] == 4 else None
         try:
             return cls(np.ascontiguousarray(picture[:, :, :3]), alpha)
@@ -92,21 +96,9 @@ class Atlas:
             raise ValueError(f"{path}: {error}") from None
 
     def write(self, path: str | os.PathLike) -> None:
-        """Writes a PNG (or what else the name asks for), with the alpha if there is one.
-
-        Raises:
-            OSError: it cannot be written.
-            ValueError: OpenCV does not know the kind of file.
-        """
-        picture = self.picture
-        if self.alpha is not None:
-            picture = np.dstack([picture, self.alpha])
-        path = Path(path)
-        try:
-            encoded = cv2.imencode(path.suffix or ".png", picture)[1]
-        except cv2.error:
-            raise ValueError(f"{path}: OpenCV cannot write {path.suffix} pictures") from None
-        path.write_bytes(encoded.tobytes())
+        """Writes a picture file, with the alpha if there is one; errors as of `write_picture`."""
+        whole = self.picture if self.alpha is None else np.dstack([self.picture, self.alpha])
+        write_picture(path, whole)
 
 
 def positions(

@@ -161,7 +161,7 @@ def _view(picture, labels, u, v, tile: int) -> tuple[np.ndarray, np.ndarray] | N
     corners, part = corners[row, column], part[row, column]
     usual = _usual_length(corners, part)
     keep = np.ptp(corners, axis=1).max(1) <= LONGEST * usual[part]
-    corners, row, column = corners[keep], row[keep], column[keep]
+    corners, part, row, column = corners[keep], part[keep], row[keep], column[keep]
     if not len(row):
         return None
     # two triangles each: corners 0 1 2 and 0 2 3
@@ -180,7 +180,7 @@ def _view(picture, labels, u, v, tile: int) -> tuple[np.ndarray, np.ndarray] | N
     size = hit.shape
     lookup = np.zeros((*size, 2), np.float32)
     lookup[hit] = at
-    source = _softened(picture, labels > 0, np.median(area))
+    source = _softened(picture, labels, area[::2] + area[1::2], part)
     colour = cv2.remap(source, lookup, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     colour[~hit] = 0
     inside = _inside(picture, labels)
@@ -199,19 +199,27 @@ def _usual_length(corners: np.ndarray, part: np.ndarray) -> np.ndarray:
     return usual
 
 
-def _softened(picture: np.ndarray, person: np.ndarray, area: float) -> np.ndarray:
-    """The picture, averaged over as many pixels as a texel covers where they are that many.
+def _softened(picture: np.ndarray, labels: np.ndarray, area: np.ndarray, part: np.ndarray):
+    """The picture, averaged over as many pixels of a part as a texel covers where they are many.
 
     Args:
-        area: of half a pixel, in texels.
+        area: (n,) of quadrilaterals, a pixel each, in texels. part: (n,) that they are of.
     """
-    width = round((0.5 / max(area, 1e-6)) ** 0.5)
-    if width < 2:
-        return picture
-    mask = person.astype(np.float32)
-    total = np.maximum(cv2.blur(mask, (width, width)), 1e-6)
-    mean = cv2.blur(picture * mask[..., None], (width, width)) / total[..., None]
-    return np.clip(mean + 0.5, 0, 255).astype(np.uint8)
+    result = picture
+    for p in np.unique(part):
+        width = round(max(np.median(area[part == p]), 1e-4) ** -0.5)
+        if width < 2:
+            continue
+        if result is picture:
+            result = picture.copy()
+        x, y, w, h = cv2.boundingRect((labels == p).view(np.uint8))
+        mask = (labels[y : y + h, x : x + w] == p).view(np.uint8)
+        window = slice(y, y + h), slice(x, x + w)
+        share = cv2.blur(mask.astype(np.float32), (width, width))
+        mean = cv2.blur(cv2.copyTo(picture[window], mask).astype(np.float32), (width, width))
+        mean /= np.maximum(share, 1e-3)[..., None]
+        cv2.copyTo(np.clip(mean + 0.5, 0, 255).astype(np.uint8), mask, result[window])
+    return result
 
 
 def _inside(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 import torch
@@ -64,3 +67,17 @@ def people_of_iuv(iuv: np.ndarray, instances: np.ndarray | None = None) -> list[
     for person, area in zip(people, areas):
         person.score = area / max(areas)
     return sorted(people, key=lambda person: -person.score)
+
+
+def read_instances(path: str | os.PathLike) -> np.ndarray:
+    """(H, W) numbers of people out of a grey picture file of 8 or 16 bits.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no grey picture.
+    """
+    content = np.frombuffer(Path(path).read_bytes(), np.uint8)
+    numbers = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
+    if numbers is None or numbers.ndim != 2 or numbers.dtype.kind != "u":
+        raise ValueError(f"{path} is no grey picture, whose values are numbers of people")
+    return numbers

@@ -41,16 +41,13 @@ def shading_of(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
     step = max(1, round(WIDTH * area**0.5 / CELLS))
     # the picture's border is no edge of the person
     inner = cv2.erode(person, np.ones((3, 3), np.uint8), borderValue=1)
-    small = (-(-labels.shape[1] // step), -(-labels.shape[0] // step))
-    weight = _shrunk(inner.astype(np.float32), small, step)
-    colour = _shrunk(picture * inner[..., None].astype(np.float32), small, step)
+    size = labels.shape[::-1]
+    small = tuple(-(-length // step) for length in size)
+    weight = _shrunk(inner * np.uint8(255), small, step).astype(np.float32) / 255
+    colour = _shrunk(cv2.copyTo(picture, inner), small, step)
     colour = np.log(colour / np.maximum(weight, 1e-3)[..., None] + DARK)
-    parts = FINE_TO_COARSE[labels[step // 2 :: step, step // 2 :: step]]
-    parts = cv2.copyMakeBorder(
-        parts.astype(np.uint8),
-        *(0, small[1] - parts.shape[0], 0, small[0] - parts.shape[1]),
-        cv2.BORDER_REPLICATE,
-    )
+    middle = [np.minimum(np.arange(n) * step + step // 2, m - 1) for n, m in zip(small, size)]
+    parts = FINE_TO_COARSE[labels[middle[1][:, None], middle[0]]]
     brightness = colour @ np.array([0.114, 0.587, 0.299], np.float32)
     chromaticity = colour - brightness[..., None]
     light = np.zeros_like(brightness)
@@ -67,10 +64,9 @@ def shading_of(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
     total = cv2.GaussianBlur(weight, (0, 0), sigma)
     # a little of "as bright as the part" holds where nothing else is known
     light = cv2.GaussianBlur(light * weight, (0, 0), sigma) / (total + 0.02)
-    light = cv2.resize(light, (small[0] * step, small[1] * step), interpolation=cv2.INTER_LINEAR)[
-        : labels.shape[0], : labels.shape[1]
-    ]
-    return np.exp(np.clip(light, DARKEST, BRIGHTEST))
+    light = np.exp(np.clip(light, DARKEST, BRIGHTEST))
+    light = cv2.resize(light, (small[0] * step, small[1] * step), interpolation=cv2.INTER_LINEAR)
+    return light[: labels.shape[0], : labels.shape[1]]
 
 
 def _shrunk(values: np.ndarray, size: tuple[int, int], step: int) -> np.ndarray:

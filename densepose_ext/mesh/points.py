@@ -1,0 +1,34 @@
+"""The pixels of a person as points on the open body."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..structures import Person
+from ..surface.surface import BodySurface
+from ..visualization.compose import check_picture, inside
+
+
+def seen_points(picture: np.ndarray, person: Person) -> tuple[np.ndarray, np.ndarray]:
+    """Where the person's pixels lie on the mean open body at rest.
+
+    Args:
+        picture: (H, W, 3) uint8 BGR.
+        person: of the picture.
+
+    Returns:
+        Places (P, 3) in metres, in the body's axes (z up, front at -y), and colours (P, 3) uint8
+        BGR, row by row of the picture.
+
+    Raises:
+        ValueError: for a picture of another shape or type.
+    """
+    check_picture(picture)
+    where = inside(person, picture.shape[:2])
+    if where is None:
+        return np.zeros((0, 3)), np.zeros((0, 3), np.uint8)
+    labels = person.result.labels.numpy()[where.of_labels]
+    shown = labels > 0
+    u, v = (np.clip(x[where.of_labels][shown], 0, 1) for x in person.result.uv.numpy())
+    places = BodySurface.load().points(labels[shown], u, v)
+    return places, picture[where.of_picture][shown]
