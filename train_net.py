@@ -5,6 +5,8 @@
     python train_net.py --config-file ... --resume
     python train_net.py --config-file ... --eval-only MODEL.WEIGHTS model_final.pth
 
+Ctrl-C stops after the iteration in progress; --resume goes on with the last checkpoint, to the same
+weights as without a stop. SOLVER.CHECKPOINT_SECONDS 60.0 writes one every minute.
 On a machine without a GPU add MODEL.DEVICE cpu; --num-gpus is then the number of processes.
 """
 
@@ -68,8 +70,9 @@ if __name__ == "__main__":
             dist_url=args.dist_url,
             args=(args,),
         )
-    except KeyboardInterrupt:
-        sys.exit(130)  # the log says how to go on
+    except KeyboardInterrupt as stop:  # the message says how to go on
+        print(f"train_net.py: {stop or 'interrupted'}", file=sys.stderr)
+        sys.exit(130)
     except ProcessExitedException as error:
         print(f"train_net.py: {error}", file=sys.stderr)
         sys.exit(max(error.exit_code, 1))

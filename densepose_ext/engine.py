@@ -73,7 +73,8 @@ class DensePoseTrainer(DefaultTrainer):
     """DefaultTrainer with the data, the evaluation and the augmented testing of dense pose.
 
     A run that was stopped or killed at any moment and is resumed ends with the weights of one that
-    was not (to the bit on the CPU): see ``training_hooks``.
+    was not, to the bit on the CPU: see ``training_hooks``. TEST.PRECISE_BN is an exception: it
+    averages statistics over images that depend on where the run was resumed.
     """
 
     def __init__(self, cfg: CfgNode):

@@ -139,7 +139,7 @@ class LatestCheckpoint(HookBase):
     launcher itself is killed, its processes get SIGINT.
 
     Raises:
-        KeyboardInterrupt, SystemExit: at SIGINT, SIGTERM.
+        KeyboardInterrupt: at either signal, with that line as its message.
     """
 
     def __init__(self, checkpointer: Checkpointer, seconds: float):
@@ -150,7 +150,7 @@ class LatestCheckpoint(HookBase):
         self._checkpointer = checkpointer
         self._seconds = seconds
         self._saved_at = 0.0
-        self._signal: int | None = None
+        self._is_told = False
         self._finished: int | None = None
         self._stopping = False
         self._handlers: dict = {}
@@ -165,10 +165,9 @@ class LatestCheckpoint(HookBase):
 
     def after_step(self) -> None:
         self._finished = self.trainer.iter
-        told = comm.all_gather(self._signal)  # they stop together, or wait for each other for ever
-        told = [number for number in told if number is not None]
-        if told:
-            self._stop(told[0])
+        # All processes stop together, or some would wait for the others.
+        if any(comm.all_gather(self._is_told)):
+            self._stop()
         if self._is_finished():
             self._remove()
         elif self._seconds > 0 and time.monotonic() - self._saved_at >= self._seconds:
@@ -176,27 +175,26 @@ class LatestCheckpoint(HookBase):
 
     def after_train(self) -> None:
         for number, handler in self._handlers.items():
-            signal.signal(number, handler)
+            # None: it was not set by Python, and cannot be put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if self._stopping:
             if not self._is_finished():
                 self._save()
             logger.info(self._farewell())
 
     def _told_to_stop(self, number: int, frame) -> None:
-        if self._signal is not None:
-            raise KeyboardInterrupt("stopped at once, without a checkpoint")
-        self._signal = number
+        if self._is_told:
+            raise KeyboardInterrupt("Stopped at once, without a checkpoint")
+        self._is_told = True
         # Between iterations there is nothing to wait for. But among several processes the others
         # could not know, and would wait for this one.
         if self._finished == self.trainer.iter and comm.get_world_size() == 1:
-            self._stop(number)
+            self._stop()
         # Not by the logger, which this signal may have interrupted.
         os.write(2, b"\nStopping after this iteration; once more stops at once, without saving\n")
 
-    def _stop(self, number: int) -> None:
+    def _stop(self) -> None:
         self._stopping = True
-        if number == signal.SIGTERM:
-            raise SystemExit(128 + number)
         raise KeyboardInterrupt(self._farewell())
 
     def _farewell(self) -> str:
