@@ -36,16 +36,20 @@ def images(tmp_path_factory):
     return make_dataset(tmp_path_factory.mktemp("runs"), images=5)
 
 
-@pytest.fixture(autouse=True)
-def _log(caplog):
-    # Detectron2 sets up its logger at the first run, and lets nothing pass on from then on.
-    logging.getLogger("detectron2").setLevel(logging.INFO)
-    logging.getLogger("detectron2").propagate = True
-    caplog.set_level(logging.INFO)
+@pytest.fixture(scope="module", autouse=True)
+def _log():
+    """A trainer sets up the logger unless it has a level, and then lets nothing pass on."""
+    logger = logging.getLogger("detectron2")
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = True
+    yield
+    logger.setLevel(before[0])
+    logger.propagate = before[1]
 
 
 @pytest.fixture(scope="module")
-def whole(images, tmp_path_factory):
+def whole(images, _log, tmp_path_factory):
     """Final weights of a run without interruption, by optimizer."""
     register(images)
     try:
