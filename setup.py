@@ -52,6 +52,7 @@ setup(
     package_data={
         **{name: ["*.yaml", "*.py"] for name in CONFIG_PACKAGES},
         "densepose_ext.surface": ["assets/*"],
+        "densepose_ext.model_zoo": ["assets/*"],
     },
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

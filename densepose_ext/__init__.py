@@ -21,6 +21,7 @@ except ModuleNotFoundError as error:
     ) from None
 
 from .config import add_densepose_config, check_config, get_config_file, is_densepose_config
+from .conversions import People
 from .data import (
     DensePoseDatasetMapper,
     load_densepose_coco,
@@ -30,11 +31,13 @@ from .data import (
 from .engine import DensePoseTrainer, build_evaluator, load_config
 from .evaluation import DensePoseCOCOEvaluator, DensePoseEvaluator
 from .modeling import DensePoseROIHeads, densepose_results
+from .predictor import DensePosePredictor
 from .structures import (
     DensePoseAnnotation,
     DensePoseAnnotationList,
     DensePoseOutput,
     DensePoseResult,
+    Person,
 )
 from .synthetic.registration import register_default_synthetic, register_synthetic
 

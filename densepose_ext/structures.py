@@ -221,6 +221,11 @@ class DensePoseResult:
     fine_segm_confidence: torch.Tensor | None = None
     coarse_segm_confidence: torch.Tensor | None = None
 
+    def map(self, function) -> DensePoseResult:
+        """The same with ``function`` applied to every tensor that is there."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return type(self)(**{n: function(value) for n, value in values if value is not None})
+
     def iuv_uint8(self) -> torch.Tensor:
         """(3, h, w) uint8: I, U * 255, V * 255, as result files store them (truncated)."""
         uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)

@@ -116,7 +116,10 @@ def test_shipped_schedules_are_sound(name):
     assert steps == sorted(steps)
     assert all(step < cfg.SOLVER.MAX_ITER for step in steps)
     assert cfg.MODEL.ROI_HEADS.NUM_CLASSES == 1
-    if not name.startswith("quick"):
+    if "_synth" in name:
+        assert all(name.startswith("densepose_synth_") for name in cfg.DATASETS.TRAIN)
+        assert cfg.DATASETS.TEST == ("densepose_synth_val",)
+    elif not name.startswith("quick"):
         assert cfg.DATASETS.TRAIN == (
             "densepose_coco_2014_train",
             "densepose_coco_2014_valminusminival",

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..surface.parts import FINE_PART_NAMES
+from ..visualization.palette import PART_COLOURS
 from .people import GroundTruth, Image, Person
 from .results import decode_iuv, encode_iuv
 from .scorecard import FoundPerson
@@ -19,17 +19,6 @@ NUM_WORST, NUM_BEST = 10, 6
 
 #: Height of a picture in pixels.
 _HEIGHT = 320
-
-#: Colour of each fine part, RGB; parts side by side differ, background is unused. Shape (25, 3).
-PART_COLOURS = np.array(
-    [
-        cv2.cvtColor(
-            np.uint8([[[(i * 67) % 180, 235 - 70 * (i % 2), 255 - 50 * (i % 3)]]]),
-            cv2.COLOR_HSV2RGB,
-        )[0, 0]
-        for i in range(len(FINE_PART_NAMES))
-    ]
-)
 
 
 @dataclass(frozen=True)

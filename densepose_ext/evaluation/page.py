@@ -6,9 +6,9 @@ import html
 import os
 from pathlib import Path
 
-from ..surface.cache import replacing
 from . import plots
 from .gallery import NUM_BEST, draw_people
+from .markup import table, write_page
 from .people import GroundTruth
 from .report import (
     MODE_NAMES,
@@ -17,19 +17,6 @@ from .report import (
     metric_rows,
     point_rows,
 )
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1120px; margin: 2em auto; padding: 0 1em;
-       color: #222; background: #fff; }
-h1, h2 { font-weight: 600; line-height: 1.2; } h2 { margin-top: 2em; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1em 0; }
-th, td { padding: .25em .8em; text-align: right; border-bottom: 1px solid #e4e4e4; }
-th:first-child, td:first-child { text-align: left; }
-.plots { display: flex; flex-wrap: wrap; gap: 1em; } .plots img { max-width: 100%; }
-.people { display: flex; flex-wrap: wrap; gap: 1.2em; }
-figure { margin: 0; } figure img { height: 260px; max-width: 100%; object-fit: contain; }
-figcaption, .note { font-size: 13px; color: #555; max-width: 60em; }
-"""
 
 
 def write_report(
@@ -44,8 +31,8 @@ def write_report(
         images: folder of the dataset's images, for the pictures of people; None for grey ones.
     """
     title = f"Dense pose of {report.facts.get('dataset', truth.source.name)}"
-    sections = [f"<h1>{html.escape(title)}</h1>", _facts(report), "<h2>Scores</h2>"]
-    sections.append(_table(*metric_rows(report)))
+    sections = [_facts(report), "<h2>Scores</h2>"]
+    sections.append(table(*metric_rows(report.metrics, report.intervals)))
     sections.append(
         '<p class="note">In percent, with 95% intervals over resampled images. AP is averaged over '
         "thresholds .5 to .95 of the similarity; GPSm is the geometric mean of GPS and mask IoU. "
@@ -53,14 +40,7 @@ def write_report(
     )
     if report.parts["people"]:
         sections += [_plots(report), *_tables(report), *_people(report, truth, images)]
-    text = (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>'
-        f"{html.escape(title)}</title><style>{_STYLE}</style></head><body>\n"
-        + "\n".join(sections)
-        + "\n</body></html>\n"
-    )
-    with replacing(Path(path)) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_page(path, title, sections)
 
 
 def _facts(report: Report) -> str:
@@ -69,14 +49,6 @@ def _facts(report: Report) -> str:
     if parts["people"]:
         shown.append(f"{parts['people']} people with dense pose, {parts['found']:.1%} found")
     return f"<p>{html.escape(', '.join(shown))}.</p>"
-
-
-def _table(headings: list[str], rows: list[list[str]]) -> str:
-    head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _plots(report: Report) -> str:
@@ -107,12 +79,12 @@ def _tables(report: Report) -> list[str]:
         "<h2>Where on the body</h2>",
         '<p class="note">Over the annotated points of people found by a box of IoU .5 or more. '
         "A point on predicted background has the wrong part and an infinite error.</p>",
-        _table(*point_rows({**parts["by_group"], **parts["by_side"]})),
-        _table(*point_rows(parts["by_part"])),
+        table(*point_rows({**parts["by_group"], **parts["by_side"]})),
+        table(*point_rows(parts["by_part"])),
         "<h2>Which people</h2>",
-        _table(*point_rows(parts["by_size"])),
+        table(*point_rows(parts["by_size"])),
         '<p class="note">By area: small to 32², medium to 96² pixels.</p>',
-        _table(*point_rows(parts["by_visible_share"])),
+        table(*point_rows(parts["by_visible_share"])),
         '<p class="note">By the share of the 14 body regions that have annotated points.</p>',
         "<h2>Parts taken for others</h2>",
         f"<ul>{confusions}</ul>" if confusions else "<p>None.</p>",

@@ -87,16 +87,18 @@ def write_metrics(report: Report, path: str | os.PathLike) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def metric_rows(report: Report) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of the table of metrics, in percent with 95% intervals."""
-    headings = ["", *(MODE_NAMES[mode] for mode in report.metrics)]
+def metric_rows(
+    metrics: dict[str, dict], intervals: dict[str, dict]
+) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the table of a report's metrics, in percent with 95% intervals."""
+    headings = ["", *(MODE_NAMES[mode] for mode in metrics)]
     rows = []
-    for name in next(iter(report.metrics.values())):
+    for name in next(iter(metrics.values())):
         row = [name]
-        for mode, values in report.metrics.items():
+        for mode, values in metrics.items():
             cell = _percent(values[name])
-            if name in report.intervals.get(mode, {}):
-                low, high = report.intervals[mode][name]
+            if name in intervals.get(mode, {}):
+                low, high = intervals[mode][name]
                 cell += f"  [{low:.1%}, {high:.1%}]".replace("%", "")
             row.append(cell)
         rows.append(row)
@@ -158,7 +160,8 @@ def text_tables(report: Report) -> Iterator[str]:
     """The tables as text, one after the other, each with a line that says what it is."""
     facts = ", ".join(f"{key} {value}" for key, value in report.facts.items() if value is not None)
     yield _text(
-        f"Dense pose scores ({facts}), in percent with 95% intervals:", *metric_rows(report)
+        f"Dense pose scores ({facts}), in percent with 95% intervals:",
+        *metric_rows(report.metrics, report.intervals),
     )
     parts = report.parts
     if not parts["people"]:

@@ -1,23 +1,12 @@
 """A contact sheet: synthetic people, and the same pictures with the parts in colour."""
 
-import colorsys
-
 import cv2
 import numpy as np
 
-from ..surface.parts import NUM_FINE_PARTS
 from ..surface.surface import BodySurface
+from ..visualization.palette import PART_COLOURS
 from .annotations import part_map
 from .dataset import Example, Settings, make_example
-
-#: Colour of each part, RGB; neighbours differ in hue. Shape (25, 3).
-PART_COLOURS = np.array(
-    [[0, 0, 0]]
-    + [
-        [255 * c for c in colorsys.hsv_to_rgb((k * 7 % NUM_FINE_PARTS) / NUM_FINE_PARTS, 0.75, 1)]
-        for k in range(1, NUM_FINE_PARTS + 1)
-    ]
-)
 
 
 def overlay(example: Example) -> np.ndarray:

@@ -16,7 +16,7 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 #: are as many as in DensePose-COCO. That set is what published figures are measured on: it is as
 #: hard as the training images, and is not to change.
 DEFAULTS = {
-    "densepose_synth_train": ("train", 1200, Settings(size=384, points=40)),
+    "densepose_synth_train": ("train", 800, Settings(size=384, points=40)),
     "densepose_synth_large_train": ("train", 4000, Settings(size=384, points=40)),
     "densepose_synth_val": ("val", 120, Settings(size=384)),
 }

@@ -1,0 +1,3 @@
+"""Trained models that come with the package: ``densepose_ext.model_zoo.get(name)``."""
+
+from .models import DEFAULT, Model, get, names, pack

@@ -1,0 +1,87 @@
+"""Trained models that come with the package: weights in half precision, each with a card."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..config import get_config_file
+from ..surface.cache import replacing
+
+#: The model that DensePosePredictor uses if none is named.
+DEFAULT = "densepose_rcnn_EffLite0_FPN_synth"
+
+_FOLDER = Path(__file__).parent / "assets"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model.
+
+    Attributes:
+        name: of its config, without ``.yaml``.
+        config: path of the YAML file that it was trained with.
+        weights: path of its weights.
+        card: path of a text: data, recipe, figures, limits, licence.
+    """
+
+    name: str
+    config: str
+    weights: str
+    card: str
+
+
+def names() -> list[str]:
+    """Names of the models there are, for :func:`get`."""
+    return sorted(path.stem for path in _FOLDER.glob("*.pth"))
+
+
+def get(name: str = DEFAULT) -> Model:
+    """A model by name.
+
+    Raises:
+        ValueError: there is none of that name; the message lists those there are.
+    """
+    if name not in names():
+        raise ValueError(f"no trained model {name!r}; there are: {', '.join(names())}")
+    return Model(
+        name,
+        get_config_file(f"{name}.yaml"),
+        str(_FOLDER / f"{name}.pth"),
+        str(_FOLDER / f"{name}.md"),
+    )
+
+
+def pack(checkpoint: str | os.PathLike, path: str | os.PathLike) -> int:
+    """Writes the weights of a training checkpoint alone, in half precision.
+
+    Weights are about 1e-3 to 1; what half precision rounds is below what training jitters by.
+
+    Args:
+        checkpoint: of Detectron2's trainer, such as ``model_final.pth``.
+        path: of the file to write; it appears when it is complete.
+
+    Returns:
+        its size in bytes.
+
+    Raises:
+        ValueError: the checkpoint holds no model, or a value that half precision cannot hold.
+    """
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
+        raise ValueError(f"{checkpoint}: expected a checkpoint with the entry 'model'")
+    weights = {}
+    for name, tensor in content["model"].items():
+        if tensor.is_floating_point():
+            half = tensor.half()
+            if not torch.isfinite(half).all():
+                raise ValueError(f"{checkpoint}: {name} has values that half precision lacks")
+            tensor = half
+        # a copy of its own: channels last, or a view of something larger, would be stored as such
+        weights[name] = tensor.contiguous().clone()
+    with replacing(Path(path)) as temporary:
+        torch.save({"model": weights}, temporary)
+    return os.path.getsize(path)

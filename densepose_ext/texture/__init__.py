@@ -1,0 +1,11 @@
+"""Texture atlases: the colours of a person's whole surface in one picture.
+
+Painted onto people, gathered from people, and carried from one person to another. Pictures are
+(H, W, 3) uint8 BGR.
+"""
+
+from .apply import apply_texture
+from .atlas import Atlas
+from .extract import Extraction, TextureExtractor
+from .fill import fill_atlas
+from .transfer import atlas_of, transfer_texture

@@ -1,0 +1,116 @@
+"""Several people in one picture: whose pixel each one is, and its I, U, V.
+
+Where people overlap, the one with the higher score lies on top; of equal scores the earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+
+from ..structures import Person
+
+
+def compose_iuv(people: Sequence[Person], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """I, U, V of all people in one picture, and whose they are.
+
+    Values are those of result files: U and V clamped to [0, 1], times 255, truncated.
+
+    Args:
+        people: in any order; boxes may reach beyond the picture.
+        size: (H, W) of the picture.
+
+    Returns:
+        (H, W, 3) uint8: I, U * 255, V * 255 in channels 0, 1, 2, which are R, G, B of a PNG
+        (``cv2.imwrite`` takes ``iuv[..., ::-1]``); 0 on background.
+        (H, W) uint8, or uint16 for more than 255 people: 0 on background, else the person's place
+        in ``people``, from 1.
+    """
+    iuv = np.zeros((*size, 3), np.uint8)
+    instances = np.zeros(size, np.uint8 if len(people) < 256 else np.uint16)
+    for n, inside, labels in stacked(people, size):
+        box_iuv = people[n].result.iuv_uint8().permute(1, 2, 0).numpy()
+        on = labels[inside.of_labels]
+        cv2.copyTo(box_iuv[inside.of_labels], on, iuv[inside.of_picture])
+        instances[inside.of_picture][on > 0] = n + 1
+    return iuv, instances
+
+
+def compose_labels(people: Sequence[Person], size: tuple[int, int]) -> np.ndarray:
+    """Fine part (H, W) uint8 of each pixel of a picture of ``size``, 0 on background."""
+    parts = np.zeros(size, np.uint8)
+    for _, inside, labels in stacked(people, size):
+        own = labels[inside.of_labels]
+        cv2.copyTo(own, own, parts[inside.of_picture])
+    return parts
+
+
+class Inside:
+    """The pixels that a person's labels and a picture have in common.
+
+    Attributes:
+        of_picture, of_labels: the rows and columns, as slices, in either array.
+    """
+
+    __slots__ = ("of_labels", "of_picture")
+
+    def __init__(self, rows: slice, columns: slice, corner: tuple[int, int]):
+        x, y = corner
+        self.of_picture = rows, columns
+        self.of_labels = (
+            slice(rows.start - y, rows.stop - y),
+            slice(columns.start - x, columns.stop - x),
+        )
+
+
+def inside(person: Person, size: tuple[int, int]) -> Inside | None:
+    """What of a person's labels lies in a picture of (H, W), None for nothing."""
+    height, width = person.result.labels.shape
+    x, y = person.corner
+    rows = slice(max(y, 0), min(y + height, size[0]))
+    columns = slice(max(x, 0), min(x + width, size[1]))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return None
+    return Inside(rows, columns, (x, y))
+
+
+def from_below(people: Sequence[Person]) -> list[int]:
+    """Places of the people in the order to draw them: the lowest score first."""
+    return sorted(range(len(people)), key=lambda n: (people[n].score, -n))
+
+
+def stacked(
+    people: Sequence[Person], size: tuple[int, int]
+) -> Iterator[tuple[int, Inside, np.ndarray]]:
+    """Place, what is inside, and labels (h, w) of those in the picture, the topmost last."""
+    for n in from_below(people):
+        found = inside(people[n], size)
+        if found is not None:
+            yield n, found, people[n].result.labels.numpy()
+
+
+def extent(people: Sequence[Person], size: tuple[int, int]) -> tuple[slice, slice] | None:
+    """The rows and columns of a picture of (H, W) that hold all people, None for nobody."""
+    places = [found.of_picture for found in (inside(p, size) for p in people) if found is not None]
+    if not places:
+        return None
+    return tuple(
+        slice(min(p[axis].start for p in places), max(p[axis].stop for p in places))
+        for axis in (0, 1)
+    )
+
+
+def check_picture(picture: np.ndarray) -> None:
+    """ValueError for what is no (H, W, 3) uint8 picture."""
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(
+            f"the picture is {picture.dtype} of shape {picture.shape}; expected uint8 (H, W, 3)"
+        )
+
+
+def check_alpha(alpha: float) -> None:
+    """ValueError for what is no share."""
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha is {alpha}; expected 0 to 1")

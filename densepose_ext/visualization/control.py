@@ -1,0 +1,42 @@
+"""Pictures that steer models which generate pictures of people (ControlNet, MagicAnimate, ...)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..structures import Person
+from .colormaps import colormap
+from .overlay import draw_parts, draw_u, draw_v
+
+_DRAW = {"parts": draw_parts, "u": draw_u, "v": draw_v}
+
+
+def control_picture(
+    people: Sequence[Person],
+    size: tuple[int, int],
+    quantity: str = "parts",
+    colours: str = "viridis",
+    black: bool = False,
+) -> np.ndarray:
+    """People alone, in the colours that such models were trained on.
+
+    MagicAnimate and its kin want ``parts`` in viridis, on the first colour of viridis, a dark
+    violet; those trained on the official project's pictures want parula, mostly on black.
+
+    Args:
+        size: (H, W) of the picture.
+        quantity: "parts", "u" or "v".
+        colours: name of a colour map.
+        black: whether the background is black, else it has the map's first colour.
+
+    Returns:
+        BGR uint8 (H, W, 3), colours not blended and not smoothed.
+    """
+    if quantity not in _DRAW:
+        raise ValueError(f"quantity {quantity!r}; expected one of {', '.join(_DRAW)}")
+    ground = np.zeros((*size, 3), np.uint8)
+    if not black:
+        ground[:] = colormap(colours)[0, ::-1]
+    return _DRAW[quantity](ground, people, 1.0, colours)
