@@ -8,13 +8,13 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import torch
 from detectron2.engine import DefaultTrainer, HookBase
 from detectron2.engine.hooks import EvalHook
 from detectron2.utils import comm
 from fvcore.common.checkpoint import Checkpointer
-from torch import nn
 
 from .data.sampler import TrainingBatches
 from .output_folder import check_space, checkpoint_bytes
@@ -99,33 +99,44 @@ class SeededIterations(HookBase):
 class FiniteLosses(HookBase):
     """Stops training at a loss that is infinite or no number, naming the images it came from.
 
+    Detectron2 looks at the losses after the backward pass, and within the model at the RPN's
+    scores; it names neither losses that are still sound nor images.
+
     Raises:
-        FloatingPointError: before anything is learned from it.
+        FloatingPointError: before anything is learned from them.
     """
 
     def __init__(self):
-        self._handle = None
+        self._forward: Callable | None = None
 
     def before_train(self) -> None:
-        self._handle = self.trainer.model.register_forward_hook(self._check)
+        self._forward = self.trainer.model.forward
+        self.trainer.model.forward = self._checked_forward
 
     def after_train(self) -> None:
-        if self._handle is not None:
-            self._handle.remove()
+        if self._forward is not None:
+            del self.trainer.model.forward  # the class has its own
 
-    def _check(self, model: nn.Module, inputs: tuple, losses) -> None:
-        if not model.training or not isinstance(losses, dict) or not losses:
-            return
-        # One transfer from the device for all of them.
-        values = torch.stack([loss.detach().float().sum() for loss in losses.values()]).tolist()
-        if all(map(math.isfinite, values)):
-            return
-        found = ", ".join(f"{name} {value:.4g}" for name, value in zip(losses, values))
-        images = ", ".join(f"{d.get('image_id')} ({d.get('file_name')})" for d in inputs[0])
-        raise FloatingPointError(
-            f"iteration {self.trainer.iter}: the loss is infinite or not a number: {found}; images"
-            f" of the batch: {images}. A lower SOLVER.BASE_LR, a longer SOLVER.WARMUP_ITERS or"
-            " SOLVER.CLIP_GRADIENTS.ENABLED True may help"
+    def _checked_forward(self, batch: list[dict], *arguments, **more):
+        try:
+            output = self._forward(batch, *arguments, **more)
+        except FloatingPointError as error:
+            raise FloatingPointError(self._message(str(error), batch)) from error
+        if self.trainer.model.training and isinstance(output, dict) and output:
+            # One transfer from the device for all of them.
+            values = torch.stack([loss.detach().float().sum() for loss in output.values()])
+            values = values.tolist()
+            if not all(map(math.isfinite, values)):
+                losses = ", ".join(f"{name} {value:.4g}" for name, value in zip(output, values))
+                raise FloatingPointError(self._message(f"a loss is no number: {losses}", batch))
+        return output
+
+    def _message(self, found: str, batch: list[dict]) -> str:
+        images = ", ".join(f"{d.get('image_id')} ({d.get('file_name')})" for d in batch)
+        return (
+            f"iteration {self.trainer.iter}: {found}; images of the batch: {images}. A lower"
+            " SOLVER.BASE_LR, a longer SOLVER.WARMUP_ITERS or SOLVER.CLIP_GRADIENTS.ENABLED True"
+            " may help"
         )
 
 

@@ -53,60 +53,55 @@ def workplace(tmp_path_factory):
     return Workplace.make(tmp_path_factory.mktemp("resume"), images=5, dense=lambda n: n != 2)
 
 
-@pytest.fixture(scope="module")
-def whole(workplace):
-    """Final weights of a run without interruption."""
-    workplace.train("OUTPUT_DIR", "whole", *SETTINGS)
-    return weights(workplace.folder / "whole" / "model_final.pth")
-
-
-def train_until_killed(workplace, *place, launcher=ROOT / "train_net.py", settings=(), env=None):
+def train_until_killed(
+    workplace, *place, launcher=ROOT / "train_net.py", flags=(), settings=(), env=None
+):
     """Trains until a function (module, class, method) is called for the nth time."""
     script = workplace.folder / "killed.py"
     script.write_text(KILLED)
     done = subprocess.run(
         [
             sys.executable, "-W", "ignore", script, launcher, *map(str, place),
-            "--config-file", get_config_file(CONFIG),
+            "--config-file", get_config_file(CONFIG), *flags,
             "MODEL.DEVICE", "cpu", "SEED", "1", *SETTINGS, *settings,
         ],
         cwd=workplace.folder, env=workplace.environment(**(env or {})), timeout=300, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stdout[-5000:]
-    return done.stdout
 
 
-IN_AN_ITERATION = ("densepose_ext.modeling.roi_heads", "DensePoseROIHeads", "forward", 4)
-
-
-def test_killed_in_an_iteration_resumed_with_workers(workplace, whole):
-    """Killed in the fourth iteration, when the second is the last one that was saved."""
-    output = ["OUTPUT_DIR", "killed"]
-    train_until_killed(workplace, *IN_AN_ITERATION, settings=output)
-    folder = workplace.folder / "killed"
-    assert (folder / "last_checkpoint").read_text() == "model_0000001.pth"
-    assert not (folder / "model_final.pth").exists()
-    log = workplace.train(*output, *SETTINGS, "DATALOADER.NUM_WORKERS", "2", flags=["--resume"])
-    assert "Starting training from iteration 2" in log
-    assert_same_weights(weights(folder / "model_final.pth"), whole)
-
-
-@pytest.mark.skipif(not STOCK_TOOLS.is_dir(), reason="this Detectron2 came without its tools")
-def test_killed_while_it_saves_under_the_stock_launcher(workplace, whole):
-    stock = {
+STOCK = (
+    {
         "launcher": STOCK_TOOLS / "train_net.py",
         "env": {"DETECTRON2_ENV_MODULE": "densepose_ext.plugin"},
     }
-    output = ["OUTPUT_DIR", "stock"]
-    train_until_killed(workplace, "torch", "-", "save", 2, settings=output, **stock)
-    folder = workplace.folder / "stock"
+    if STOCK_TOOLS.is_dir()
+    else {}  # this Detectron2 came without its tools
+)
+
+
+def test_killed_twice_a_run_ends_with_the_weights_of_one_that_was_not(workplace):
+    workplace.train("OUTPUT_DIR", "whole", *SETTINGS)
+    folder, output = workplace.folder / "killed", ["OUTPUT_DIR", "killed"]
+
+    # In the fourth iteration, when the second is the last one that was saved.
+    in_the_model = ("densepose_ext.modeling.roi_heads", "DensePoseROIHeads", "forward", 4)
+    train_until_killed(workplace, *in_the_model, settings=output)
+    assert (folder / "last_checkpoint").read_text() == "model_0000001.pth"
+
+    # After it, while its checkpoint is being written.
+    saving = ("torch", "-", "save", 1)
+    train_until_killed(workplace, *saving, settings=output, flags=["--resume"], **STOCK)
     half = folder / "model_0000003.pth.tmp"
     assert 0 < half.stat().st_size < (folder / "model_0000001.pth").stat().st_size
     assert (folder / "last_checkpoint").read_text() == "model_0000001.pth"
-    workplace.train(*output, *SETTINGS, flags=["--resume"], **stock)
-    assert_same_weights(weights(folder / "model_final.pth"), whole)
+
+    log = workplace.train(*output, *SETTINGS, "DATALOADER.NUM_WORKERS", "2", flags=["--resume"])
+    assert "Starting training from iteration 2" in log
     assert not half.exists()
+    final = [weights(workplace.folder / name / "model_final.pth") for name in ("whole", "killed")]
+    assert_same_weights(*final)
 
 
 def test_ctrl_c_says_how_to_go_on(workplace):
