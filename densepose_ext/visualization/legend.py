@@ -121,7 +121,7 @@ def _with_names(body: np.ndarray, height: int, palette: str) -> np.ndarray:
     picture = np.full((height, 2 * (width + 2 * names), 3), PAPER, np.uint8)
     areas = np.stack([np.bincount(p.result.labels.numpy().ravel(), minlength=25) for p in people])
     # a part is named where it is seen well, which may be in both views
-    named = (areas > areas.max(0) / 2) & (np.arange(25) > 0)
+    named = (areas > 0.75 * areas.max(0)) & (np.arange(25) > 0)
     for view, person in enumerate(people):
         x = names + view * (width + 2 * names)
         picture[:, x : x + width] = body[:, view * width : (view + 1) * width]
