@@ -102,7 +102,8 @@ class DensePoseCheckpointer(DetectionCheckpointer):
 class _WholeFiles:
     """Detectron2's PathManager, but for files that are written: they are renamed into place.
 
-    A ``.tmp`` file that a killed run leaves behind is overwritten by the run that resumes it.
+    The name until then is always the same, so that a large ``.tmp`` file that a killed run leaves
+    behind is overwritten by the run that resumes it.
     """
 
     def __init__(self, path_manager):
