@@ -86,23 +86,24 @@ def run(args: argparse.Namespace) -> int:
     if not len(sources):
         raise ValueError(f"no pictures in {', '.join(args.inputs)} ({sources.skipped} other files)")
     image_ids = read_image_ids(args.image_ids, sources.pictures) if args.image_ids else None
-    summary = run_over(
-        sources.pictures,
-        Run(
-            folder=args.out,
-            formats=tuple(dict.fromkeys(args.format.split(","))),
-            config=args.model,
-            weights=args.weights,
-            device=args.device,
-            precision=args.precision,
-            min_score=args.min_score,
-            options=Options(bgr=args.bgr, surface=args.surface),
-            batch=args.batch,
-            workers=args.workers,
-            processes=args.num_gpus,
-        ),
-        image_ids,
+    job = Run(
+        folder=args.out,
+        formats=tuple(dict.fromkeys(args.format.split(","))),
+        config=args.model,
+        weights=args.weights,
+        device=args.device,
+        precision=args.precision,
+        min_score=args.min_score,
+        options=Options(bgr=args.bgr, surface=args.surface),
+        batch=args.batch,
+        workers=args.workers,
+        processes=args.num_gpus,
     )
+    try:
+        summary = run_over(sources.pictures, job, image_ids)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on", file=sys.stderr)
+        return 130
     for path, reason in summary.unreadable:
         print(f"unreadable: {path}: {reason}", file=sys.stderr)
     counts = [f"{summary.people} people on {summary.pictures} pictures"]
