@@ -123,18 +123,17 @@ def test_precision_is_of_the_branch_alone_on_the_cpu(weights, predictor):
         assert (a.result.labels == b.result.labels).float().mean() > 0.9
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_the_backbone_in_low_precision(predictor, dtype):
+def test_the_backbone_in_low_precision(predictor):
     """As on a GPU: features come back in single precision, and not far off."""
     backbone = predictor.model.backbone
-    low = _LowPrecisionBackbone(backbone, dtype)
+    low = _LowPrecisionBackbone(backbone, torch.bfloat16)
     image = torch.rand(1, 3, 64, 96)
     with torch.no_grad():
         expected, found = backbone(image), low(image)
     for name, feature in found.items():
         assert feature.dtype == torch.float32
         torch.testing.assert_close(feature, expected[name], rtol=0.1, atol=0.1)
-    assert (found["p2"] != expected["p2"]).any() == (dtype == torch.bfloat16)
+    assert (found["p2"] != expected["p2"]).any()
     assert low.size_divisibility == backbone.size_divisibility
     assert low.padding_constraints == backbone.padding_constraints
     assert low.output_shape() == backbone.output_shape()
