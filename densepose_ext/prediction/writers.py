@@ -47,7 +47,8 @@ class Format:
 
 def _encoded(ending: str, picture: np.ndarray) -> bytes:
     """A file of a BGR or grey picture."""
-    done, content = cv2.imencode(ending, picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if ending == ".jpg" else []
+    done, content = cv2.imencode(ending, picture, quality)
     if not done:
         raise ValueError(f"OpenCV cannot write a {ending} of shape {picture.shape}")
     return content.tobytes()

@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -124,8 +126,8 @@ def test_a_broken_run_goes_on(tmp_path, folder, weights, monkeypatch, capsys, fo
 
     run_module_write = run_module.write_files
     monkeypatch.setattr(run_module, "write_files", write)
-    with pytest.raises(KeyboardInterrupt):
-        predict(weights, folder, "--out", broken, *arguments)
+    assert predict(weights, folder, "--out", broken, *arguments) == 130
+    assert "goes on" in capsys.readouterr().err
     monkeypatch.undo()
     kept = files(broken)
     assert len(kept) < len(files(whole))
@@ -198,6 +200,8 @@ def test_a_list_on_the_standard_input(tmp_path, folder, weights, monkeypatch):
         (["a.png", "--format", "iuv,nonsense"], "format nonsense; expected some of iuv"),
         (["a.png", "--format", ""], "expected some of iuv"),
         (["a.png", "--batch", "0"], "must be 1 or more"),
+        (["a.png", "--machine-rank", "1"], "machine 1 of 1; they are counted from 0"),
+        (["a.png", "--num-machines", "2"], "tcp://HOST:PORT"),
         (["a.png", "--image-ids", "a.png"], "a.png is no COCO file"),
         (["a.png", "--format", "vertices", "--surface", "x"], "no surface 'x'"),
         ([".", "--out", "."], "of the pictures and of the outputs"),
@@ -272,12 +276,18 @@ def test_a_large_picture(tmp_path, weights):
     assert Image.open(out / "large_mask.png").size == (8000, 6000)
 
 
-def test_several_processes(tmp_path, folder, weights):
+def test_several_machines(tmp_path, folder, weights):
     shutil.copytree(folder, tmp_path / "more" / "again")
     one, two = tmp_path / "one", tmp_path / "two"
     given = [folder, tmp_path / "more", "--format", "mask,json"]
     assert predict(weights, *given, "--out", one) == 0
-    assert predict(weights, *given, "--out", two, "--num-gpus", "2") == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    machines = ["--num-machines", "2", "--dist-url", url, "--machine-rank"]
+    with ThreadPoolExecutor(2) as pool:
+        codes = pool.map(lambda k: predict(weights, *given, "--out", two, *machines, k), (0, 1))
+        assert list(codes) == [0, 0]
     assert set(files(one)) == set(files(two))
     results = [json.loads((out / RESULTS_FILE).read_bytes()) for out in (one, two)]
     a, b = (sorted((e["image_id"], round(e["score"], 3)) for e in r) for r in results)
