@@ -1,4 +1,5 @@
 # make setup          an environment in .venv, out of the package index alone
+# make demo           from nothing to a trained, scored model and a page about it; see output/demo
 # make test           lint and tests; makes the environment first if there is none
 # make test PYTHON=python    the same with an environment of yours; nothing is installed into it
 # make format         rewrites the sources as the linter wants them
@@ -9,10 +10,13 @@ PYTHON ?= $(VENV)/bin/python
 TESTS ?= projects_tests
 OWN := $(filter $(VENV)/bin/python,$(PYTHON))
 
-.PHONY: setup test lint format bench
+.PHONY: setup demo test lint format bench
 
 setup:
 	@tools/setup_environment.sh $(VENV)
+
+demo: $(if $(OWN),setup)
+	@$(PYTHON) -W ignore -m densepose_ext demo --out output/demo
 
 lint: $(if $(OWN),setup)
 	@if $(PYTHON) -c 'import ruff' 2>/dev/null; then \

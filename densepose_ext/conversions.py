@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
 import cv2
 import numpy as np
@@ -14,6 +15,9 @@ import torch
 from .evaluation.results import decode_iuv, result_entry
 from .structures import DensePoseResult, Person
 from .surface.registry import Surface, get_surface
+from .visualization.compose import compose_iuv, stacked
+
+_RESULT_FIELDS = fields(DensePoseResult)
 
 
 class People(list[Person]):
@@ -36,10 +40,7 @@ class People(list[Person]):
             size: (height, width) of the result, if it is not to be the picture's; each pixel is
                 then the nearest one, since neither parts nor U, V across parts have a mean.
         """
-        iuv = np.zeros((*self.size, 3), np.uint8)
-        for _, person, (picture, box), on_body in self._painted():
-            values = person.result.iuv_uint8().permute(1, 2, 0).numpy()
-            iuv[picture][on_body] = values[box][on_body]
+        iuv, _ = compose_iuv(self, self.size)
         if size is not None and tuple(size) != self.size:
             iuv = cv2.resize(iuv, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
         return iuv
@@ -49,9 +50,7 @@ class People(list[Person]):
 
         uint8, or uint16 for more than 255 people.
         """
-        index = np.zeros(self.size, np.uint8 if len(self) < 256 else np.uint16)
-        for number, _, (picture, _), on_body in self._painted():
-            index[picture][on_body] = number + 1
+        _, index = compose_iuv(self, self.size)
         return index
 
     def to_vertices(self, surface: Surface | str = "open") -> np.ndarray:
@@ -66,9 +65,11 @@ class People(list[Person]):
         vertices = np.full(self.size, -1, np.int32)
         labels = np.zeros(self.size, np.uint8)
         uv = np.zeros((*self.size, 2), np.float32)
-        for _, person, (picture, box), on_body in self._painted():
-            labels[picture][on_body] = person.result.labels.numpy()[box][on_body]
-            uv[picture][on_body] = person.result.uv.permute(1, 2, 0).numpy()[box][on_body]
+        for n, inside, own in stacked(self, self.size):
+            own = own[inside.of_labels]
+            own_uv = self[n].result.uv.permute(1, 2, 0).numpy()[inside.of_labels]
+            cv2.copyTo(own, own, labels[inside.of_picture])
+            uv[inside.of_picture][own > 0] = own_uv[own > 0]
         seen = labels > 0
         if seen.any():
             vertices[seen] = surface.closest_vertex(labels[seen], *uv[seen].clip(0, 1).T)
@@ -86,6 +87,39 @@ class People(list[Person]):
             )
             for person in self
         ]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Everything, unrounded, in arrays by name, as a ``.npz`` file holds it.
+
+        ``size`` (2,), ``boxes`` (N, 4) XYXY and ``scores`` (N,); of person n ``labels_n`` (h, w),
+        ``uv_n`` (2, h, w) and any other field of its :class:`DensePoseResult`, from column and row
+        ``int(boxes[n, :2])`` on; ``mask_n`` (H, W) and ``keypoints_n`` (17, 3) where there are.
+        """
+        arrays = {
+            "size": np.array(self.size),
+            "boxes": np.array([person.box for person in self], np.float32).reshape(-1, 4),
+            "scores": np.array([person.score for person in self], np.float64),
+        }
+        for n, person in enumerate(self):
+            maps = {field.name: getattr(person.result, field.name) for field in _RESULT_FIELDS}
+            maps |= {"mask": person.mask, "keypoints": person.keypoints}
+            arrays |= {f"{k}_{n}": np.asarray(v) for k, v in maps.items() if v is not None}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> People:
+        """The reverse of :meth:`to_arrays`; takes what ``numpy.load`` gives for a file.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        persons = []
+        for n, (box, score) in enumerate(zip(arrays["boxes"], arrays["scores"])):
+            own = {k: f"{k}_{n}" for k in (f.name for f in _RESULT_FIELDS)}
+            maps = {k: torch.from_numpy(arrays[v]) for k, v in own.items() if v in arrays}
+            rest = {k: arrays[f"{k}_{n}"] for k in ("mask", "keypoints") if f"{k}_{n}" in arrays}
+            persons.append(Person(box, float(score), DensePoseResult(**maps), **rest))
+        return cls(persons, arrays["size"])
 
     @classmethod
     def from_json(cls, entries: Iterable[dict], size: tuple[int, int]) -> People:
@@ -111,34 +145,3 @@ class People(list[Person]):
             persons.append(Person(box, float(entry["score"]), result))
         persons.sort(key=lambda person: -person.score)
         return cls(persons, size)
-
-    def _painted(self):
-        """Number, person, windows and (h, w) bool of the body, the best score last."""
-        for number in sorted(range(len(self)), key=lambda n: (self[n].score, -n)):
-            person = self[number]
-            picture, box = windows(person, self.size)
-            on_body = person.result.labels.numpy()[box] > 0
-            yield number, person, (picture, box), on_body
-
-
-def windows(
-    person: Person, size: tuple[int, int]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where a person's labels lie in the picture: ``picture[first]`` is under ``labels[second]``.
-
-    Labels that lie outside the picture are left out of both.
-
-    Args:
-        size: (H, W) of the picture.
-
-    Returns:
-        two pairs of slices, of rows and of columns.
-    """
-    left, top = person.corner
-    height, width = person.result.labels.shape
-    y0, y1 = (min(max(y, 0), size[0]) for y in (top, top + height))
-    x0, x1 = (min(max(x, 0), size[1]) for x in (left, left + width))
-    return (
-        (slice(y0, y1), slice(x0, x1)),
-        (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left)),
-    )

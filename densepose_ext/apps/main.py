@@ -10,8 +10,10 @@ import sys
 COMMANDS = {
     "check": "say what a file of annotations holds, and what of it cannot be used",
     "configs": "list the configs that come with the package",
+    "demo": "make people, train, score and draw: one page out of nothing",
     "evaluate": "score a file of detections, of whatever system",
     "mesh": "write the surface seen in a picture as points, as a textured body, and drawn",
+    "predict": "find people and their dense pose on pictures",
     "synth": "make pictures of synthetic people with exact dense pose",
     "texture": "paint an atlas onto people, gather one from people, dress people in others",
 }

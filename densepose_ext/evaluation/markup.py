@@ -19,6 +19,8 @@ th:first-child, td:first-child { text-align: left; }
 .plots { display: flex; flex-wrap: wrap; gap: 1em; } .plots img { max-width: 100%; }
 .people { display: flex; flex-wrap: wrap; gap: 1.2em; }
 figure { margin: 0; } figure img { height: 260px; max-width: 100%; object-fit: contain; }
+figure.wide img { height: auto; width: 100%; }
+pre { background: #f4f4f4; padding: .6em 1em; overflow-x: auto; }
 figcaption, .note { font-size: 13px; color: #555; max-width: 60em; }
 """
 

@@ -106,3 +106,26 @@ def confusion_matrix(confusion: list[list[int]]) -> str:
             color="white" if share[i, j] > 0.5 else "black",
         )  # fmt: skip
     return _encoded(figure)
+
+
+def learning_curve(losses: dict[str, list[tuple[int, float]]]) -> str:
+    """Losses over the iterations of a training, each as written, and smoothed.
+
+    Args:
+        losses: (iteration, value) in order, by name; "total_loss" is left out.
+    """
+    figure = Figure(figsize=(10.6, 3.8), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, values) in enumerate(losses.items()):
+        if name == "total_loss" or not values:
+            continue
+        iteration, value = np.array(values).T
+        width = max(len(value) // 12, 1)
+        padded = np.pad(value, (width // 2, width - 1 - width // 2), mode="edge")
+        smooth = np.convolve(padded, np.full(width, 1 / width), mode="valid")
+        axes.plot(iteration, value, color=f"C{number % 10}", lw=0.7, alpha=0.3)
+        axes.plot(iteration, smooth, color=f"C{number % 10}", lw=2, label=name)
+    axes.set(xlabel="step", ylabel="weighted loss", yscale="log")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+    axes.grid(alpha=0.3)
+    return _encoded(figure)

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from detectron2.config import CfgNode
 
 from ..config import get_config_file
-from ..engine import load_config
 from ..surface.cache import replacing
 
 #: The model that DensePosePredictor uses if none is named.
@@ -34,16 +32,6 @@ class Model:
     config: str
     weights: str
     card: str
-
-    def load_config(self, overrides: list[str] | tuple[str, ...] = ()) -> CfgNode:
-        """The config with MODEL.WEIGHTS set to these weights, for testing and prediction.
-
-        Args:
-            overrides: ``KEY VALUE`` pairs, as for :func:`densepose_ext.load_config`.
-        """
-        # The backbone's ImageNet weights would be overwritten: no need for the package of them.
-        own = ["MODEL.WEIGHTS", self.weights, "MODEL.TIMM.WEIGHTS", ""]
-        return load_config(self.config, [*own, *overrides])
 
 
 def names() -> list[str]:

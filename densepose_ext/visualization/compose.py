@@ -108,3 +108,9 @@ def check_picture(picture: np.ndarray) -> None:
         raise ValueError(
             f"the picture is {picture.dtype} of shape {picture.shape}; expected uint8 (H, W, 3)"
         )
+
+
+def check_alpha(alpha: float) -> None:
+    """ValueError for what is no share."""
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha is {alpha}; expected 0 to 1")

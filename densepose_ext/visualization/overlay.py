@@ -13,7 +13,15 @@ import numpy as np
 
 from ..structures import Person
 from .colormaps import colormap
-from .compose import check_picture, compose_iuv, compose_labels, extent, from_below, inside
+from .compose import (
+    check_alpha,
+    check_picture,
+    compose_iuv,
+    compose_labels,
+    extent,
+    from_below,
+    inside,
+)
 from .palette import part_colours, person_colour
 
 #: What can be painted, and its channel of I, U, V.
@@ -71,7 +79,7 @@ def _painted(
     alpha: float,
 ) -> np.ndarray:
     """The picture with colours ``table[values]`` (RGB) where ``on`` (H, W) is not 0."""
-    _check_alpha(alpha)
+    check_alpha(alpha)
     painted = picture.copy()
     window = extent(people, picture.shape[:2])
     if window is None:
@@ -97,7 +105,7 @@ def draw_masks(
         identities: one of each person, which keeps its colour; default: their places.
     """
     check_picture(picture)
-    _check_alpha(alpha)
+    check_alpha(alpha)
     identities = range(len(people)) if identities is None else identities
     drawn = picture.copy()
     # The topmost first: it takes its pixels, and the others what is left.
@@ -127,8 +135,3 @@ def _mask(person: Person, size: tuple[int, int]):
         window = None if found is None else found.of_picture
         mask = None if found is None else person.result.labels.numpy()[found.of_labels] > 0
     return window, None if mask is None else mask.astype(np.uint8) * 255
-
-
-def _check_alpha(alpha: float) -> None:
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha is {alpha}; expected 0 to 1")

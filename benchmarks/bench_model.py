@@ -1,0 +1,143 @@
+"""Time of a picture by stage, for any config, device and precision.
+
+    python benchmarks/bench_model.py
+    python benchmarks/bench_model.py --config densepose_rcnn_R_50_FPN_s1x --short 800 \\
+        --device cuda --precision fp32 bf16 fp16
+
+Weights are random (no stage but "box" depends on them), so the people are not the model's: after
+the box branch the same five boxes are put in place of what it found. "results" is the way from
+maps to a part, U and V at each pixel; "drawing" paints parts and boxes over the picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from detectron2.structures import Boxes, Instances
+from tabulate import tabulate
+from timing import THREADS
+
+from densepose_ext import densepose_results, get_config_file, load_config
+from densepose_ext.engine import build_model
+from densepose_ext.modeling.roi_heads import PRECISIONS
+from densepose_ext.structures import Person
+from densepose_ext.visualization import draw_boxes, draw_parts
+
+STAGES = ("backbone", "RPN", "box", "dense pose", "results", "drawing")
+HEIGHT, WIDTH = 480, 640
+#: XYXY in the picture: people from near to far, as on a street.
+PEOPLE = np.float32(
+    [
+        [20, 40, 190, 470],
+        [210, 90, 340, 440],
+        [360, 120, 460, 420],
+        [480, 160, 560, 380],
+        [580, 200, 635, 350],
+    ]
+)
+
+
+class Clock:
+    """Seconds spent in each stage, work queued on a GPU included."""
+
+    def __init__(self, device: str):
+        self.device = device
+        self.seconds = []
+        self.restart()
+
+    def _now(self) -> float:
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def restart(self) -> None:
+        self.seconds, self.last = [], self._now()
+
+    def lap(self) -> None:
+        now = self._now()
+        self.seconds.append(now - self.last)
+        self.last = now
+
+
+def one_picture(model, cfg, picture: np.ndarray, precision: torch.dtype, clock: Clock) -> None:
+    """The stages one after the other, as the model runs them, with a lap of the clock each."""
+    device = model.device
+    short = cfg.INPUT.MIN_SIZE_TEST
+    scale = min(short / HEIGHT, cfg.INPUT.MAX_SIZE_TEST / WIDTH)
+    size = round(HEIGHT * scale), round(WIDTH * scale)
+    image = torch.from_numpy(picture).permute(2, 0, 1)
+    clock.restart()
+    image = torch.nn.functional.interpolate(image[None].float(), size, mode="bilinear")[0]
+    images = model.preprocess_image([{"image": image}])
+    with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+        features = model.backbone(images.tensor)
+    features = {name: feature.float() for name, feature in features.items()}
+    clock.lap()
+    proposals, _ = model.proposal_generator(images, features, None)
+    clock.lap()
+    model.roi_heads._forward_box(features, proposals)
+    clock.lap()
+    boxes = torch.from_numpy(PEOPLE).to(device)
+    found = Instances(size, pred_boxes=Boxes(boxes * scale))
+    found.pred_classes = torch.zeros(len(boxes), dtype=torch.long, device=device)
+    (found,) = model.roi_heads.forward_with_given_boxes(features, [found])
+    clock.lap()
+    results = densepose_results(found.pred_densepose, boxes)
+    people = [
+        Person(box, 0.9, result.map(torch.Tensor.cpu)) for box, result in zip(PEOPLE, results)
+    ]
+    clock.lap()
+    draw_boxes(draw_parts(picture, people), people)
+    clock.lap()
+
+
+def measure(name: str, device: str, precision: str, short: int | None, repeats: int) -> list[float]:
+    """Median milliseconds of each stage."""
+    cfg = load_config(
+        get_config_file(f"{name}.yaml"),
+        ["MODEL.DEVICE", device, "MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION", precision]
+        + (["INPUT.MIN_SIZE_TEST", short] if short else [])
+        + ["MODEL.WEIGHTS", "", "MODEL.TIMM.WEIGHTS", ""],
+    )
+    torch.manual_seed(0)
+    model = build_model(cfg).eval()
+    picture = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    clock, laps = Clock(device), []
+    with torch.inference_mode():
+        for _ in range(repeats + 2):
+            one_picture(model, cfg, picture, PRECISIONS[precision], clock)
+            laps.append(clock.seconds)
+    return (np.median(laps[2:], axis=0) * 1e3).tolist()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--config",
+        nargs="+",
+        default=["densepose_rcnn_R_50_FPN_s1x", "densepose_rcnn_EffLite0_FPN_synth"],
+    )
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=PRECISIONS)
+    parser.add_argument("--short", type=int, nargs="+", help="shorter side given to the network")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    rows = []
+    for name in args.config:
+        for short in args.short or [None]:
+            for precision in args.precision:
+                times = measure(name, args.device, precision, short, args.repeats)
+                total = sum(times)
+                cells = [f"{t:.0f}" if t >= 10 else f"{t:.1f}" for t in (*times, total)]
+                rows.append([name, short or "config's", precision, *cells, f"{1e3 / total:.1f}"])
+    headings = ["model", "shorter side", "precision", *STAGES, "ms in all", "pictures/s"]
+    print(f"{len(PEOPLE)} people, {WIDTH} x {HEIGHT}, {args.device}, {THREADS} threads\n")
+    print(tabulate(rows, headings, tablefmt="github", disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()

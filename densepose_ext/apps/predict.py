@@ -1,0 +1,115 @@
+"""``densepose-ext predict``: finds people and their dense pose on pictures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="pictures, folders (at any depth), patterns in quotes; - reads them from the standard "
+        "input, one a line",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="where to; a broken run goes on there",
+    )
+    parser.add_argument(
+        "--format",
+        default="overlay,iuv",
+        metavar="F,F,...",
+        help="some of iuv, overlay, parts, uv, contour, mask, npz, vertices (files for each "
+        "picture) and json (results.json, in the official format); default overlay,iuv",
+    )
+    parser.add_argument(
+        "--model", metavar="NAME|CONFIG", help="a model or config of the package, or a YAML file"
+    )
+    parser.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1; default: cuda where there is one")
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16", "fp16"], help="default: the model's"
+    )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        default=0.5,
+        metavar="S",
+        help="leave people with a lower score out; default 0.5 (0.05 to score the results)",
+    )
+    parser.add_argument("--batch", type=int, default=1, help="pictures at once; default 1")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="threads that read, and that write; default 2"
+    )
+    parser.add_argument(
+        "--num-gpus",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share the pictures, each with a GPU; on the CPU too",
+    )
+    parser.add_argument(
+        "--bgr",
+        action="store_true",
+        help="iuv: V, U, I in R, G, B, so that cv2.imread gives I, U, V",
+    )
+    parser.add_argument(
+        "--surface",
+        default="open",
+        metavar="NAME|DIR",
+        help="vertices: body that the model was trained on, open (default), smpl, or a folder with "
+        "the official files",
+    )
+    parser.add_argument(
+        "--image-ids",
+        type=Path,
+        metavar="COCO.json",
+        help="json: take the ids of the pictures from there; default: they are counted",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit status."""
+    from ..prediction.inputs import find_pictures
+    from ..prediction.run import Run, read_image_ids, run_over
+    from ..prediction.writers import Options
+
+    sources = find_pictures(args.inputs, sys.stdin, without=args.out)
+    if not len(sources):
+        raise ValueError(f"no pictures in {', '.join(args.inputs)} ({sources.skipped} other files)")
+    image_ids = read_image_ids(args.image_ids, sources.pictures) if args.image_ids else None
+    summary = run_over(
+        sources.pictures,
+        Run(
+            folder=args.out,
+            formats=tuple(dict.fromkeys(args.format.split(","))),
+            config=args.model,
+            weights=args.weights,
+            device=args.device,
+            precision=args.precision,
+            min_score=args.min_score,
+            options=Options(bgr=args.bgr, surface=args.surface),
+            batch=args.batch,
+            workers=args.workers,
+            processes=args.num_gpus,
+        ),
+        image_ids,
+    )
+    for path, reason in summary.unreadable:
+        print(f"unreadable: {path}: {reason}", file=sys.stderr)
+    counts = [f"{summary.people} people on {summary.pictures} pictures"]
+    counts += [f"{summary.already} pictures were done before"] if summary.already else []
+    counts += [f"{len(summary.unreadable)} unreadable"] if summary.unreadable else []
+    counts += [f"{sources.skipped} files are no pictures"] if sources.skipped else []
+    print(f"{args.out}: {', '.join(counts)}")
+    if not summary.pictures and not summary.already:
+        raise ValueError("no picture could be read")
+    return 0

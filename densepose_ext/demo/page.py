@@ -1,0 +1,143 @@
+"""The page of the demonstration: scores, the course of the training, pictures, what to do next."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from detectron2.config import CfgNode
+
+from ..evaluation import plots
+from ..evaluation.markup import table, write_page
+from ..evaluation.report import MODE_NAMES, metric_rows, point_rows
+from .pictures import Picture
+
+_LEGEND = (
+    "In percent. AP is averaged over thresholds .5 to .95 of a similarity: of boxes, of masks, or"
+    " of dense pose (GPS, the mean closeness on the body of predicted to true points; GPSm takes"
+    " the mask into account). A point has the right part if its pixel was given the right one of"
+    " 24; points of people whom no box finds are left out."
+)
+
+
+def write_demo_page(
+    path: Path, cfg: CfgNode, scores: Mapping[str, dict], pictures: Sequence[Picture]
+) -> None:
+    """Writes the page.
+
+    Args:
+        path: of the HTML file.
+        cfg: of the model that was trained, with its OUTPUT_DIR.
+        scores: of each model, see ``run._score``.
+        pictures: JPEGs to be shown.
+    """
+    name, trained = next(iter(scores.items()))
+    densepose = trained["densepose"]
+    sections = [
+        f"<p>A DensePose R-CNN, trained for {cfg.SOLVER.MAX_ITER} steps of"
+        f" {cfg.SOLVER.IMS_PER_BATCH} synthetic pictures ({', '.join(cfg.DATASETS.TRAIN)}) and"
+        f" tested on {densepose['images']} others ({', '.join(cfg.DATASETS.TEST)}), beside the"
+        " model that comes with the package, which was trained longer by the same recipe.</p>",
+        "<h2>Scores</h2>",
+        _overview(scores),
+        f'<p class="note">{html.escape(_LEGEND)}</p>',
+        "<h2>Pictures</h2>",
+        *(_figure(picture) for picture in pictures),
+        "<h2>The course of the training</h2>",
+        _image(plots.learning_curve(read_losses(Path(cfg.OUTPUT_DIR) / "metrics.json")), "losses"),
+        f"<h2>Where on the body: {html.escape(name)}</h2>",
+        _body_plots(densepose),
+        table(*point_rows({**densepose["parts"]["by_group"], **densepose["parts"]["by_side"]})),
+        f"<h2>All scores, with 95% intervals: {html.escape(name)}</h2>",
+        table(*metric_rows(_modes(densepose), densepose["intervals"])),
+        f"<p>More: {_links(scores, path)}.</p>",
+        "<h2>What next</h2>",
+        _next_steps(cfg),
+    ]
+    write_page(path, "DensePose, from nothing", sections)
+
+
+def read_losses(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Iteration and value of every loss in the JSON lines that Detectron2's trainer writes.
+
+    A training that was resumed may have written an iteration twice; the last one counts.
+    """
+    found: dict[str, dict[int, float]] = {}
+    for line in path.read_text().splitlines():
+        entry = json.loads(line)
+        for key, value in entry.items():
+            if "loss" in key:
+                found.setdefault(key, {})[entry["iteration"]] = value
+    return {key: sorted(values.items()) for key, values in found.items()}
+
+
+def _modes(densepose: dict) -> dict[str, dict]:
+    return {mode: densepose[mode] for mode in MODE_NAMES if mode in densepose}
+
+
+def _overview(scores: Mapping[str, dict]) -> str:
+    rows = {
+        "boxes AP": lambda s: s["box"]["AP"],
+        "boxes AP50": lambda s: s["box"]["AP50"],
+        "masks AP": lambda s: 100 * s["densepose"]["iou"]["AP"],
+        "masks AP50": lambda s: 100 * s["densepose"]["iou"]["AP50"],
+        "GPS AP": lambda s: 100 * s["densepose"]["gps"]["AP"],
+        "GPS AP50": lambda s: 100 * s["densepose"]["gps"]["AP50"],
+        "GPSm AP": lambda s: 100 * s["densepose"]["gpsm"]["AP"],
+        "people found": lambda s: 100 * s["densepose"]["parts"]["found"],
+        "points with the right part": lambda s: 100 * s["densepose"]["parts"]["right_part"],
+        "points within 10 cm": lambda s: 100 * s["densepose"]["parts"]["within_10cm"],
+    }
+    cells = [[what, *(f"{of(s):.1f}" for s in scores.values())] for what, of in rows.items()]
+    times = [f"{s['milliseconds']:.0f}" for s in scores.values()]
+    return table(["", *scores], [*cells, ["milliseconds a picture, with scoring", *times]])
+
+
+def _body_plots(densepose: dict) -> str:
+    parts = densepose["parts"]
+    return (
+        '<div class="plots">'
+        + _image(plots.group_bars(parts["by_group"]), "points by body group")
+        + _image(plots.error_curve(parts["curve"]), "points by geodesic error")
+        + "</div>"
+    )
+
+
+def _image(png: str, what: str) -> str:
+    return f'<img alt="{html.escape(what)}" src="data:image/png;base64,{png}">'
+
+
+def _figure(picture: Picture) -> str:
+    jpeg = base64.b64encode(picture.path.read_bytes()).decode("ascii")
+    caption = html.escape(picture.caption)
+    return (
+        f'<figure class="wide"><img alt="{caption}" src="data:image/jpeg;base64,{jpeg}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _links(scores: Mapping[str, dict], path: Path) -> str:
+    return ", ".join(
+        f'<a href="scores/{name.replace(" ", "_")}/report.html">people and parts,'
+        f" {html.escape(name)}</a>"
+        for name in scores
+    )
+
+
+def _next_steps(cfg: CfgNode) -> str:
+    steps = {
+        "Your own pictures": "densepose-ext predict PICTURES --out found --format overlay,iuv,json",
+        "The same with the model just trained": "densepose-ext predict PICTURES --out found"
+        f" --model {cfg.OUTPUT_DIR}/../config.yaml --weights {cfg.OUTPUT_DIR}/model_final.pth",
+        "The longer training, that of the shipped model": "python train_net.py --config-file"
+        " configs/densepose_rcnn_EffLite0_FPN_synth.yaml MODEL.DEVICE cpu",
+        "On DensePose-COCO, where you have it": "python train_net.py --config-file"
+        " configs/densepose_rcnn_R_50_FPN_s1x.yaml --num-gpus 8",
+    }
+    return "".join(
+        f"<p>{html.escape(what)}:</p><pre>{html.escape(command)}</pre>"
+        for what, command in steps.items()
+    )

@@ -1,0 +1,126 @@
+"""The pictures of the demonstration: what models see beside the truth, and a change of clothes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from detectron2.data import MetadataCatalog
+from tqdm import tqdm
+
+from ..predictor import DensePosePredictor
+from ..structures import Person
+from ..synthetic.dataset import Settings, make_example
+from ..synthetic.truth import true_people
+from ..texture import transfer_texture
+from ..visualization import draw_boxes, draw_parts, draw_u, draw_v, side_by_side
+
+#: How many pictures of the test set are shown, and how many of them with U and V.
+SHOWN, SHOWN_WITH_UV = 6, 2
+#: People below this score are not shown.
+MIN_SCORE = 0.5
+HEIGHT = 300
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture file, and what it shows."""
+
+    path: Path
+    caption: str
+
+
+def draw_pictures(
+    folder: Path, predictors: Mapping[str, DensePosePredictor], dataset: str
+) -> list[Picture]:
+    """Draws synthetic people and, where scikit-image is installed, its photograph of an astronaut.
+
+    Args:
+        folder: for the files.
+        predictors: by what they are called; the last one gives the people to be dressed.
+        dataset: a registered set of synthetic people, whose truth can be made again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    record = MetadataCatalog.get(dataset).synthetic
+    settings = Settings(**{key: value for key, value in record.items() if key != "version"})
+    pictures = []
+    with contextlib.closing(tqdm(total=SHOWN + 2, desc="pictures", unit="picture")) as bar:
+        for number in range(SHOWN):
+            example = make_example(settings, "val", number)
+            image = np.ascontiguousarray(example.image[:, :, ::-1])
+            truth = true_people(example)
+            found = {"truth": truth, **_found(predictors, image)}
+            rows = [("parts", draw_parts)]
+            if number < SHOWN_WITH_UV:
+                rows += [("U", draw_u), ("V", draw_v)]
+            path = folder / f"synthetic_{number}.jpg"
+            pictures.append(_write(path, _sheet(image, found, rows), f"synthetic picture {number}"))
+            bar.update()
+        photograph = _astronaut()
+        if photograph is not None:
+            found = _found(predictors, photograph)
+            sheet = _sheet(photograph, found, [("parts", draw_parts), ("U", draw_u), ("V", draw_v)])
+            pictures.append(_write(folder / "astronaut.jpg", sheet, "a photograph"))
+            bar.update()
+            people = list(found.values())[-1]
+            if people:
+                sheet = _dressed(photograph, people, image, truth)
+                pictures.append(_write(folder / "texture.jpg", sheet, "texture transfer"))
+        bar.update()
+    return pictures
+
+
+def _astronaut() -> np.ndarray | None:
+    """(H, W, 3) uint8 BGR, in the public domain, or None without scikit-image."""
+    try:
+        from skimage.data import astronaut
+    except ModuleNotFoundError:
+        return None
+    return np.ascontiguousarray(astronaut()[:, :, ::-1])
+
+
+def _found(predictors: Mapping[str, DensePosePredictor], image: np.ndarray) -> dict[str, list]:
+    return {
+        name: [person for person in predictor(image) if person.score >= MIN_SCORE]
+        for name, predictor in predictors.items()
+    }
+
+
+def _sheet(
+    image: np.ndarray,
+    found: Mapping[str, list[Person]],
+    rows: list[tuple[str, Callable]],
+) -> np.ndarray:
+    """A row of pictures for each kind of overlay: the picture, then each one's people."""
+    pictures, captions = [], []
+    for what, draw in rows:
+        pictures.append(image)
+        captions.append("picture")
+        for name, people in found.items():
+            drawn = draw(image, people)
+            pictures.append(drawn if name == "truth" else draw_boxes(drawn, people))
+            captions.append(f"{what}, {name}")
+    return side_by_side(pictures, captions, height=HEIGHT, columns=1 + len(found))
+
+
+def _dressed(photograph, people: list[Person], image, truth: list[Person]) -> np.ndarray:
+    """The best person of a photograph and the largest one of a picture, in each other's clothes."""
+    largest = max(truth, key=lambda person: int((person.result.labels > 0).sum()))
+    pictures = [
+        image,
+        photograph,
+        transfer_texture(photograph, people[0], image, [largest]),
+        transfer_texture(image, largest, photograph, people[:1]),
+    ]
+    captions = ["A", "B", "A dressed in B", "B dressed in A"]
+    return side_by_side(pictures, captions, height=HEIGHT, columns=4)
+
+
+def _write(path: Path, picture: np.ndarray, caption: str) -> Picture:
+    if not cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 88]):
+        raise OSError(f"cannot write {path}")
+    return Picture(path, caption)

@@ -1,0 +1,148 @@
+"""The steps of the demonstration. Each leaves files, and is passed over when they are there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog
+from detectron2.evaluation import inference_on_dataset
+from detectron2.utils.env import seed_all_rng
+from detectron2.utils.logger import setup_logger
+from tqdm import tqdm
+
+from ..config import get_config_file
+from ..data.build import build_densepose_test_loader
+from ..engine import DensePoseTrainer, build_evaluator, load_config
+from ..predictor import DensePosePredictor
+from ..surface.cache import replacing
+from .page import write_demo_page
+from .pictures import draw_pictures
+from .progress import Progress
+
+#: What is trained: ten minutes on two CPU cores, or ten minutes on a GPU.
+CONFIG_ON_CPU = "densepose_rcnn_EffLite0_FPN_synth_demo.yaml"
+CONFIG_ON_GPU = "densepose_rcnn_EffLite0_FPN_synth.yaml"
+
+
+def run_demo(out: Path, config: str | None = None, overrides: list[str] | None = None) -> Path:
+    """Makes synthetic people, trains on them, scores, draws, and writes a page about it all.
+
+    A broken run goes on where it was: people that are there are kept, training resumes at its
+    last checkpoint, scores that are there are not measured again.
+
+    Args:
+        out: folder for everything but the data set, which goes to $DETECTRON2_DATASETS or
+            ``./datasets``.
+        config: YAML file; default: CONFIG_ON_GPU if there is a GPU, else CONFIG_ON_CPU.
+        overrides: ``KEY VALUE`` pairs on top of it.
+
+    Returns:
+        path of the page.
+
+    Raises:
+        ValueError: the folder holds a run with another config.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    config = config or get_config_file(CONFIG_ON_GPU if device == "cuda" else CONFIG_ON_CPU)
+    own = ["MODEL.DEVICE", device, "OUTPUT_DIR", str(out / "training"), "SEED", 1]
+    cfg = load_config(config, [*own, *(overrides or [])])
+    out.mkdir(parents=True, exist_ok=True)
+    _claim(out / "config.yaml", cfg)
+    _log_to(out / "log.txt")
+
+    _say("1/4  synthetic people")
+    for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
+        DatasetCatalog.get(name)
+
+    _say(f"2/4  training on {device}, {cfg.SOLVER.MAX_ITER} steps; Ctrl-C, and it goes on later")
+    weights = _train(cfg)
+
+    _say("3/4  scores on people that were not trained on")
+    predictors = {
+        "this run": DensePosePredictor(cfg, weights, device),
+        "shipped model": DensePosePredictor(device=device),
+    }
+    (dataset,) = cfg.DATASETS.TEST
+    scores = {
+        name: _score(name, predictor, dataset, out / "scores" / name.replace(" ", "_"))
+        for name, predictor in predictors.items()
+    }
+
+    _say("4/4  pictures")
+    pictures = draw_pictures(out / "pictures", predictors, dataset)
+    page = out / "index.html"
+    write_demo_page(page, cfg, scores, pictures)
+    return page
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _claim(path: Path, cfg: CfgNode) -> None:
+    """Keeps the config of the run, and refuses to mix two runs in a folder."""
+    text = cfg.dump()
+    if path.exists() and path.read_text() != text:
+        raise ValueError(
+            f"{path.parent} holds a run with another config ({path}); choose another --out, or"
+            " delete the folder"
+        )
+    with replacing(path) as temporary:
+        temporary.write_text(text)
+
+
+def _log_to(path: Path) -> None:
+    """Detectron2's log goes to a file; warnings also to the terminal."""
+    for name in ("detectron2", "fvcore"):
+        for handler in setup_logger(str(path), name=name).handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(logging.WARNING)
+
+
+def _train(cfg: CfgNode) -> str:
+    """Path of the trained weights; training goes on from where an earlier run was."""
+    quiet = cfg.clone()
+    quiet.defrost()
+    quiet.DATASETS.TEST = ()  # scored by itself, with a bar
+    quiet.freeze()
+    weights = Path(cfg.OUTPUT_DIR) / "model_final.pth"
+    if not weights.exists():
+        Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
+        seed_all_rng(cfg.SEED)
+        trainer = DensePoseTrainer(quiet)
+        trainer.resume_or_load(resume=True)
+        trainer.register_hooks([Progress()])
+        trainer.train()
+    return str(weights)
+
+
+def _score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path) -> dict:
+    """Scores on a dataset, kept in the folder: of boxes by Detectron2, of dense pose with tables.
+
+    Returns:
+        "box", Detectron2's scores of the boxes in percent; "densepose", what ``metrics.json``
+        holds; "milliseconds", the mean time of an image, of boxes and dense pose.
+    """
+    path = folder / "box.json"
+    if not path.exists():
+        loader = build_densepose_test_loader(predictor.cfg, dataset)
+        evaluator = build_evaluator(predictor.cfg, dataset, str(folder))
+        start = time.perf_counter()
+        with contextlib.closing(tqdm(loader, desc=name, unit="image", mininterval=0.5)) as bar:
+            results = inference_on_dataset(predictor.model, bar, evaluator)
+        milliseconds = (time.perf_counter() - start) * 1000 / len(loader)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps({**results["bbox"], "milliseconds": milliseconds}))
+    box = json.loads(path.read_text())
+    return {
+        "milliseconds": box.pop("milliseconds"),
+        "box": box,
+        "densepose": json.loads((folder / "metrics.json").read_text()),
+    }

@@ -1,0 +1,196 @@
+"""What a run has done so far, kept in its folder so that a broken one can go on.
+
+``pictures.jsonl`` starts with a line on the run; then comes one line a picture that is done, with
+its number and size. ``results.json`` holds the people of all pictures in the official format and is
+a whole JSON list at any time: entries take the place of its closing bracket, which follows anew.
+Each line of ``pictures.jsonl`` says where its entries end, so what a broken run left behind the
+last one is cut off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+PICTURES_FILE = "pictures.jsonl"
+RESULTS_FILE = "results.json"
+
+_OPENING, _CLOSING = b"[", b"\n]\n"
+
+
+class RunRecord:
+    """Pictures that are done, and their entries of the results.
+
+    Attributes:
+        done: file name -> its line of ``pictures.jsonl``: ``id``, ``file_name``, ``width``,
+            ``height``, ``people``, and under ``results`` where its entries start and end, null for
+            a run without them.
+        failed: file name -> such a line with ``error``, of a picture that could not be read.
+    """
+
+    def __init__(self, folder: Path, settings: dict, results: bool, part: int = 0):
+        """Opens the record of a folder, or starts one.
+
+        Args:
+            settings: what must be the same for a run to go on, as JSON can hold it.
+            results: whether entries are written.
+            part: number of the process, of those that share a run; each has files of its own.
+
+        Raises:
+            OSError: the files cannot be written.
+            ValueError: they are of a run with other settings, or of none.
+        """
+        self.done: dict[str, dict] = {}
+        self.failed: dict[str, dict] = {}
+        self._folder = folder
+        self._settings = settings
+        self._pictures_path = folder / _numbered(PICTURES_FILE, part)
+        self._results_path = folder / _numbered(RESULTS_FILE, part)
+        self._results: IO[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self._read()
+        self._pictures = open(self._pictures_path, "a", encoding="utf-8")  # noqa: SIM115
+        if not self._pictures.tell():
+            self._write_line({"settings": settings})
+        if results:
+            self._open_results()
+
+    def _read(self) -> None:
+        if not self._pictures_path.exists():
+            if self._results_path.exists():
+                raise ValueError(
+                    f"{self._results_path} is there without the {PICTURES_FILE} of a run that made"
+                    " it; choose another folder"
+                )
+            return
+        whole = 0
+        with open(self._pictures_path, "rb") as stream:
+            for number, text in enumerate(stream):
+                try:
+                    line = json.loads(text) if text.endswith(b"\n") else None
+                except ValueError:
+                    line = None
+                if not isinstance(line, dict):
+                    break  # the run was broken while it wrote this line
+                whole += len(text)
+                if number:
+                    self._take(line)
+                else:
+                    self._check(line)
+        os.truncate(self._pictures_path, whole)
+
+    def _check(self, first_line: dict) -> None:
+        before = first_line.get("settings")
+        if not isinstance(before, dict):
+            raise ValueError(f"{self._pictures_path} is not of a run; choose another folder")
+        for key, value in self._settings.items():
+            if before.get(key) != value:
+                raise ValueError(
+                    f"{self._pictures_path} is of a run with {key} {before.get(key)!r}, not"
+                    f" {value!r}; choose another folder, or remove this one"
+                )
+
+    def _take(self, line: dict) -> None:
+        if "error" in line:
+            self.failed[line["file_name"]] = line
+        else:
+            self.failed.pop(line["file_name"], None)
+            self.done[line["file_name"]] = line
+
+    def _open_results(self) -> None:
+        path = self._results_path
+        ends = [line["results"][1] for line in self.done.values() if line["results"]]
+        self._end = max(ends, default=len(_OPENING))
+        if not path.exists() or path.stat().st_size < self._end:
+            # They were removed: no picture has its entries.
+            self._end = len(_OPENING)
+            for line in self.done.values():
+                line["results"] = None
+        self._results = open(path, "r+b" if path.exists() else "w+b")  # noqa: SIM115
+        self._put([])
+
+    def add(
+        self, file_name: str, image_id: int, size: tuple[int, int], people: int, entries: list[dict]
+    ) -> None:
+        """Notes that a picture is done, all its files written.
+
+        Args:
+            size: (H, W).
+            entries: of the results; not written in a run without, or if they are there already.
+        """
+        place = self.done.get(file_name, {}).get("results")
+        if place is None and self._results is not None:
+            start = self._end
+            self._put(entries)
+            place = [start, self._end]
+        line = {"id": image_id, "file_name": file_name, "width": size[1], "height": size[0]}
+        self._note(line | {"people": people, "results": place})
+
+    def fail(self, file_name: str, image_id: int, error: str) -> None:
+        """Notes that a picture could not be read."""
+        self._note({"id": image_id, "file_name": file_name, "error": error})
+
+    def _note(self, line: dict) -> None:
+        self._take(line)
+        self._write_line(line)
+
+    def _write_line(self, line: dict) -> None:
+        self._pictures.write(json.dumps(line) + "\n")
+        self._pictures.flush()
+
+    def _put(self, entries: Iterable[dict]) -> None:
+        """Entries in place of the closing bracket, and the bracket."""
+        text = b""
+        for entry in entries:
+            text += b",\n" if self._end + len(text) > len(_OPENING) else b"\n"
+            text += json.dumps(entry, separators=(",", ":")).encode()
+        is_first = self._end == len(_OPENING)
+        self._results.seek(0 if is_first else self._end)
+        self._results.write((_OPENING if is_first else b"") + text + _CLOSING)
+        self._results.truncate()
+        self._results.flush()
+        self._end += len(text)
+
+    def absorb_parts(self) -> None:
+        """Takes over what the other processes of this run, or of a broken one, have recorded.
+
+        Broken off and called again, it takes over the rest.
+        """
+        for path in sorted(self._folder.glob(_numbered(PICTURES_FILE, "*"))):
+            number = int(path.suffixes[-2][1:])
+            with RunRecord(self._folder, self._settings, self._results is not None, number) as part:
+                for line in part.done.values():
+                    size = line["height"], line["width"]
+                    entries = part._entries(line["results"])
+                    self.add(line["file_name"], line["id"], size, line["people"], entries)
+                for line in part.failed.values():
+                    self.fail(line["file_name"], line["id"], line["error"])
+            part._pictures_path.unlink()
+            part._results_path.unlink(missing_ok=True)
+
+    def _entries(self, place: list[int] | None) -> list[dict]:
+        if place is None:
+            return []
+        self._results.seek(place[0])
+        text = self._results.read(place[1] - place[0]).strip(b",\n")
+        return [json.loads(entry) for entry in text.split(b",\n")] if text else []
+
+    def close(self) -> None:
+        self._pictures.close()
+        if self._results is not None:
+            self._results.close()
+
+    def __enter__(self) -> RunRecord:
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+
+def _numbered(name: str, part: int | str) -> str:
+    """The name of a file of one process: the first one's is plain."""
+    stem, _, suffix = name.rpartition(".")
+    return f"{stem}.{part}.{suffix}" if part else name

@@ -1,0 +1,225 @@
+"""A run over pictures: reads, predicts, writes, goes on where an earlier run was broken."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from detectron2.engine import launch
+from detectron2.utils import comm
+from tqdm import tqdm
+
+from ..conversions import People
+from ..predictor import DensePosePredictor
+from .inputs import Source
+from .record import RunRecord
+from .stream import Frame, ahead, predict_frames, read_frame
+from .writers import FORMATS, Options, output_files, write_files
+
+#: The format that has one file for the whole run.
+JSON = "json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be done with pictures, and how.
+
+    Attributes:
+        folder: of the outputs.
+        formats: names of FORMATS, and "json" for results.json.
+        config, weights, device, precision, min_score: as for DensePosePredictor.
+        options: of the files.
+        batch: pictures that the network takes at once.
+        workers: threads that read, and as many that write.
+        processes: that share the pictures, each on a GPU of its own where there are GPUs.
+    """
+
+    folder: Path
+    formats: tuple[str, ...]
+    config: str | None = None
+    weights: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    min_score: float | None = None
+    options: Options = Options()
+    batch: int = 1
+    workers: int = 2
+    processes: int = 1
+
+    @property
+    def own_formats(self) -> tuple[str, ...]:
+        """Those with files for each picture."""
+        return tuple(form for form in self.formats if form != JSON)
+
+    def predictor(self) -> DensePosePredictor:
+        return DensePosePredictor(
+            self.config, self.weights, self.device, self.precision, self.min_score
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        pictures: done now. already: done by an earlier run.
+        people: on the pictures done now.
+        unreadable: (path, reason) of those that could not be read.
+    """
+
+    pictures: int
+    already: int
+    people: int
+    unreadable: list[tuple[str, str]]
+
+
+def run_over(
+    sources: Sequence[Source], run: Run, image_ids: dict[str, int] | None = None
+) -> Summary:
+    """Runs a model over pictures.
+
+    A picture is done when all its files are there and the record of the folder says so; the others
+    are taken again. A picture that cannot be read is noted, and the run goes on.
+
+    Args:
+        image_ids: file name -> id, for results.json. Default: ids are counted from 1.
+
+    Raises:
+        OSError, ValueError: model or folder cannot be used, or a file cannot be written.
+    """
+    unknown = sorted({*run.formats} - {*FORMATS, JSON})
+    if unknown or not run.formats:
+        raise ValueError(
+            f"format {', '.join(unknown) or '(none)'}; expected some of {', '.join(FORMATS)}, json"
+        )
+    if min(run.batch, run.workers, run.processes) < 1:
+        raise ValueError("batch, workers and processes must be 1 or more")
+    several = run.processes > 1
+    predictor = (replace(run, device="cpu") if several else run).predictor()
+    settings = run_settings(predictor, run.options)
+    with RunRecord(run.folder, settings, JSON in run.formats) as record:
+        record.absorb_parts()
+        todo = _todo(sources, run, record, image_ids)
+    launch(
+        _work,
+        run.processes,
+        dist_url="auto",
+        args=(todo, run, settings, None if several else predictor),
+    )
+    with RunRecord(run.folder, settings, JSON in run.formats) as record:
+        record.absorb_parts()
+        taken = [source for source, _ in todo]
+        lines = [record.done[s.file_name] for s in taken if s.file_name in record.done]
+        failed = [s for s in taken if s.file_name in record.failed]
+        return Summary(
+            pictures=len(taken) - len(failed),
+            already=len(sources) - len(taken),
+            people=sum(line["people"] for line in lines),
+            unreadable=[(s.path, record.failed[s.file_name]["error"]) for s in failed],
+        )
+
+
+def run_settings(predictor: DensePosePredictor, options: Options) -> dict:
+    """What makes the outputs of two runs differ, as JSON can hold it."""
+    cfg = predictor.cfg.clone()
+    cfg.defrost()
+    precision = cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION
+    min_score = cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST
+    cfg.MODEL.DEVICE = cfg.MODEL.WEIGHTS = cfg.OUTPUT_DIR = ""
+    cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION = "fp32"
+    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.0
+    model = hashlib.sha256(cfg.dump().encode())
+    for parameter in predictor.model.state_dict().values():
+        model.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return {
+        "model": model.hexdigest()[:16],
+        "precision": precision,
+        "min_score": min_score,
+        "bgr": options.bgr,
+        "surface": options.surface,
+    }
+
+
+def read_image_ids(path: str | os.PathLike, sources: Sequence[Source]) -> dict[str, int]:
+    """Ids of pictures by file name, out of the ``images`` of a COCO file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no such file, or has no entry of a picture.
+    """
+    try:
+        images = json.loads(Path(path).read_bytes())["images"]
+        ids = {image["file_name"]: int(image["id"]) for image in images}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no COCO file with images: {error!r}") from error
+    missing = [source for source in sources if source.file_name not in ids]
+    if missing:
+        raise ValueError(
+            f"{path} has no image {missing[0].file_name!r}, nor {len(missing) - 1} others of the"
+            " pictures"
+        )
+    return {source.file_name: ids[source.file_name] for source in sources}
+
+
+def _todo(
+    sources: Sequence[Source], run: Run, record: RunRecord, image_ids: dict[str, int] | None
+) -> list[tuple[Source, int]]:
+    """The pictures that are not done yet, with their ids."""
+    highest = max((line["id"] for line in record.done.values()), default=0)
+    todo = []
+    for source in sources:
+        line = record.done.get(source.file_name)
+        files = output_files(run.folder, source.name, run.own_formats)
+        lacks_results = JSON in run.formats and (line or {}).get("results") is None
+        if line is not None and not lacks_results and all(map(os.path.exists, files)):
+            continue
+        if image_ids is not None:
+            number = image_ids[source.file_name]
+        elif line is not None:
+            number = line["id"]
+        else:
+            highest += 1
+            number = highest
+        todo.append((source, number))
+    return todo
+
+
+def _work(
+    todo: list[tuple[Source, int]],
+    run: Run,
+    settings: dict,
+    predictor: DensePosePredictor | None,
+) -> None:
+    """What one process does."""
+    rank, count = comm.get_rank(), comm.get_world_size()
+    if predictor is None:
+        device = run.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        predictor = replace(run, device=f"cuda:{rank}" if device == "cuda" else device).predictor()
+    share = todo[rank::count]
+    frames = ahead(read_frame, (source for source, _ in share), run.workers)
+    predicted = predict_frames(frames, predictor, run.batch)
+    written = ahead(functools.partial(_write, run), predicted, run.workers)
+    with RunRecord(run.folder, settings, JSON in run.formats, part=rank) as record:
+        bar = tqdm(
+            written, "predicting", len(share), unit="picture", disable=True if rank else None
+        )
+        for (source, number), (frame, people) in zip(share, bar):
+            if people is None:
+                record.fail(source.file_name, number, frame.error)
+            else:
+                entries = people.to_json(number) if JSON in run.formats else []
+                record.add(source.file_name, number, people.size, len(people), entries)
+
+
+def _write(run: Run, predicted: tuple[Frame, People | None]) -> tuple[Frame, People | None]:
+    frame, people = predicted
+    if people is not None:
+        formats = run.own_formats
+        write_files(run.folder, frame.name, formats, frame.picture, people, run.options)
+    return predicted

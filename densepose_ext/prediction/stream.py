@@ -1,0 +1,84 @@
+"""Reading, network and writing at the same time, in order, with few pictures in memory.
+
+The network runs in the thread that asks; reading and writing in threads beside it. Everything here
+takes and gives iterators, so that frames may as well come from a video.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from ..conversions import People
+from ..predictor import DensePosePredictor
+from .inputs import Source
+from .pictures import read_picture
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture with a name.
+
+    Attributes:
+        name: of the picture, unique in a run.
+        picture: (H, W, 3) uint8, BGR; None if it could not be read.
+        error: why it could not be read; empty if it could.
+    """
+
+    name: str
+    picture: np.ndarray | None
+    error: str = ""
+
+
+def read_frame(source: Source) -> Frame:
+    """A picture file as a frame, with an error in place of an exception."""
+    try:
+        return Frame(source.name, read_picture(source.path))
+    except (OSError, ValueError) as error:
+        return Frame(source.name, None, str(error))
+
+
+def ahead(
+    function: Callable[[Given], Made], items: Iterable[Given], workers: int
+) -> Iterator[Made]:
+    """``map`` by threads, in order, working ahead of who takes the results.
+
+    At most ``workers + 1`` results are waiting or in work, so memory does not grow with the number
+    of items. An exception is raised where its result would have been.
+    """
+    pending: deque = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def predict_frames(
+    frames: Iterable[Frame], predictor: DensePosePredictor, batch: int = 1
+) -> Iterator[tuple[Frame, People | None]]:
+    """The people of each frame, in order, None for a frame without a picture.
+
+    Args:
+        batch: frames that the network takes at once.
+    """
+    frames = iter(frames)
+    while group := list(islice(frames, batch)):
+        found = iter(predictor.batch([f.picture for f in group if f.picture is not None]))
+        for frame in group:
+            yield frame, next(found) if frame.picture is not None else None

@@ -1,0 +1,183 @@
+"""What the colours of a picture mean: the open body from the front and the back, with names."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+
+from ..structures import DensePoseResult, Person
+from ..surface.body import vertex_normals
+from ..surface.parts import FINE_PART_NAMES
+from ..surface.surface import BodySurface
+from ..synthetic.raster import rasterize
+from .colormaps import colormap
+from .overlay import draw_parts, draw_u, draw_v
+from .palette import part_colours
+from .sheet import INK, PAPER
+from .text import line_height, text_mask, write_text
+
+#: The body is drawn this many times larger and then averaged.
+OVERSAMPLING = 3
+#: Smallest visible share of a view that is named.
+SMALLEST_PART = 0.002
+#: Distance of the camera in metres: far, so that both views have one scale.
+DISTANCE = 40.0
+#: Width to height of a view of the body, and the empty rim around it.
+ASPECT, RIM = 0.8, 0.03
+
+_NAMES_WIDTH = 0.42
+
+
+@lru_cache(maxsize=4)
+def template_people(height: int) -> tuple[list[Person], tuple[int, int], np.ndarray]:
+    """The open body at rest: seen from the front, and beside it from the back.
+
+    Args:
+        height: of the picture, pixels.
+
+    Returns:
+        the two as people, the picture's (H, W), and the light on them, (H, W) float32, 0 to 1.
+    """
+    surface = BodySurface.load()
+    vertices, faces = surface.body.vertices, surface.body.faces
+    width = round(ASPECT * height)
+    middle = (vertices.max(0) + vertices.min(0)) / 2
+    focal = DISTANCE * height * (1 - 2 * RIM) / np.ptp(vertices[:, 2])
+    normals = vertex_normals(vertices, faces)
+    people, light = [], np.zeros((height, 2 * width), np.float32)
+    for view, towards in enumerate((1, -1)):
+        # camera: x to the right, y down, z forward; body: x to its left, -y to its front, z up
+        axes = np.array([[towards, 0, 0], [0, 0, -1], [0, towards, 0]])
+        points = (vertices - middle) @ axes.T + [0, 0, DISTANCE]
+        seen = rasterize(points, faces, focal, (height, width))
+        hit = seen.hit
+        i, u, v = surface.iuv(seen.face[hit], seen.barycentric[hit])
+        labels = torch.zeros(hit.shape, dtype=torch.uint8)
+        uv = torch.zeros(2, *hit.shape)
+        labels[torch.from_numpy(hit)] = torch.from_numpy(np.asarray(i, np.uint8))
+        uv[:, torch.from_numpy(hit)] = torch.from_numpy(np.stack([u, v]).astype(np.float32))
+        x = view * width
+        box = np.array([x, 0, x + width, height], np.float32)
+        people.append(Person(box, 1.0, DensePoseResult(labels, uv)))
+        weights = seen.barycentric[hit]
+        facing = -(normals @ axes.T)[faces[seen.face[hit]], 2]
+        light[:, x : x + width][hit] = np.clip((weights * facing).sum(1), 0, 1)
+    return people, (height, 2 * width), light
+
+
+def draw_legend(height: int = 480, quantity: str = "parts", colours: str = "default") -> np.ndarray:
+    """The body in the colours of a quantity: parts with their names, U or V with a scale.
+
+    Args:
+        height: in pixels, at least 160.
+        quantity: "parts", "u" or "v".
+        colours: of a palette for parts, of a colour map for U and V; "default" is the default of
+            `draw_parts` and `draw_u`.
+
+    Returns:
+        BGR uint8 (height, W, 3), on white.
+    """
+    if height < 160:
+        raise ValueError(f"a legend of height {height}; expected at least 160 pixels")
+    if quantity not in ("parts", "u", "v"):
+        raise ValueError(f"quantity {quantity!r}; expected parts, u or v")
+    if quantity == "parts":
+        return _with_names(_body(height, quantity, colours), height, colours)
+    colours = "viridis" if colours == "default" else colours
+    return _with_scale(_body(height, quantity, colours), quantity, colours)
+
+
+def _body(height: int, quantity: str, colours: str) -> np.ndarray:
+    """Both views on white, softly lit. (height, W, 3)."""
+    people, size, light = template_people(height * OVERSAMPLING)
+    draw = {"parts": draw_parts, "u": draw_u, "v": draw_v}[quantity]
+    picture = draw(np.full((*size, 3), PAPER, np.uint8), people, 1.0, colours)
+    on = light > 0
+    # the middle of the body keeps its colour
+    picture[on] = np.rint(picture[on] * (0.72 + 0.28 * light[on, None]))
+    return cv2.resize(picture, (size[1] // OVERSAMPLING, height), interpolation=cv2.INTER_AREA)
+
+
+def _with_scale(body: np.ndarray, quantity: str, colours: str) -> np.ndarray:
+    height = len(body)
+    text = max(11, height // 34)
+    picture = np.full((height, height // 4, 3), PAPER, np.uint8)
+    top, bottom, wide = height // 6, height - height // 6, max(height // 30, 8)
+    ramp = np.linspace(255, 0, bottom - top).round().astype(int)
+    picture[top:bottom, :wide] = colormap(colours)[ramp][:, None, ::-1]
+    for value in (0, 0.25, 0.5, 0.75, 1):
+        y = round(bottom - 1 - value * (bottom - top - 1))
+        cv2.line(picture, (wide, y), (wide + 4, y), INK, 1)
+        write_text(picture, f"{value:g}", (wide + 8, y - line_height(text) // 2), text, INK)
+    write_text(picture, quantity.upper(), (0, top - 2 * text), text + 2, INK)
+    return np.concatenate([body, picture], 1)
+
+
+def _with_names(body: np.ndarray, height: int, palette: str) -> np.ndarray:
+    people, _, _ = template_people(height * OVERSAMPLING)
+    text = max(9, height // 38)
+    width = body.shape[1] // 2
+    names = max(text_mask(name, text).shape[1] for name in FINE_PART_NAMES) + 3 * text
+    picture = np.full((height, 2 * (width + 2 * names), 3), PAPER, np.uint8)
+    for view, person in enumerate(people):
+        x = names + view * (width + 2 * names)
+        picture[:, x : x + width] = body[:, view * width : (view + 1) * width]
+        labels = person.result.labels.numpy()[::OVERSAMPLING, ::OVERSAMPLING]
+        _name_parts(picture, labels, x, names, text, palette)
+        title = ("front", "back")[view]
+        at = x + (width - text_mask(title, text).shape[1]) // 2, height - line_height(text)
+        write_text(picture, title, at, text, INK)
+    return picture
+
+
+def _name_parts(picture, labels: np.ndarray, x: int, names: int, text: int, palette: str) -> None:
+    """Names at both sides of a view that starts at column ``x``, lines from them to the parts."""
+    height, width = labels.shape
+    table = part_colours(palette)
+    places = {}
+    for part in np.unique(labels[labels > 0]).tolist():
+        if (labels == part).mean() >= SMALLEST_PART:
+            places[part] = _middle(labels == part)
+    sides: tuple[list[int], list[int]] = ([], [])
+    for part in sorted(places, key=lambda p: abs(places[p][0] - width / 2), reverse=True):
+        column = places[part][0]
+        # what lies in the middle goes to the side with fewer names
+        central = abs(column - width / 2) < 0.02 * width
+        sides[len(sides[1]) < len(sides[0]) if central else column > width / 2].append(part)
+    step = round(1.25 * line_height(text))
+    for side, parts in enumerate(sides):
+        parts.sort(key=lambda part: places[part][1])
+        rows = _spread([places[part][1] for part in parts], step, height - 2 * step)
+        for part, row in zip(parts, rows):
+            colour = tuple(table[part, ::-1].tolist())
+            name = FINE_PART_NAMES[part]
+            length = text_mask(name, text).shape[1]
+            edge = x + width + text // 2 if side else x - text // 2
+            swatch = (edge, row - text // 2) if not side else (edge - text, row - text // 2)
+            swatch = edge + (0 if side else -text), row - text // 2
+            cv2.rectangle(picture, swatch, (swatch[0] + text, swatch[1] + text), colour, -1)
+            start = (edge + 3 * text // 2) if side else edge - 3 * text // 2 - length
+            write_text(picture, name, (start, row - line_height(text) // 2), text, INK)
+            spot = x + places[part][0], places[part][1]
+            cv2.line(picture, (edge - 2 if side else edge + 2, row), spot, INK, 1, cv2.LINE_AA)
+            cv2.circle(picture, spot, 2, INK, -1, cv2.LINE_AA)
+
+
+def _middle(mask: np.ndarray) -> tuple[int, int]:
+    """Column and row of the pixel farthest from a mask's border."""
+    distance = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)
+    row, column = np.unravel_index(distance.argmax(), distance.shape)
+    return int(column) - 1, int(row) - 1
+
+
+def _spread(rows: list[int], step: int, limit: int) -> list[int]:
+    """Rows at least ``step`` apart, near the given ones (rising), none beyond ``limit``."""
+    spread = []
+    for row in rows:
+        spread.append(max(row, spread[-1] + step) if spread else max(row, step))
+    for k in reversed(range(len(spread))):
+        spread[k] = min(spread[k], limit - (len(spread) - 1 - k) * step)
+    return spread
