@@ -27,7 +27,7 @@ ROWS, COLUMNS = 6, 4
 #: Side of the tiles of published atlases, and of those made here by default.
 TILE = 200
 #: Sides of tiles that make sense.
-SMALLEST, LARGEST = 2, 2048
+SMALLEST, LARGEST = 4, 1024
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,14 @@ def test_filling_keeps_what_is_seen(scenes):
         assert np.median(error) <= 2
 
 
+@pytest.mark.parametrize("tile", [4, 7])
+def test_tiles_of_few_texels(scenes, tile):
+    picture, person = scenes[0]
+    extraction = extracted([(picture, person)], tile)
+    assert 0 < extraction.share <= 1
+    assert fill_atlas(extraction).tile == tile
+
+
 def test_one_colour_fills_everything():
     weight = np.zeros((60, 40), np.float32)
     weight[12:15, 3:6] = 1
