@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: of the command line; default sys.argv[1:].
 
     Returns:
-        the exit status: 0, or 2 with one line on the standard error for input that cannot be used.
+        the exit status: 0, 2 with one line on the standard error for input that cannot be used,
+        or 130 after Ctrl-C.
     """
     parser = argparse.ArgumentParser(prog="densepose-ext")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -50,6 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"densepose-ext {command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        # Every command that works for long goes on where it was when it is run again.
+        print(f"\ndensepose-ext {command}: stopped; the same command goes on", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

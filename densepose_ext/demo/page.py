@@ -6,6 +6,8 @@ import base64
 import html
 import json
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 from detectron2.config import CfgNode
@@ -78,22 +80,29 @@ def _modes(densepose: dict) -> dict[str, dict]:
     return {mode: densepose[mode] for mode in MODE_NAMES if mode in densepose}
 
 
+#: Rows of the overview: where each score stands, and what it is to be multiplied by for percent.
+_OVERVIEW = {
+    "boxes AP": (("box", "AP"), 1),
+    "boxes AP50": (("box", "AP50"), 1),
+    "masks AP": (("densepose", "iou", "AP"), 100),
+    "masks AP50": (("densepose", "iou", "AP50"), 100),
+    "GPS AP": (("densepose", "gps", "AP"), 100),
+    "GPS AP50": (("densepose", "gps", "AP50"), 100),
+    "GPSm AP": (("densepose", "gpsm", "AP"), 100),
+    "people found": (("densepose", "parts", "found"), 100),
+    "points with the right part": (("densepose", "parts", "right_part"), 100),
+    "points within 10 cm": (("densepose", "parts", "within_10cm"), 100),
+    "milliseconds a picture, with scoring": (("milliseconds",), 1),
+}
+
+
 def _overview(scores: Mapping[str, dict]) -> str:
-    rows = {
-        "boxes AP": lambda s: s["box"]["AP"],
-        "boxes AP50": lambda s: s["box"]["AP50"],
-        "masks AP": lambda s: 100 * s["densepose"]["iou"]["AP"],
-        "masks AP50": lambda s: 100 * s["densepose"]["iou"]["AP50"],
-        "GPS AP": lambda s: 100 * s["densepose"]["gps"]["AP"],
-        "GPS AP50": lambda s: 100 * s["densepose"]["gps"]["AP50"],
-        "GPSm AP": lambda s: 100 * s["densepose"]["gpsm"]["AP"],
-        "people found": lambda s: 100 * s["densepose"]["parts"]["found"],
-        "points with the right part": lambda s: 100 * s["densepose"]["parts"]["right_part"],
-        "points within 10 cm": lambda s: 100 * s["densepose"]["parts"]["within_10cm"],
-    }
-    cells = [[what, *(f"{of(s):.1f}" for s in scores.values())] for what, of in rows.items()]
-    times = [f"{s['milliseconds']:.0f}" for s in scores.values()]
-    return table(["", *scores], [*cells, ["milliseconds a picture, with scoring", *times]])
+    rows = []
+    for what, (keys, factor) in _OVERVIEW.items():
+        values = [reduce(getitem, keys, score) for score in scores.values()]
+        # None, or -1 in averages of precision: there is nobody to be scored
+        rows.append([what, *("-" if v is None or v < 0 else f"{v * factor:.1f}" for v in values)])
+    return table(["", *scores], rows)
 
 
 def _body_plots(densepose: dict) -> str:

@@ -51,7 +51,7 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     config = config or get_config_file(CONFIG_ON_GPU if device == "cuda" else CONFIG_ON_CPU)
-    own = ["MODEL.DEVICE", device, "OUTPUT_DIR", str(out / "training"), "SEED", 1]
+    own = ["MODEL.DEVICE", device, "OUTPUT_DIR", str(out / "training")]
     cfg = load_config(config, [*own, *(overrides or [])])
     out.mkdir(parents=True, exist_ok=True)
     _claim(out / "config.yaml", cfg)
@@ -115,7 +115,7 @@ def _train(cfg: CfgNode) -> str:
     weights = Path(cfg.OUTPUT_DIR) / "model_final.pth"
     if not weights.exists():
         Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
-        seed_all_rng(cfg.SEED)
+        seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)  # the weights to start from
         trainer = DensePoseTrainer(quiet)
         trainer.resume_or_load(resume=True)
         trainer.register_hooks([Progress()])
@@ -132,10 +132,15 @@ def _score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path)
     """
     path = folder / "box.json"
     if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         loader = build_densepose_test_loader(predictor.cfg, dataset)
         evaluator = build_evaluator(predictor.cfg, dataset, str(folder))
         start = time.perf_counter()
-        with contextlib.closing(tqdm(loader, desc=name, unit="image", mininterval=0.5)) as bar:
+        with (
+            contextlib.closing(tqdm(loader, desc=name, unit="image", mininterval=0.5)) as bar,
+            open(folder / "boxes.txt", "w") as log,
+            contextlib.redirect_stdout(log),  # pycocotools prints
+        ):
             results = inference_on_dataset(predictor.model, bar, evaluator)
         milliseconds = (time.perf_counter() - start) * 1000 / len(loader)
         with replacing(path) as temporary:

@@ -1,0 +1,80 @@
+"""The demonstration, small: a whole run, what it leaves, and that it goes on where it was."""
+
+import base64
+import json
+import re
+
+import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from densepose_ext import get_config_file, register_synthetic
+from densepose_ext.demo import run_demo
+from densepose_ext.demo.page import read_losses
+from densepose_ext.synthetic.dataset import Settings
+from projects_tests.tiny_model import CONFIG
+
+NAMES = {"demo_test_train": "train", "demo_test_val": "val"}
+
+
+@pytest.fixture(scope="module")
+def overrides(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo_people")
+    for name, split in NAMES.items():
+        register_synthetic(name, split, 3, Settings(size=96), folder / name, workers=1)
+    yield [
+        *("DATASETS.TRAIN", ("demo_test_train",), "DATASETS.TEST", ("demo_test_val",)),
+        *("SOLVER.MAX_ITER", 6, "SOLVER.IMS_PER_BATCH", 2, "MODEL.DEVICE", "cpu"),
+        *("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.0, "TEST.DETECTIONS_PER_IMAGE", 2),
+    ]
+    for name in NAMES:
+        DatasetCatalog.remove(name)
+        MetadataCatalog.remove(name)
+
+
+@pytest.fixture(scope="module")
+def done(overrides, tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    return run_demo(out, get_config_file(CONFIG), overrides)
+
+
+def test_one_page_with_scores_curve_and_pictures(done):
+    text = done.read_text()
+    for heading in ("Scores", "Pictures", "The course of the training", "What next"):
+        assert f"<h2>{heading}</h2>" in text
+    assert "<th>this run</th><th>shipped model</th>" in text
+    pictures = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', text)
+    assert len(pictures) >= 9
+    assert all(len(base64.b64decode(data)) > 1000 for data in pictures)
+    for report in re.findall(r'href="([^"]+)"', text):
+        assert (done.parent / report).is_file()
+
+
+def test_a_second_run_goes_on_where_the_first_was(overrides, done):
+    out = done.parent
+    weights = out / "training" / "model_final.pth"
+    scores = out / "scores" / "this_run" / "box.json"
+    before = weights.stat().st_mtime_ns, scores.stat().st_mtime_ns
+    done.unlink()
+    assert run_demo(out, get_config_file(CONFIG), overrides) == done
+    assert done.is_file()
+    assert (weights.stat().st_mtime_ns, scores.stat().st_mtime_ns) == before
+
+
+def test_another_config_does_not_go_into_the_same_folder(overrides, done):
+    with pytest.raises(ValueError, match="another config"):
+        run_demo(done.parent, get_config_file(CONFIG), [*overrides, "SOLVER.MAX_ITER", 7])
+
+
+def test_losses_of_a_resumed_training_are_read_once(tmp_path):
+    lines = [
+        {"iteration": 19, "total_loss": 4.0, "loss_cls": 1.0},
+        {"iteration": 39, "total_loss": 3.0, "loss_cls": 0.8},
+        {"iteration": 39, "total_loss": 2.0, "loss_cls": 0.7},
+        {"iteration": 39, "bbox/AP": 1.0},
+    ]
+    path = tmp_path / "metrics.json"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_losses(path) == {
+        "total_loss": [(19, 4.0), (39, 2.0)],
+        "loss_cls": [(19, 1.0), (39, 0.7)],
+    }
