@@ -5,15 +5,21 @@
     python train_net.py --config-file ... --resume
     python train_net.py --config-file ... --eval-only MODEL.WEIGHTS model_final.pth
 
+Ctrl-C stops after the iteration in progress; --resume goes on with the last checkpoint, to the same
+weights as without a stop. SOLVER.CHECKPOINT_SECONDS 60.0 writes one every minute.
 On a machine without a GPU add MODEL.DEVICE cpu; --num-gpus is then the number of processes.
 """
+
+import sys
 
 from detectron2.engine import default_argument_parser, default_setup, hooks, launch
 from detectron2.evaluation import verify_results
 from detectron2.utils import comm
+from torch.multiprocessing import ProcessExitedException
 
 from densepose_ext import DensePoseTrainer, load_config
 from densepose_ext.checkpoint import DensePoseCheckpointer
+from densepose_ext.output_folder import check_writable
 
 
 def main(args):
@@ -32,8 +38,11 @@ def main(args):
             verify_results(cfg, results)
         return results
 
-    trainer = DensePoseTrainer(cfg)
-    trainer.resume_or_load(resume=args.resume)
+    try:
+        trainer = DensePoseTrainer(cfg)
+        trainer.resume_or_load(resume=args.resume)
+    except OSError as error:  # a file or folder that is missing, or too full
+        refuse(error)
     if cfg.TEST.AUG.ENABLED:
         trainer.register_hooks(
             [hooks.EvalHook(0, lambda: trainer.test_with_TTA(cfg, trainer.model))]
@@ -41,13 +50,29 @@ def main(args):
     return trainer.train()
 
 
+def refuse(error: Exception) -> None:
+    print(f"train_net.py: error: {' '.join(str(error).split())}", file=sys.stderr)
+    sys.exit(2)
+
+
 if __name__ == "__main__":
     args = default_argument_parser(epilog=__doc__).parse_args()
-    launch(
-        main,
-        args.num_gpus,
-        num_machines=args.num_machines,
-        machine_rank=args.machine_rank,
-        dist_url=args.dist_url,
-        args=(args,),
-    )
+    try:
+        check_writable(load_config(args.config_file, args.opts).OUTPUT_DIR)
+    except OSError as error:
+        refuse(error)
+    try:
+        launch(
+            main,
+            args.num_gpus,
+            num_machines=args.num_machines,
+            machine_rank=args.machine_rank,
+            dist_url=args.dist_url,
+            args=(args,),
+        )
+    except KeyboardInterrupt as stop:  # the message says how to go on
+        print(f"train_net.py: {stop or 'interrupted'}", file=sys.stderr)
+        sys.exit(130)
+    except ProcessExitedException as error:
+        print(f"train_net.py: {error}", file=sys.stderr)
+        sys.exit(max(error.exit_code, 1))

@@ -1,8 +1,12 @@
-"""Reading checkpoints: published ones, and nothing that runs code."""
+"""Checkpoints: files that run no code when read, and are whole whenever the writer is killed."""
 
 from __future__ import annotations
 
+import os
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
 
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
@@ -13,8 +17,10 @@ from .plain_pickle import read_plain_pickle
 
 
 class DensePoseCheckpointer(DetectionCheckpointer):
-    """DetectionCheckpointer that is strict about dense pose models.
+    """DetectionCheckpointer that writes whole files, and is strict about dense pose models.
 
+    - A file appears under its name when all of it is written; until then the one that was there
+      remains. So does ``last_checkpoint``, which is written after the file it names.
     - No file runs code: a ``.pkl`` file may hold arrays and plain containers only, and
       ``torch.load`` reads weights only, whatever the version of torch.
     - In a model that is loaded to be used, not trained (nothing else is loaded with it: no
@@ -22,6 +28,25 @@ class DensePoseCheckpointer(DetectionCheckpointer):
 
     Other models are loaded as Detectron2 loads them.
     """
+
+    def __init__(self, model, save_dir: str = "", **kwargs):
+        super().__init__(model, save_dir, **kwargs)
+        self.path_manager = _WholeFiles(self.path_manager)
+
+    def get_checkpoint_file(self) -> str:
+        """The file to resume from.
+
+        Raises:
+            FileNotFoundError: ``last_checkpoint`` names one that is not there.
+        """
+        path = super().get_checkpoint_file()
+        if path and not self.path_manager.isfile(path):
+            raise FileNotFoundError(
+                f"{os.path.join(self.save_dir, 'last_checkpoint')} names {path}, which is not"
+                " there; write the name of another checkpoint of that folder into it, or remove it"
+                " to start anew"
+            )
+        return path
 
     @property
     def _is_densepose(self) -> bool:
@@ -72,3 +97,38 @@ class DensePoseCheckpointer(DetectionCheckpointer):
                 f" the first is {name} with {tuple(found)}, expected {tuple(expected)}"
             )
         return incompatible
+
+
+class _WholeFiles:
+    """Detectron2's PathManager, but for files that are written: they are renamed into place.
+
+    The name until then is always the same, so that a large ``.tmp`` file that a killed run leaves
+    behind is overwritten by the run that resumes it.
+    """
+
+    def __init__(self, path_manager):
+        self._path_manager = path_manager
+
+    def __getattr__(self, name: str):
+        return getattr(self._path_manager, name)
+
+    def open(self, path: str, mode: str = "r", **kwargs):
+        # Only a local folder can rename.
+        if "w" in mode and "://" not in path:
+            return _whole_file(path, mode)
+        return self._path_manager.open(path, mode, **kwargs)
+
+
+@contextmanager
+def _whole_file(path: str, mode: str) -> Iterator[IO]:
+    unfinished = f"{path}.tmp"
+    try:
+        with open(unfinished, mode) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
+        raise

@@ -202,6 +202,9 @@ def _add_own(cfg: CN) -> None:
     # SGD, or AdamW with the learning rate of the layers below the FPN scaled by a factor.
     cfg.SOLVER.OPTIMIZER = "SGD"
     cfg.SOLVER.BACKBONE_LR_FACTOR = 1.0
+    # Write model_latest.pth whenever this many seconds have passed since the last time; 0: never.
+    # It comes on top of the checkpoint every SOLVER.CHECKPOINT_PERIOD iterations.
+    cfg.SOLVER.CHECKPOINT_SECONDS = 0.0
     # Weights and features with the channels last in memory: about a quarter faster on the CPU,
     # the same results but for rounding.
     cfg.MODEL.CHANNELS_LAST = False

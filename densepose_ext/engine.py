@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 from detectron2.config import CfgNode, get_cfg
-from detectron2.engine import DefaultTrainer, defaults
+from detectron2.engine import DefaultTrainer, HookBase, defaults
 from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, DatasetEvaluators
 from detectron2.modeling import build_model as build_detectron2_model
 from torch import nn
@@ -22,6 +22,7 @@ from .data.build import build_densepose_test_loader, build_densepose_train_loade
 from .evaluation.evaluator import DensePoseEvaluator
 from .modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from .optimizer import build_optimizer
+from .training_hooks import with_training_hooks
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
@@ -69,11 +70,19 @@ def build_evaluator(
 
 
 class DensePoseTrainer(DefaultTrainer):
-    """DefaultTrainer with the data, the evaluation and the augmented testing of dense pose."""
+    """DefaultTrainer with the data, the evaluation and the augmented testing of dense pose.
+
+    A run that was stopped or killed at any moment and is resumed ends with the weights of one that
+    was not, to the bit on the CPU: see ``training_hooks``. TEST.PRECISE_BN is an exception: it
+    averages statistics over images that depend on where the run was resumed.
+    """
 
     def __init__(self, cfg: CfgNode):
         with densepose_parts_in_default_trainer():
             super().__init__(cfg)
+
+    def build_hooks(self) -> list[HookBase]:
+        return with_training_hooks(self, super().build_hooks())
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

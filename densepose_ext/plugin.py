@@ -104,10 +104,11 @@ def _for_densepose(original: classmethod, ours: Callable) -> classmethod:
 
 
 def _replace_in_default_trainer() -> None:
-    """Model, optimizer, loaders, evaluator, checkpointer, and several processes on the CPU."""
+    """Model, optimizer, loaders, evaluator, hooks, checkpointer, several processes on the CPU."""
     from detectron2.engine import DefaultTrainer, defaults
 
     from . import engine
+    from .config import is_densepose_config
 
     for name, ours in (
         ("build_model", engine.build_model),
@@ -116,6 +117,15 @@ def _replace_in_default_trainer() -> None:
         ("build_test_loader", engine.build_densepose_test_loader),
     ):
         _replace(DefaultTrainer, name, _for_densepose(vars(DefaultTrainer)[name], ours))
+
+    build_own_hooks = DefaultTrainer.build_hooks
+
+    @functools.wraps(build_own_hooks)
+    def build_hooks(self):
+        hooks = build_own_hooks(self)
+        return engine.with_training_hooks(self, hooks) if is_densepose_config(self.cfg) else hooks
+
+    _replace(DefaultTrainer, "build_hooks", build_hooks)
 
     def init_subclass(cls, **kwargs):
         # A launcher's trainer overrides build_evaluator: the override is wrapped as it is made.

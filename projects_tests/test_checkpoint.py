@@ -304,3 +304,32 @@ def test_random_bytes():
         content = b"\x80\x02" + rng.randbytes(rng.randrange(60))
         with pytest.raises(ValueError, match=r"."):
             read_plain_pickle(io.BytesIO(content))
+
+
+def test_a_file_that_is_half_written_does_not_take_the_place_of_a_whole_one(
+    model, tmp_path, monkeypatch
+):
+    checkpointer = DensePoseCheckpointer(model, str(tmp_path))
+    checkpointer.save("model_latest", iteration=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"model_latest.pth", "last_checkpoint"}
+    whole = (tmp_path / "model_latest.pth").read_bytes()
+
+    def disk_full(data, file):
+        file.write(whole[:1000])
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", disk_full)
+    for name in ("model_latest", "model_other"):
+        with pytest.raises(OSError, match="No space left"):
+            checkpointer.save(name)
+    assert {path.name for path in tmp_path.iterdir()} == {"model_latest.pth", "last_checkpoint"}
+    assert (tmp_path / "model_latest.pth").read_bytes() == whole
+    assert DensePoseCheckpointer(model, str(tmp_path)).resume_or_load("")["iteration"] == 1
+
+
+def test_a_last_checkpoint_that_is_gone_is_named(model, tmp_path):
+    (tmp_path / "last_checkpoint").write_text("model_0000009.pth")
+    with pytest.raises(
+        FileNotFoundError, match=r"last_checkpoint names .*model_0000009\.pth, which is not there"
+    ):
+        DensePoseCheckpointer(model, str(tmp_path)).resume_or_load("")

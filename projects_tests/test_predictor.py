@@ -7,6 +7,7 @@ from detectron2.engine import DefaultPredictor
 
 from densepose_ext import DensePosePredictor, People, densepose_results, get_config_file
 from densepose_ext.prediction.pictures import as_bgr
+from densepose_ext.predictor import _LowPrecisionBackbone
 from projects_tests.tiny_model import CONFIG, tiny_config, tiny_model
 
 HEADS = ("MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True)
@@ -120,6 +121,22 @@ def test_precision_is_of_the_branch_alone_on_the_cpu(weights, predictor):
         assert np.array_equal(a.box, b.box)
         assert a.result.uv.dtype == torch.float32
         assert (a.result.labels == b.result.labels).float().mean() > 0.9
+
+
+def test_the_backbone_in_low_precision(predictor):
+    """As on a GPU: features come back in single precision, and not far off."""
+    backbone = predictor.model.backbone
+    low = _LowPrecisionBackbone(backbone, torch.bfloat16)
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        expected, found = backbone(image), low(image)
+    for name, feature in found.items():
+        assert feature.dtype == torch.float32
+        torch.testing.assert_close(feature, expected[name], rtol=0.1, atol=0.1)
+    assert (found["p2"] != expected["p2"]).any()
+    assert low.size_divisibility == backbone.size_divisibility
+    assert low.padding_constraints == backbone.padding_constraints
+    assert low.output_shape() == backbone.output_shape()
 
 
 @pytest.mark.parametrize("channels", [0, 1, 4])

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="where to; a broken run goes on there",
+        help="folder of the outputs; a broken run goes on there",
     )
     parser.add_argument(
         "--format",
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
     parser.add_argument("--device", help="cpu, cuda, cuda:1; default: cuda where there is one")
     parser.add_argument(
-        "--precision", choices=["fp32", "bf16", "fp16"], help="default: the model's"
+        "--precision", choices=["fp32", "bf16", "fp16"], help="default: of the model"
     )
     parser.add_argument(
         "--min-score",
@@ -57,9 +57,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="processes that share the pictures, each with a GPU; on the CPU too",
     )
     parser.add_argument(
+        "--num-machines", type=int, default=1, metavar="N", help="that share pictures and --out"
+    )
+    parser.add_argument(
+        "--machine-rank", type=int, default=0, metavar="K", help="of this machine, from 0"
+    )
+    parser.add_argument(
+        "--dist-url", default="auto", metavar="URL", help="tcp://HOST:PORT of the first machine"
+    )
+    parser.add_argument(
         "--bgr",
         action="store_true",
-        help="iuv: V, U, I in R, G, B, so that cv2.imread gives I, U, V",
+        help="iuv: V, U, I in R, G, B; OpenCV reads I, U, V",
     )
     parser.add_argument(
         "--surface",
@@ -86,23 +95,29 @@ def run(args: argparse.Namespace) -> int:
     if not len(sources):
         raise ValueError(f"no pictures in {', '.join(args.inputs)} ({sources.skipped} other files)")
     image_ids = read_image_ids(args.image_ids, sources.pictures) if args.image_ids else None
-    summary = run_over(
-        sources.pictures,
-        Run(
-            folder=args.out,
-            formats=tuple(dict.fromkeys(args.format.split(","))),
-            config=args.model,
-            weights=args.weights,
-            device=args.device,
-            precision=args.precision,
-            min_score=args.min_score,
-            options=Options(bgr=args.bgr, surface=args.surface),
-            batch=args.batch,
-            workers=args.workers,
-            processes=args.num_gpus,
-        ),
-        image_ids,
+    job = Run(
+        folder=args.out,
+        formats=tuple(dict.fromkeys(args.format.split(","))),
+        config=args.model,
+        weights=args.weights,
+        device=args.device,
+        precision=args.precision,
+        min_score=args.min_score,
+        options=Options(bgr=args.bgr, surface=args.surface),
+        batch=args.batch,
+        workers=args.workers,
+        processes=args.num_gpus,
+        machines=args.num_machines,
+        machine_rank=args.machine_rank,
+        dist_url=args.dist_url,
     )
+    try:
+        summary = run_over(sources.pictures, job, image_ids)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on", file=sys.stderr)
+        return 130
+    if summary is None:
+        return 0
     for path, reason in summary.unreadable:
         print(f"unreadable: {path}: {reason}", file=sys.stderr)
     counts = [f"{summary.people} people on {summary.pictures} pictures"]

@@ -9,19 +9,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch.utils.data
 from detectron2.config import CfgNode
-from detectron2.data import (
-    DatasetCatalog,
-    MetadataCatalog,
-    build_detection_test_loader,
-    build_detection_train_loader,
-)
+from detectron2.data import DatasetCatalog, MetadataCatalog, build_detection_test_loader
 from detectron2.data.build import filter_images_with_few_keypoints
+from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
 from ..surface.registry import get_surface
 from .annotations import has_densepose
 from .coco import load_densepose_coco
+from .loader import training_loader
 from .mapper import DensePoseDatasetMapper
+from .sampler import TrainingBatches, by_orientation, repeats_from_config
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
@@ -113,7 +111,11 @@ def training_images(
 
 
 def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
-    """Training batches of a config, for ever. Errors as for :func:`training_images`."""
+    """Training batches of a config, for ever: lists of mapped images, of this process.
+
+    Each is a function of the seed (SEED; one that is drawn where that is negative) and of the
+    iteration: see :class:`TrainingBatches`. Errors as for :func:`training_images`.
+    """
     segm_from_masks = cfg.MODEL.ROI_DENSEPOSE_HEAD.COARSE_SEGM_TRAINED_BY_MASKS
     images = training_images(
         cfg.DATASETS.TRAIN,
@@ -128,9 +130,17 @@ def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
         categories=cfg.DATASETS.WHITELISTED_CATEGORIES,
         category_maps=cfg.DATASETS.CATEGORY_MAPS,
     )
-    return build_detection_train_loader(
-        cfg, dataset=images, mapper=DensePoseDatasetMapper(cfg, True)
+    seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
+    batches = TrainingBatches(
+        repeats_from_config(cfg, images),
+        cfg.SOLVER.IMS_PER_BATCH,
+        seed,
+        groups=by_orientation(images) if cfg.DATALOADER.ASPECT_RATIO_GROUPING else None,
+        rank=comm.get_rank(),
+        world_size=comm.get_world_size(),
     )
+    mapper = DensePoseDatasetMapper(cfg, True)
+    return training_loader(images, mapper, batches, cfg.DATALOADER.NUM_WORKERS)
 
 
 def build_densepose_test_loader(cfg: CfgNode, name: str) -> torch.utils.data.DataLoader:

@@ -44,12 +44,28 @@ def densepose_results(output: DensePoseOutput, boxes: torch.Tensor) -> list[Dens
     sizes = box_sizes(boxes)
     results: list[DensePoseResult] = []
     for first, last in _groups([h * w for h, w in sizes]):
-        results += _Group(output[first:last], sizes[first:last]).results()
+        height, width = sizes[first]
+        if height * width <= PIXELS_AT_ONCE:
+            results += _Group(output[first:last], sizes[first:last]).results()
+            continue
+        step = max(PIXELS_AT_ONCE // width, 1)
+        bands = [range(y, min(y + step, height)) for y in range(0, height, step)]
+        results.append(
+            _stacked([_Group(output[first:last], [sizes[first]], b).results()[0] for b in bands])
+        )
     return results
 
 
+def _stacked(bands: list[DensePoseResult]) -> DensePoseResult:
+    """One result out of bands of its rows."""
+    names = [f.name for f in fields(DensePoseResult) if getattr(bands[0], f.name) is not None]
+    return DensePoseResult(
+        **{name: torch.cat([getattr(band, name) for band in bands], dim=-2) for name in names}
+    )
+
+
 def _groups(pixels: list[int]) -> Iterator[tuple[int, int]]:
-    """Ranges of people with at most PIXELS_AT_ONCE pixels together, at least one person each."""
+    """Ranges of people with at most PIXELS_AT_ONCE pixels together, or of one with more."""
     first = total = 0
     for n, count in enumerate(pixels):
         if n > first and total + count > PIXELS_AT_ONCE:
@@ -150,20 +166,31 @@ class _Places:
 
 
 class _Group:
-    """The pixels of several people, end to end.
+    """The pixels of several people, or of a band of rows of one person, end to end.
 
     Rows of all people are numbered through, so are columns, and so are pixels.
     """
 
-    def __init__(self, output: DensePoseOutput, sizes: list[tuple[int, int]]):
+    def __init__(
+        self, output: DensePoseOutput, sizes: list[tuple[int, int]], band: range | None = None
+    ):
+        """
+        Args:
+            sizes: (h, w) of each person.
+            band: rows of the only person; None for all rows of all people.
+        """
         self.output = output
-        self.sizes = sizes
+        self.sizes = sizes if band is None else [(len(band), sizes[0][1])]
         self.side = output.fine_segm.shape[-1]
         self.device = output.fine_segm.device
-        heights, widths = torch.tensor(sizes, device=self.device, dtype=torch.int32).T
+        heights, widths = torch.tensor(self.sizes, device=self.device, dtype=torch.int32).T
         people = torch.arange(len(sizes), device=self.device, dtype=torch.int32)
         self.person_of_row = people.repeat_interleave(heights)
-        self.y, self.down, self.fy = self._axis(heights)
+        if band is None:
+            self.y, self.down, self.fy = self._axis(heights)
+        else:
+            whole = torch.full_like(heights, sizes[0][0])
+            self.y, self.down, self.fy = (v[band.start : band.stop] for v in self._axis(whole))
         self.x, self.right, self.fx = self._axis(widths)
         width_of_row = widths.index_select(0, self.person_of_row)
         rows = torch.arange(len(width_of_row), device=self.device, dtype=torch.int32)

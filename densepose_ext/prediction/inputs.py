@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -24,9 +24,9 @@ class Source:
     Attributes:
         path: of the file, as the user would name it.
         file_name: path below the folder that was given, with ``/``; of a file given by itself,
-            its name alone.
-        name: unique start of the names of its outputs, with ``/``: as a rule ``file_name``
-            without the ending.
+            its name alone; unique in a run.
+        name: what the names of its outputs start with: ``file_name`` without the ending, or with
+            it where a.jpg lies beside a.png.
     """
 
     path: str
@@ -58,8 +58,11 @@ def find_pictures(
             too: reading it will say so.
         lines: those of ``-``.
         without: a folder to leave out, that of the outputs.
+
+    Raises:
+        ValueError: that folder is one of the inputs.
     """
-    finder = _Finder(os.path.abspath(without) if without is not None else None)
+    finder = _Finder(PurePath(os.path.abspath(without)) if without is not None else None)
     for given in inputs:
         if given == "-":
             for line in lines:
@@ -67,10 +70,10 @@ def find_pictures(
                     finder.add(line.rstrip("\r\n"))
         else:
             finder.add(given)
-    paths = list(finder.found.values())
-    names = _unique_names(paths, list(finder.found))
-    pictures = [Source(path, file_name, name) for (path, file_name), name in zip(paths, names)]
-    return Sources(pictures, finder.skipped)
+    file_names = _unique_file_names(finder.found)
+    names = _distinct([os.path.splitext(name)[0] for name in file_names], file_names)
+    paths = (path for path, _ in finder.found.values())
+    return Sources([Source(*one) for one in zip(paths, file_names, names)], finder.skipped)
 
 
 class _Finder:
@@ -81,7 +84,7 @@ class _Finder:
         skipped: files of folders that are no pictures.
     """
 
-    def __init__(self, without: str | None):
+    def __init__(self, without: PurePath | None):
         self.without = without
         self.found: dict[str, tuple[str, str]] = {}
         self.skipped = 0
@@ -95,18 +98,19 @@ class _Finder:
             root = _fixed_part(given)
             matches = sorted(glob.glob(given, recursive=True))
             for path in matches:
-                if os.path.isfile(path):
+                if os.path.isfile(path) and not self._is_output(path):
                     self._add_file(path, os.path.relpath(path, root or "."))
             if not matches:
                 self._add_file(given, os.path.basename(given))
 
     def _add_folder(self, folder: str) -> None:
+        if PurePath(os.path.abspath(folder)) == self.without:
+            raise ValueError(f"{folder} cannot be the folder of the pictures and of the outputs")
         for place, folders, files in os.walk(folder):
             folders[:] = sorted(
                 name
                 for name in folders
-                if not name.startswith(".")
-                and os.path.abspath(os.path.join(place, name)) != self.without
+                if not name.startswith(".") and not self._is_output(os.path.join(place, name))
             )
             for file in sorted(files):
                 suffix = os.path.splitext(file)[1].lower()
@@ -115,6 +119,13 @@ class _Finder:
                     continue
                 path = os.path.join(place, file)
                 self._add_file(path, os.path.relpath(path, folder))
+
+    def _is_output(self, path: str) -> bool:
+        """Whether a file or folder is in the folder of the outputs, or that folder."""
+        return self.without is not None and self.without in (
+            path := PurePath(os.path.abspath(path)),
+            *path.parents,
+        )
 
     def _add_file(self, path: str, file_name: str) -> None:
         self.found.setdefault(os.path.abspath(path), (path, PurePath(file_name).as_posix()))
@@ -128,25 +139,18 @@ def _fixed_part(pattern: str) -> str:
     return folder
 
 
-def _unique_names(paths: list[tuple[str, str]], absolute: list[str]) -> list[str]:
-    """A name for each picture: the shortest of three kinds that nobody else has.
-
-    Without the ending; with it, where a.jpg lies beside a.png; and below the folder that holds all
-    inputs, where two of them have the same file.
+def _unique_file_names(found: dict[str, tuple[str, str]]) -> list[str]:
+    """Each file's name below its folder; below the folder that holds all inputs where two are the
+    same.
     """
-    with_ending = [file_name for _, file_name in paths]
-    common = os.path.commonpath([os.path.dirname(path) for path in absolute]) if absolute else ""
-    whole = [PurePath(os.path.relpath(path, common)).as_posix() for path in absolute]
-    kinds: list[Callable[[int], str]] = [
-        lambda n: os.path.splitext(with_ending[n])[0],
-        lambda n: with_ending[n],
-        lambda n: whole[n],
-    ]
-    return list(_first_unique(len(paths), kinds))
+    names = [file_name for _, file_name in found.values()]
+    common = os.path.commonpath([os.path.dirname(path) for path in found]) if found else ""
+    return _distinct(names, [PurePath(os.path.relpath(path, common)).as_posix() for path in found])
 
 
-def _first_unique(count: int, kinds: list[Callable[[int], str]]) -> Iterator[str]:
-    totals = [Counter(kind(n) for n in range(count)) for kind in kinds]
-    for n in range(count):
-        names = [kind(n) for kind in kinds]
-        yield next((name for name, total in zip(names, totals) if total[name] == 1), names[-1])
+def _distinct(names: list[str], longer: list[str]) -> list[str]:
+    """``names``, with the longer ones, which are distinct, in place of those that occur twice."""
+    names = list(names)
+    while len(counts := Counter(names)) < len(names):
+        names = [long if counts[name] > 1 else name for name, long in zip(names, longer)]
+    return names

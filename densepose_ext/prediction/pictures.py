@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import struct
-import warnings
 import zlib
 
 import cv2
@@ -75,11 +74,7 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
     path = os.fspath(path)
     with open(path, "rb") as stream:
         try:
-            with warnings.catch_warnings():
-                # A large picture is no attack where the user names the files; over twice
-                # Pillow's limit it still is refused.
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                return _read(stream)
+            return _read(stream)
         except _DECODING_ERRORS as error:
             reason = " ".join(str(error).split()).replace(repr(stream), "the file")
             raise ValueError(f"{path} cannot be read as a picture: {reason}") from error

@@ -7,7 +7,8 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -25,6 +26,9 @@ from .writers import FORMATS, Options, output_files, write_files
 #: The format that has one file for the whole run.
 JSON = "json"
 
+#: How long processes that are done wait for the others.
+_PATIENCE = timedelta(days=7)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -37,7 +41,10 @@ class Run:
         options: of the files.
         batch: pictures that the network takes at once.
         workers: threads that read, and as many that write.
-        processes: that share the pictures, each on a GPU of its own where there are GPUs.
+        processes: on this machine, that share the pictures, each on a GPU of its own where there
+            are GPUs.
+        machines: that share the pictures and the folder. machine_rank: of this one.
+        dist_url: where they meet, such as tcp://first-machine:1234; for one machine, auto.
     """
 
     folder: Path
@@ -47,10 +54,13 @@ class Run:
     device: str | None = None
     precision: str | None = None
     min_score: float | None = None
-    options: Options = Options()
+    options: Options = field(default_factory=Options)
     batch: int = 1
     workers: int = 2
     processes: int = 1
+    machines: int = 1
+    machine_rank: int = 0
+    dist_url: str = "auto"
 
     @property
     def own_formats(self) -> tuple[str, ...]:
@@ -81,7 +91,7 @@ class Summary:
 
 def run_over(
     sources: Sequence[Source], run: Run, image_ids: dict[str, int] | None = None
-) -> Summary:
+) -> Summary | None:
     """Runs a model over pictures.
 
     A picture is done when all its files are there and the record of the folder says so; the others
@@ -89,6 +99,9 @@ def run_over(
 
     Args:
         image_ids: file name -> id, for results.json. Default: ids are counted from 1.
+
+    Returns:
+        what was done, by all machines; None on machines other than the first.
 
     Raises:
         OSError, ValueError: model or folder cannot be used, or a file cannot be written.
@@ -100,18 +113,30 @@ def run_over(
         )
     if min(run.batch, run.workers, run.processes) < 1:
         raise ValueError("batch, workers and processes must be 1 or more")
-    several = run.processes > 1
+    if not 0 <= run.machine_rank < run.machines:
+        raise ValueError(f"machine {run.machine_rank} of {run.machines}; they are counted from 0")
+    if run.machines > 1 and run.dist_url == "auto":
+        raise ValueError("several machines need the URL where they meet, tcp://HOST:PORT")
+    several = run.processes * run.machines > 1
     predictor = (replace(run, device="cpu") if several else run).predictor()
     settings = run_settings(predictor, run.options)
-    with RunRecord(run.folder, settings, JSON in run.formats) as record:
-        record.absorb_parts()
-        todo = _todo(sources, run, record, image_ids)
+    settings["image_ids"] = "counted" if image_ids is None else "given"
+    todo = []
+    if run.machine_rank == 0:
+        with RunRecord(run.folder, settings, JSON in run.formats) as record:
+            record.absorb_parts()
+            todo = _todo(sources, run, record, image_ids)
     launch(
         _work,
         run.processes,
-        dist_url="auto",
+        run.machines,
+        run.machine_rank,
+        run.dist_url,
         args=(todo, run, settings, None if several else predictor),
+        timeout=_PATIENCE,
     )
+    if run.machine_rank:
+        return None
     with RunRecord(run.folder, settings, JSON in run.formats) as record:
         record.absorb_parts()
         taken = [source for source, _ in todo]
@@ -136,7 +161,7 @@ def run_settings(predictor: DensePosePredictor, options: Options) -> dict:
     cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.0
     model = hashlib.sha256(cfg.dump().encode())
     for parameter in predictor.model.state_dict().values():
-        model.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        model.update(parameter.detach().cpu().reshape(-1).view(torch.uint8).numpy())
     return {
         "model": model.hexdigest()[:16],
         "precision": precision,
@@ -196,30 +221,46 @@ def _work(
     settings: dict,
     predictor: DensePosePredictor | None,
 ) -> None:
-    """What one process does."""
+    """What one process does; the first one's ``todo`` is everybody's."""
     rank, count = comm.get_rank(), comm.get_world_size()
+    device = run.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if predictor is None:
-        device = run.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        predictor = replace(run, device=f"cuda:{rank}" if device == "cuda" else device).predictor()
+        own = f"cuda:{comm.get_local_rank()}" if device == "cuda" else device
+        predictor = replace(run, device=own).predictor()
+    if device == "cpu" and run.processes > 1:
+        torch.set_num_threads(max((os.cpu_count() or 1) // run.processes, 1))
+    todo = comm.all_gather(todo)[0]
     share = todo[rank::count]
+    ids = {source.name: number for source, number in share}
     frames = ahead(read_frame, (source for source, _ in share), run.workers)
     predicted = predict_frames(frames, predictor, run.batch)
-    written = ahead(functools.partial(_write, run), predicted, run.workers)
+    written = ahead(functools.partial(_write, run, ids), predicted, run.workers)
+    bar = tqdm(written, "predicting", len(share), unit="picture", disable=True if rank else None)
     with RunRecord(run.folder, settings, JSON in run.formats, part=rank) as record:
-        bar = tqdm(
-            written, "predicting", len(share), unit="picture", disable=True if rank else None
-        )
-        for (source, number), (frame, people) in zip(share, bar):
-            if people is None:
-                record.fail(source.file_name, number, frame.error)
+        for outcome, (source, number) in zip(bar, share):
+            if outcome.error:
+                record.fail(source.file_name, number, outcome.error)
             else:
-                entries = people.to_json(number) if JSON in run.formats else []
-                record.add(source.file_name, number, people.size, len(people), entries)
+                people = outcome.size, outcome.people, outcome.entries
+                record.add(source.file_name, number, *people)
+    # The first machine takes over what the others have recorded once they are done.
+    comm.synchronize()
 
 
-def _write(run: Run, predicted: tuple[Frame, People | None]) -> tuple[Frame, People | None]:
+@dataclass(frozen=True)
+class _Outcome:
+    """What is left of a picture once its files are written."""
+
+    error: str
+    size: tuple[int, int] = (0, 0)
+    people: int = 0
+    entries: list[dict] = field(default_factory=list)
+
+
+def _write(run: Run, ids: dict[str, int], predicted: tuple[Frame, People | None]) -> _Outcome:
     frame, people = predicted
-    if people is not None:
-        formats = run.own_formats
-        write_files(run.folder, frame.name, formats, frame.picture, people, run.options)
-    return predicted
+    if people is None:
+        return _Outcome(frame.error)
+    write_files(run.folder, frame.name, run.own_formats, frame.picture, people, run.options)
+    entries = people.to_json(ids[frame.name]) if JSON in run.formats else []
+    return _Outcome("", people.size, len(people), entries)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..conversions import People
 from ..surface.cache import replacing
-from ..visualization import control_picture, draw_boxes, draw_parts
+from ..visualization import control_picture, draw_boxes, draw_contours, draw_parts
 
 _JPEG_QUALITY = 92
 
@@ -47,7 +47,8 @@ class Format:
 
 def _encoded(ending: str, picture: np.ndarray) -> bytes:
     """A file of a BGR or grey picture."""
-    done, content = cv2.imencode(ending, picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if ending == ".jpg" else []
+    done, content = cv2.imencode(ending, picture, quality)
     if not done:
         raise ValueError(f"OpenCV cannot write a {ending} of shape {picture.shape}")
     return content.tobytes()
@@ -70,6 +71,10 @@ def _iuv(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, 
 
 def _overlay(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
     return (_encoded(".jpg", draw_boxes(draw_parts(picture, people), people)),)
+
+
+def _contour(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
+    return (_encoded(".jpg", draw_contours(picture, people)),)
 
 
 def _parts(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
@@ -105,13 +110,10 @@ FORMATS = {
     "overlay": Format("parts, boxes and scores over the picture", ("_overlay.jpg",), _overlay),
     "parts": Format("parts in colour on black", ("_parts.png",), _parts),
     "uv": Format("U and V in colour on black", ("_u.png", "_v.png"), _uv),
+    "contour": Format("lines of equal U and V over the picture", ("_contour.jpg",), _contour),
     "mask": Format("white where people are", ("_mask.png",), _mask),
-    "npz": Format(
-        "boxes, scores, parts, U and V of each person, unrounded", ("_people.npz",), _npz
-    ),
-    "vertices": Format(
-        "vertex of the body at each pixel, -1 for none", ("_vertices.npz",), _vertices
-    ),
+    "npz": Format("all of each person, unrounded", ("_people.npz",), _npz),
+    "vertices": Format("vertex of the body at each pixel", ("_vertices.npz",), _vertices),
 }
 
 

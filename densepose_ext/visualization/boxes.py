@@ -35,23 +35,32 @@ def draw_boxes(
     drawn = picture.copy()
     height, width = picture.shape[:2]
     thick = 1 + (min(height, width) >= 400) + min(height, width) // 1000
+    tags = []
     for n in from_below(people):
-        person = people[n]
-        colour = person_colour(n if identities is None else identities[n])[::-1]
+        person, name = people[n], n if identities is None else identities[n]
+        colour = person_colour(name)[::-1]
         # far outside the picture OpenCV's coordinates would run over
         x0, y0, x1, y1 = np.clip(person.box, -width - height, 2 * (width + height))
         corner = round(float(x0)), round(float(y0))
         # the box ends where its last pixel does
         end = max(round(float(x1)) - 1, corner[0]), max(round(float(y1)) - 1, corner[1])
         cv2.rectangle(drawn, corner, end, colour, thick)
-        words = [] if identities is None else [f"#{identities[n]}"]
+        words = [f"#{name}"] if identities is not None else []
         words += [f"{person.score:.2f}"] if scores else []
-        if words:
-            _tag(drawn, " ".join(words), corner, colour, thick)
+        tags.append((" ".join(words), corner, colour))
+    for text, corner, colour in tags:
+        if text:
+            _tag(drawn, text, corner, colour, thick)
     return drawn
 
 
-def _tag(picture: np.ndarray, text: str, corner: tuple[int, int], colour, thick: int) -> None:
+def _tag(
+    picture: np.ndarray,
+    text: str,
+    corner: tuple[int, int],
+    colour: tuple[int, int, int],
+    thick: int,
+) -> None:
     """A label above the corner of a box, or in the box where there is no room above."""
     size = 9 + 3 * thick
     text_height, text_width = text_mask(text, size).shape
@@ -64,11 +73,15 @@ def _tag(picture: np.ndarray, text: str, corner: tuple[int, int], colour, thick:
 
 
 def draw_keypoints(
-    picture: np.ndarray, people: Sequence[Person], threshold: float = 0.05
+    picture: np.ndarray,
+    people: Sequence[Person],
+    identities: Sequence[int] | None = None,
+    threshold: float = 0.05,
 ) -> np.ndarray:
     """Keypoints and the lines between them of those people who have them.
 
     Args:
+        identities: of tracked people, which keep their colours.
         threshold: keypoints with a lower score are left out.
     """
     check_picture(picture)
@@ -79,7 +92,7 @@ def draw_keypoints(
         keypoints = people[n].keypoints
         if keypoints is None:
             continue
-        colour = person_colour(n)[::-1]
+        colour = person_colour(n if identities is None else identities[n])[::-1]
         shift = 4  # OpenCV takes coordinates in 1/16 of a pixel, of which the centres are whole
         at = np.rint((np.clip(keypoints[:, :2], -limit, limit) - 0.5) * (1 << shift)).astype(int)
         seen = keypoints[:, 2] >= threshold

@@ -7,14 +7,14 @@ person come at once, and they are antialiased.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
 
 from ..structures import Person
 from .colormaps import colormap
-from .compose import check_alpha, check_picture, from_below, inside
+from .compose import check_alpha, check_picture, extent, stacked
 
 #: Lines are drawn at 1/10, 2/10, ... 9/10: the ends of a chart are seen anyway.
 INTERVALS = 10
@@ -45,59 +45,97 @@ def draw_contours(
     """
     check_picture(picture)
     check_alpha(alpha)
-    table = np.ascontiguousarray(colormap(colours)[:, None, ::-1])
+    table = colormap(colours)[:, ::-1].astype(np.float32)
     drawn = picture.copy()
-    free = np.ones(picture.shape[:2], bool)
-    for n in reversed(from_below(people)):
-        person, found = people[n], inside(people[n], picture.shape[:2])
-        if found is None:
-            continue
-        labels = person.result.labels.numpy()[found.of_labels]
-        mine = free[found.of_picture] & (labels > 0)
-        free[found.of_picture] &= ~mine
-        grid = _Grid(labels)
-        window = drawn[found.of_picture]
-        layer = cv2.convertScaleAbs(window, alpha=1 - SHADE * alpha)
-        for values in person.result.uv.numpy()[(slice(None), *found.of_labels)]:
-            coverage = grid.lines(values * INTERVALS)
-            value = cv2.convertScaleAbs(values, alpha=255)
-            coverage *= alpha
-            layer = cv2.blendLinear(layer, cv2.applyColorMap(value, table), 1 - coverage, coverage)
-        cv2.copyTo(layer, mine.astype(np.uint8), window)
+    around = extent(people, picture.shape[:2])
+    if around is None:
+        return drawn
+    body = _Body.of(people, picture.shape[:2], around)
+    window = drawn[around]
+    cv2.copyTo(cv2.convertScaleAbs(window, alpha=1 - SHADE * alpha), body.on, window)
+    for values, coverage in body.lines():
+        on = np.flatnonzero(coverage)
+        place = body.places(on)
+        colour = table[np.clip(values[on] * (255 / INTERVALS), 0, 255).astype(np.uint8)]
+        below = window[place]
+        window[place] = np.rint(below + alpha * coverage[on, None] * (colour - below))
     return drawn
 
 
-class _Grid:
-    """The pixels of a person, and which neighbours lie in one chart."""
+class _Body:
+    """The pixels of all people, one after the other.
 
-    def __init__(self, labels: np.ndarray):
-        self._right = (labels[:, 1:] == labels[:, :-1]).astype(np.float32)
-        self._down = (labels[1:] == labels[:-1]).astype(np.float32)
-        across, along = np.zeros((2, *labels.shape), np.float32)
-        across[:, 1:], along[1:] = self._right, self._down
-        across[:, :-1] += self._right
-        along[:-1] += self._down
-        # A pixel with neighbours of its chart on both sides has the mean of two differences.
-        self._per_neighbour = [1 / np.maximum(count, 1) for count in (across, along)]
+    Attributes:
+        on: (h, w) uint8, not 0 where somebody is.
+    """
 
-    def lines(self, values: np.ndarray) -> np.ndarray:
-        """Coverage (h, w) float32, 0 to 1, by lines at the whole numbers 1 to INTERVALS - 1.
-
-        Args:
-            values: (h, w) float32; may jump from chart to chart.
+    def __init__(self, charts: np.ndarray, fields: np.ndarray):
         """
-        x, y = np.zeros((2, *values.shape), np.float32)
-        difference = (values[:, 1:] - values[:, :-1]) * self._right
-        x[:, 1:] = difference
-        x[:, :-1] += difference
-        difference = (values[1:] - values[:-1]) * self._down
-        y[1:] = difference
-        y[:-1] += difference
-        x *= self._per_neighbour[0]
-        y *= self._per_neighbour[1]
-        slope = np.maximum(cv2.magnitude(x, y), FLATTEST)
-        nearest = np.clip(np.rint(values), 1, INTERVALS - 1)
-        coverage = np.clip(WIDTH / 2 + 0.5 - np.abs(values - nearest) / slope, 0, 1)
-        slope *= 1 + nearest % 2
-        coverage *= np.clip(2 - CLOSEST * slope, 0, 1)
-        return coverage
+        Args:
+            charts: (h + 2, w + 2) uint16, another number for each chart of each person, 0 for
+                nobody and for the border.
+            fields: (2, h + 2, w + 2) float32, U and V.
+        """
+        self.on = (charts[1:-1, 1:-1] > 0).astype(np.uint8)
+        # Thanks to the border, neighbours are at fixed distances in memory.
+        self._step = charts.shape[1]
+        self._at = np.flatnonzero(charts)
+        self._fields = (fields * np.float32(INTERVALS)).reshape(2, -1)
+        charts = charts.ravel()
+        own = charts.take(self._at)
+        #: A neighbour's distance in memory, and (P,) float32: 1 where it is of the same chart.
+        self._same = {
+            shift: (charts.take(self._at + shift) == own).astype(np.float32)
+            for shift in (-1, 1, -self._step, self._step)
+        }
+
+    @classmethod
+    def of(
+        cls, people: Sequence[Person], size: tuple[int, int], around: tuple[slice, slice]
+    ) -> _Body:
+        """The people in the rows and columns ``around`` of a picture of (H, W)."""
+        height, width = (part.stop - part.start for part in around)
+        charts = np.zeros((height + 2, width + 2), np.uint16)
+        fields = np.zeros((2, height + 2, width + 2), np.float32)
+        for n, found, labels in stacked(people, size):
+            rows, columns = (
+                slice(own.start - all_of.start + 1, own.stop - all_of.start + 1)
+                for own, all_of in zip(found.of_picture, around)
+            )
+            labels = labels[found.of_labels]
+            # only neighbours are compared, so numbers may come again after 2000 people
+            chart = labels.astype(np.uint16) + np.uint16(n % 2000 * 32)
+            cv2.copyTo(chart, labels, charts[rows, columns])
+            for field, values in zip(fields, people[n].result.uv.numpy()):
+                cv2.copyTo(values[found.of_labels], labels, field[rows, columns])
+        return cls(charts, fields)
+
+    def places(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns of pixels by their numbers."""
+        rows, columns = np.divmod(self._at[pixels], self._step)
+        return rows - 1, columns - 1
+
+    def lines(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of U, then of V: values in intervals, and coverage by lines from 0 to 1, (P,) float32.
+
+        The lines are at the whole numbers from 1 to INTERVALS - 1.
+        """
+        for field in self._fields:
+            values = field.take(self._at)
+            across = self._slope(field, values, 1)
+            along = self._slope(field, values, self._step)
+            slope = np.maximum(np.sqrt(across * across + along * along), FLATTEST)
+            nearest = np.clip(np.rint(values), 1, INTERVALS - 1)
+            coverage = np.clip(WIDTH / 2 + 0.5 - np.abs(values - nearest) / slope, 0, 1)
+            half = nearest / 2
+            slope *= 1 + 2 * (half - np.floor(half))  # twice at odd ones
+            coverage *= np.clip(2 - CLOSEST * slope, 0, 1)
+            yield values, coverage
+
+    def _slope(self, field: np.ndarray, values: np.ndarray, shift: int) -> np.ndarray:
+        """Intervals a pixel (P,) along an axis: the mean over the neighbours of the same chart."""
+        before, after = self._same[-shift], self._same[shift]
+        rise = (field.take(self._at + shift) - values) * after
+        rise += (values - field.take(self._at - shift)) * before
+        rise /= np.maximum(before + after, 1)
+        return rise

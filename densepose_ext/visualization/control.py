@@ -8,9 +8,7 @@ import numpy as np
 
 from ..structures import Person
 from .colormaps import colormap
-from .overlay import draw_parts, draw_u, draw_v
-
-_DRAW = {"parts": draw_parts, "u": draw_u, "v": draw_v}
+from .overlay import PAINTERS
 
 
 def control_picture(
@@ -34,9 +32,9 @@ def control_picture(
     Returns:
         BGR uint8 (H, W, 3), colours not blended and not smoothed.
     """
-    if quantity not in _DRAW:
-        raise ValueError(f"quantity {quantity!r}; expected one of {', '.join(_DRAW)}")
+    if quantity not in PAINTERS:
+        raise ValueError(f"quantity {quantity!r}; expected one of {', '.join(PAINTERS)}")
     ground = np.zeros((*size, 3), np.uint8)
     if not black:
         ground[:] = colormap(colours)[0, ::-1]
-    return _DRAW[quantity](ground, people, 1.0, colours)
+    return PAINTERS[quantity](ground, people, 1.0, colours)

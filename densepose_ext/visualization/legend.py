@@ -14,21 +14,19 @@ from ..surface.parts import FINE_PART_NAMES
 from ..surface.surface import BodySurface
 from ..synthetic.raster import rasterize
 from .colormaps import colormap
-from .overlay import draw_parts, draw_u, draw_v
+from .overlay import PAINTERS
 from .palette import part_colours
 from .sheet import INK, PAPER
 from .text import line_height, text_mask, write_text
 
 #: The body is drawn this many times larger and then averaged.
 OVERSAMPLING = 3
-#: Smallest visible share of a view that is named.
-SMALLEST_PART = 0.002
 #: Distance of the camera in metres: far, so that both views have one scale.
 DISTANCE = 40.0
 #: Width to height of a view of the body, and the empty rim around it.
 ASPECT, RIM = 0.8, 0.03
-
-_NAMES_WIDTH = 0.42
+#: Colour of the lines from names to parts.
+_LEADER = (130, 130, 130)
 
 
 @lru_cache(maxsize=4)
@@ -82,8 +80,8 @@ def draw_legend(height: int = 480, quantity: str = "parts", colours: str = "defa
     """
     if height < 160:
         raise ValueError(f"a legend of height {height}; expected at least 160 pixels")
-    if quantity not in ("parts", "u", "v"):
-        raise ValueError(f"quantity {quantity!r}; expected parts, u or v")
+    if quantity not in PAINTERS:
+        raise ValueError(f"quantity {quantity!r}; expected one of {', '.join(PAINTERS)}")
     if quantity == "parts":
         return _with_names(_body(height, quantity, colours), height, colours)
     colours = "viridis" if colours == "default" else colours
@@ -93,8 +91,7 @@ def draw_legend(height: int = 480, quantity: str = "parts", colours: str = "defa
 def _body(height: int, quantity: str, colours: str) -> np.ndarray:
     """Both views on white, softly lit. (height, W, 3)."""
     people, size, light = template_people(height * OVERSAMPLING)
-    draw = {"parts": draw_parts, "u": draw_u, "v": draw_v}[quantity]
-    picture = draw(np.full((*size, 3), PAPER, np.uint8), people, 1.0, colours)
+    picture = PAINTERS[quantity](np.full((*size, 3), PAPER, np.uint8), people, 1.0, colours)
     on = light > 0
     # the middle of the body keeps its colour
     picture[on] = np.rint(picture[on] * (0.72 + 0.28 * light[on, None]))
@@ -122,25 +119,32 @@ def _with_names(body: np.ndarray, height: int, palette: str) -> np.ndarray:
     width = body.shape[1] // 2
     names = max(text_mask(name, text).shape[1] for name in FINE_PART_NAMES) + 3 * text
     picture = np.full((height, 2 * (width + 2 * names), 3), PAPER, np.uint8)
+    areas = np.stack([np.bincount(p.result.labels.numpy().ravel(), minlength=25) for p in people])
+    # a part is named where it is seen well, which may be in both views
+    named = (areas > 0.75 * areas.max(0)) & (np.arange(25) > 0)
     for view, person in enumerate(people):
         x = names + view * (width + 2 * names)
         picture[:, x : x + width] = body[:, view * width : (view + 1) * width]
         labels = person.result.labels.numpy()[::OVERSAMPLING, ::OVERSAMPLING]
-        _name_parts(picture, labels, x, names, text, palette)
+        _name_parts(picture, labels, np.flatnonzero(named[view]), x, text, palette)
         title = ("front", "back")[view]
         at = x + (width - text_mask(title, text).shape[1]) // 2, height - line_height(text)
         write_text(picture, title, at, text, INK)
     return picture
 
 
-def _name_parts(picture, labels: np.ndarray, x: int, names: int, text: int, palette: str) -> None:
+def _name_parts(
+    picture: np.ndarray,
+    labels: np.ndarray,
+    parts: np.ndarray,
+    x: int,
+    text: int,
+    palette: str,
+) -> None:
     """Names at both sides of a view that starts at column ``x``, lines from them to the parts."""
     height, width = labels.shape
     table = part_colours(palette)
-    places = {}
-    for part in np.unique(labels[labels > 0]).tolist():
-        if (labels == part).mean() >= SMALLEST_PART:
-            places[part] = _middle(labels == part)
+    places = {part: _middle(labels == part) for part in parts.tolist()}
     sides: tuple[list[int], list[int]] = ([], [])
     for part in sorted(places, key=lambda p: abs(places[p][0] - width / 2), reverse=True):
         column = places[part][0]
@@ -148,22 +152,26 @@ def _name_parts(picture, labels: np.ndarray, x: int, names: int, text: int, pale
         central = abs(column - width / 2) < 0.02 * width
         sides[len(sides[1]) < len(sides[0]) if central else column > width / 2].append(part)
     step = round(1.25 * line_height(text))
-    for side, parts in enumerate(sides):
-        parts.sort(key=lambda part: places[part][1])
-        rows = _spread([places[part][1] for part in parts], step, height - 2 * step)
-        for part, row in zip(parts, rows):
+    for side, names in enumerate(sides):
+        names.sort(key=lambda part: places[part][1])
+        rows = _spread([places[part][1] for part in names], step, height - 2 * step)
+        for part, row in zip(names, rows):
             colour = tuple(table[part, ::-1].tolist())
             name = FINE_PART_NAMES[part]
-            length = text_mask(name, text).shape[1]
             edge = x + width + text // 2 if side else x - text // 2
-            swatch = (edge, row - text // 2) if not side else (edge - text, row - text // 2)
-            swatch = edge + (0 if side else -text), row - text // 2
+            swatch = edge - (0 if side else text), row - text // 2
             cv2.rectangle(picture, swatch, (swatch[0] + text, swatch[1] + text), colour, -1)
-            start = (edge + 3 * text // 2) if side else edge - 3 * text // 2 - length
+            start = (
+                (edge + 3 * text // 2)
+                if side
+                else edge - 3 * text // 2 - text_mask(name, text).shape[1]
+            )
             write_text(picture, name, (start, row - line_height(text) // 2), text, INK)
             spot = x + places[part][0], places[part][1]
-            cv2.line(picture, (edge - 2 if side else edge + 2, row), spot, INK, 1, cv2.LINE_AA)
-            cv2.circle(picture, spot, 2, INK, -1, cv2.LINE_AA)
+            spot = x + places[part][0], places[part][1]
+            near = edge - 3 if side else edge + 3
+            cv2.line(picture, (near, row), spot, _LEADER, 1, cv2.LINE_AA)
+            cv2.circle(picture, spot, 2 + height // 480, INK, -1, cv2.LINE_AA)
 
 
 def _middle(mask: np.ndarray) -> tuple[int, int]:

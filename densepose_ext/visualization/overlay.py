@@ -24,9 +24,6 @@ from .compose import (
 )
 from .palette import part_colours, person_colour
 
-#: What can be painted, and its channel of I, U, V.
-QUANTITIES = {"parts": 0, "u": 1, "v": 2}
-
 
 def draw_parts(
     picture: np.ndarray, people: Sequence[Person], alpha: float = 0.7, palette: str = "default"
@@ -53,17 +50,23 @@ def draw_u(
         alpha: share of the colour.
         colours: name of a colour map.
     """
-    return _draw_coordinate(picture, people, QUANTITIES["u"], alpha, colours)
+    return _draw_coordinate(picture, people, 1, alpha, colours)
 
 
 def draw_v(
     picture: np.ndarray, people: Sequence[Person], alpha: float = 0.7, colours: str = "viridis"
 ) -> np.ndarray:
     """V in colour; see `draw_u`."""
-    return _draw_coordinate(picture, people, QUANTITIES["v"], alpha, colours)
+    return _draw_coordinate(picture, people, 2, alpha, colours)
 
 
-def _draw_coordinate(picture, people, channel: int, alpha: float, colours: str) -> np.ndarray:
+#: What can be painted, by its name; all take a picture, people, alpha and the colours' name.
+PAINTERS = {"parts": draw_parts, "u": draw_u, "v": draw_v}
+
+
+def _draw_coordinate(
+    picture: np.ndarray, people: Sequence[Person], channel: int, alpha: float, colours: str
+) -> np.ndarray:
     table = colormap(colours)
     check_picture(picture)
     iuv, _ = compose_iuv(people, picture.shape[:2])
@@ -122,7 +125,9 @@ def draw_masks(
     return drawn
 
 
-def _mask(person: Person, size: tuple[int, int]):
+def _mask(
+    person: Person, size: tuple[int, int]
+) -> tuple[tuple[slice, slice] | None, np.ndarray | None]:
     """Rows and columns of a picture, or None, and the person's mask there: uint8, 255 or 0."""
     if person.mask is not None:
         if person.mask.shape != size:

@@ -257,7 +257,8 @@ def test_more_classes_than_the_model_has(register):
     )
     with pytest.raises(ValueError, match=r"'tiny' has class 1 \(bear\).*NUM_CLASSES = 1"):
         build_densepose_train_loader(config(name))
-    assert build_densepose_train_loader(config(name, **{"MODEL.ROI_HEADS.NUM_CLASSES": 2}))
+    batches = build_densepose_train_loader(config(name, **{"MODEL.ROI_HEADS.NUM_CLASSES": 2}))
+    assert len(next(iter(batches))) == 2
 
 
 def test_datasets_of_different_classes(register):

@@ -107,6 +107,17 @@ def test_a_box_without_area_is_one_pixel():
     assert result.labels.shape == (1, 1)
 
 
+def test_a_large_box_is_worked_on_in_bands_of_rows(monkeypatch):
+    output = make_output(3, 14, sigma_2=25, fine_segm_confidence=1)
+    boxes = torch.tensor([[0.0, 0, 9, 9], [3, 3, 60, 80], [0, 0, 10, 10]])
+    at_once = densepose_results(output, boxes)
+    for pixels in (1, 100, 57 * 3 + 1):
+        monkeypatch.setattr(postprocessing, "PIXELS_AT_ONCE", pixels)
+        for one, other in zip(at_once, densepose_results(output, boxes)):
+            for name in ("labels", "uv", "sigma_2", "fine_segm_confidence"):
+                assert torch.equal(getattr(one, name), getattr(other, name))
+
+
 @pytest.mark.parametrize("value", [-0.3, 0.0, 0.5, 1.0, 1.7])
 def test_eight_bit_files_clamp_and_truncate(value):
     output = make_output(1, 4)

@@ -1,0 +1,77 @@
+"""From batches of samples to what the model trains on, in this process or in workers."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+import torch
+from detectron2.data import DatasetFromList
+from detectron2.data.build import trivial_batch_collator
+from torch.utils.data import DataLoader, Dataset
+
+from ..seeding import Purpose, generator, seeded
+from .sampler import Sample, TrainingBatches
+
+
+class MappedImages(Dataset):
+    """The images of a dataset as a mapper gives them, a function of the sample alone.
+
+    An image that the mapper cannot read (it returns None) is replaced by another one.
+    """
+
+    def __init__(self, images: list[dict], mapper: Callable[[dict], dict | None]):
+        self._images = DatasetFromList(images, copy=False)
+        self._mapper = mapper
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, sample: Sample) -> dict:
+        """
+        Raises:
+            ValueError: no image of the dataset can be read.
+        """
+        mapped = self._map(sample.image, sample)
+        if mapped is None:
+            others = generator(sample.seed, Purpose.REPLACEMENT, sample.position)
+            for image in others.permutation(len(self)).tolist():
+                mapped = self._map(image, sample)
+                if mapped is not None:
+                    break
+            else:
+                raise ValueError(
+                    f"none of the {len(self)} images to train on can be read, the first is"
+                    f" {self._images[0]['file_name']}"
+                )
+        return mapped
+
+    def _map(self, image: int, sample: Sample) -> dict | None:
+        with seeded(sample.seed, Purpose.AUGMENTATION, sample.position):
+            return self._mapper(self._images[image])
+
+
+def training_loader(
+    images: list[dict],
+    mapper: Callable[[dict], dict | None],
+    batches: TrainingBatches,
+    num_workers: int = 0,
+) -> DataLoader:
+    """Batches (lists of mapped images) for ever, the same for any number of workers.
+
+    ``batches`` is its ``batch_sampler``, where a run that is resumed sets the first iteration.
+    """
+    return DataLoader(
+        MappedImages(images, mapper),
+        batch_sampler=batches,
+        num_workers=num_workers,
+        collate_fn=trivial_batch_collator,
+        worker_init_fn=_leave_interrupts_to_the_trainer,
+        # Its own: starting to iterate draws a number, out of the global generator if there is none.
+        generator=torch.Generator(),
+    )
+
+
+def _leave_interrupts_to_the_trainer(worker: int) -> None:
+    # Ctrl-C goes to all processes of a terminal; the trainer still finishes its iteration.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

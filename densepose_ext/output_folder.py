@@ -1,0 +1,69 @@
+"""Whether a run can write what it is going to write, found out before it starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+import torch
+from torch import nn
+
+#: Free space that a run needs, in checkpoints: one that is kept, and one that is being written
+#: while the one before it is still there.
+CHECKPOINTS_NEEDED = 3
+
+
+def check_writable(folder: str) -> None:
+    """Make a folder if there is none, and write a file into it.
+
+    Raises:
+        OSError: naming the folder and the reason.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        raise OSError(
+            f"OUTPUT_DIR = {os.path.abspath(folder)} cannot be written to: {error.strerror};"
+            f" {_free_bytes(folder):,} bytes are free there"
+        ) from error
+
+
+def check_space(folder: str, checkpoint_bytes: int) -> None:
+    """Stop a run that its disk is too full for.
+
+    Raises:
+        OSError: naming the folder, the free bytes and the bytes needed.
+    """
+    free, needed = _free_bytes(folder), CHECKPOINTS_NEEDED * checkpoint_bytes
+    if free < needed:
+        raise OSError(
+            f"OUTPUT_DIR = {os.path.abspath(folder)} has {free:,} bytes free, training needs about"
+            f" {needed:,}: {CHECKPOINTS_NEEDED} checkpoints of {checkpoint_bytes:,}"
+        )
+
+
+def checkpoint_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """About the size of a checkpoint of a run: the model's state, and the optimizer's to be.
+
+    An optimizer has no state before its first step; what it will keep is known of its kind.
+    """
+    # Adam and its kin keep two averages of each gradient, SGD with momentum keeps one.
+    defaults = optimizer.defaults
+    averages = 2 if "betas" in defaults else int(bool(defaults.get("momentum")))
+    trained = (p for group in optimizer.param_groups for p in group["params"])
+    return sum(map(_bytes, model.state_dict().values())) + averages * sum(map(_bytes, trained))
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _free_bytes(folder: str) -> int:
+    """Of the file system that a folder is on, or would be made on."""
+    folder = os.path.abspath(folder)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return shutil.disk_usage(folder).free

@@ -1,0 +1,69 @@
+"""Random numbers of a training run, as a function of what they are drawn for.
+
+Every draw starts from the run's seed, a purpose and numbers such as the iteration. So an iteration
+is the same whether the run came there from its beginning, or was killed and resumed just before.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+import numpy as np
+import torch
+
+
+class Purpose(IntEnum):
+    """What random numbers are drawn for; those of one purpose tell nothing about another's."""
+
+    ORDER = 0  # of the images of an epoch
+    REPEATS = 1  # of images that are drawn a fractional number of times
+    BATCHES = 2  # the order of the batches of a stretch
+    AUGMENTATION = 3  # of one sample
+    REPLACEMENT = 4  # of an image that cannot be read
+    STEP = 5  # what the model draws in an iteration
+
+
+def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
+    """A generator of its own for each seed, purpose and numbers (not negative)."""
+    return np.random.default_rng(_sequence(seed, purpose, numbers))
+
+
+def seed_global_generators(seed: int, purpose: Purpose, *numbers: int) -> None:
+    """Seed numpy, ``random`` and torch, on all devices."""
+    words, number = _seeds(seed, purpose, numbers)
+    np.random.seed(words)
+    random.seed(number)
+    torch.manual_seed(number)
+
+
+@contextmanager
+def seeded(seed: int, purpose: Purpose, *numbers: int) -> Iterator[None]:
+    """Inside, the global generators of the CPU are seeded; afterwards they are as they were.
+
+    Detectron2's augmentations draw from numpy's, and there is no other way to give them a seed.
+    """
+    before = np.random.get_state(), random.getstate(), torch.default_generator.get_state()
+    words, number = _seeds(seed, purpose, numbers)
+    np.random.seed(words)
+    random.seed(number)
+    torch.default_generator.manual_seed(number)
+    try:
+        yield
+    finally:
+        np.random.set_state(before[0])
+        random.setstate(before[1])
+        torch.default_generator.set_state(before[2])
+
+
+def _seeds(seed: int, purpose: Purpose, numbers: tuple[int, ...]) -> tuple[np.ndarray, int]:
+    """For numpy's legacy generator (it takes several words), and for those that take a number."""
+    words = _sequence(seed, purpose, numbers).generate_state(6)
+    return words[:4], int(words[4]) << 31 | int(words[5]) >> 1
+
+
+def _sequence(seed: int, purpose: Purpose, numbers: tuple[int, ...]) -> np.random.SeedSequence:
+    # With their count, for a sequence takes numbers that are missing for zeros.
+    return np.random.SeedSequence([seed, purpose, len(numbers), *numbers])

@@ -1,0 +1,89 @@
+"""Which pictures a run is about, and what their outputs are called."""
+
+import os
+
+import pytest
+
+from densepose_ext.prediction.inputs import find_pictures
+
+
+def make(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def listed(found) -> list[tuple[str, str]]:
+    return [(source.file_name, source.name) for source in found.pictures]
+
+
+def test_a_folder(tmp_path):
+    make(tmp_path, "b.JPG", "a/c d.png", "a/notes.txt", ".hidden.jpg", ".git/x.png", "é/人.webp")
+    found = find_pictures([str(tmp_path)])
+    assert listed(found) == [("b.JPG", "b"), ("a/c d.png", "a/c d"), ("é/人.webp", "é/人")]
+    assert found.skipped == 2
+    assert [os.path.isfile(source.path) for source in found.pictures] == [True] * 3
+
+
+def test_files_are_taken_whatever_they_are_called(tmp_path, monkeypatch):
+    make(tmp_path, "x/photo", "a[1].jpg")
+    monkeypatch.chdir(tmp_path)
+    found = find_pictures(["x/photo", "a[1].jpg", "none.jpg", "none*.jpg"])
+    assert [s.path for s in found.pictures] == ["x/photo", "a[1].jpg", "none.jpg", "none*.jpg"]
+    assert listed(found)[:2] == [("photo", "photo"), ("a[1].jpg", "a[1]")]
+
+
+def test_patterns(tmp_path):
+    make(tmp_path, "p/1.jpg", "p/q/2.jpg", "p/q/3.png", "4.jpg")
+    found = find_pictures([str(tmp_path / "p" / "**" / "*.jpg")])
+    assert listed(found) == [("1.jpg", "1"), ("q/2.jpg", "q/2")]
+
+
+def test_a_list_of_inputs(tmp_path):
+    make(tmp_path, "a b.jpg", "f/c.jpg", "d.jpg")
+    lines = [f"{tmp_path}/a b.jpg\n", "\n", f"{tmp_path}/f\r\n"]
+    found = find_pictures([f"{tmp_path}/d.jpg", "-"], lines)
+    assert listed(found) == [("d.jpg", "d"), ("a b.jpg", "a b"), ("c.jpg", "c")]
+
+
+def test_a_file_given_twice_is_one(tmp_path, monkeypatch):
+    make(tmp_path, "a.jpg")
+    monkeypatch.chdir(tmp_path)
+    assert len(find_pictures(["a.jpg", "./a.jpg", ".", "*.jpg"])) == 1
+
+
+def test_outputs_never_meet(tmp_path):
+    make(tmp_path, "x/a.jpg", "x/a.png", "x/b.jpg", "y/a.jpg", "y/c.jpg", "x/a.png.jpg")
+    found = find_pictures([str(tmp_path / "x"), str(tmp_path / "y")])
+    assert listed(found) == [
+        ("x/a.jpg", "x/a"),
+        ("a.png", "a"),
+        ("a.png.jpg", "a.png"),
+        ("b.jpg", "b"),
+        ("y/a.jpg", "y/a"),
+        ("c.jpg", "c"),
+    ]
+    found = find_pictures([str(tmp_path / "x")])
+    assert listed(found) == [
+        ("a.jpg", "a.jpg"),
+        ("a.png", "a.png"),
+        ("a.png.jpg", "a.png.jpg"),
+        ("b.jpg", "b"),
+    ]
+
+
+def test_the_outputs_are_no_inputs(tmp_path):
+    make(tmp_path, "a.jpg", "out/a_iuv.png", "out/b/c_iuv.png", "output.png")
+    for given in (tmp_path, tmp_path / "**" / "*.*"):
+        found = find_pictures([str(given)], without=tmp_path / "out")
+        assert listed(found) == [("a.jpg", "a"), ("output.png", "output")]
+    with pytest.raises(ValueError, match="of the pictures and of the outputs"):
+        find_pictures([f"{tmp_path}/"], without=tmp_path)
+
+
+def test_nothing(tmp_path):
+    make(tmp_path, "a.txt")
+    found = find_pictures([str(tmp_path)])
+    assert len(found) == 0
+    assert found.skipped == 1

@@ -1,0 +1,175 @@
+"""Pictures of every kind that people have, read upright as 8-bit BGR."""
+
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from densepose_ext.prediction.pictures import read_picture
+
+#: What brings a picture into the state that an EXIF orientation describes.
+INTO = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM"} | {
+    5: "TRANSPOSE",
+    6: "ROTATE_90",
+    7: "TRANSVERSE",
+    8: "ROTATE_270",
+}
+
+
+def scene() -> np.ndarray:
+    """RGB, four plain quarters: survives JPEG and CMYK well enough to be told apart."""
+    rgb = np.zeros((48, 64, 3), np.uint8)
+    rgb[:24, :32] = (200, 40, 40)
+    rgb[:24, 32:] = (40, 200, 40)
+    rgb[24:, :32] = (40, 40, 200)
+    rgb[24:, 32:] = (200, 200, 40)
+    return rgb
+
+
+def is_scene(bgr: np.ndarray, tolerance: int = 12) -> bool:
+    assert bgr.dtype == np.uint8
+    assert bgr.flags.c_contiguous
+    if bgr.shape != (48, 64, 3):
+        return False
+    difference = np.abs(bgr[..., ::-1].astype(int) - scene())
+    return np.median(difference) <= tolerance and (difference > 40).mean() < 0.1
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.bmp", "a.tif", "a.ppm", "a.gif"])
+def test_formats(tmp_path, name):
+    Image.fromarray(scene()).save(tmp_path / name)
+    assert is_scene(read_picture(tmp_path / name))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(tmp_path, orientation):
+    image = Image.fromarray(scene())
+    if orientation > 1:
+        image = image.transpose(Image.Transpose[INTO[orientation]])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "a.jpg", exif=exif, quality=95)
+    assert is_scene(read_picture(tmp_path / "a.jpg"))
+
+
+def test_cmyk(tmp_path):
+    Image.fromarray(scene()).convert("CMYK").save(tmp_path / "a.jpg", quality=95)
+    assert is_scene(read_picture(tmp_path / "a.jpg"))
+
+
+def test_palette(tmp_path):
+    Image.fromarray(scene()).convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / "a.png")
+    assert is_scene(read_picture(tmp_path / "a.png"))
+
+
+def test_transparency_lies_on_white(tmp_path):
+    rgba = np.dstack([scene(), np.full((48, 64), 255, np.uint8)])
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    assert is_scene(read_picture(tmp_path / "a.png"), tolerance=0)
+    rgba[..., 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "b.png")
+    assert (read_picture(tmp_path / "b.png") == 255).all()
+
+
+def test_grey(tmp_path):
+    grey = np.arange(0, 240, 2, dtype=np.uint8).reshape(8, 15)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    assert np.array_equal(read_picture(tmp_path / "a.png"), np.repeat(grey[..., None], 3, 2))
+    Image.fromarray(grey > 100).save(tmp_path / "b.png")
+    assert set(np.unique(read_picture(tmp_path / "b.png"))) == {0, 255}
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_16_bits(tmp_path, name, channels):
+    eight = scene()[..., ::-1] if channels == 3 else scene()[..., 0]
+    cv2.imwrite(str(tmp_path / name), eight.astype(np.uint16) * 257)
+    found = read_picture(tmp_path / name)
+    expected = eight if channels == 3 else np.repeat(eight[..., None], 3, axis=2)
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
+def test_the_first_frame_of_an_animation(tmp_path, name):
+    frames = [Image.fromarray(scene()), Image.fromarray(255 - scene())]
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], duration=50)
+    assert is_scene(read_picture(tmp_path / name))
+
+
+def test_one_pixel(tmp_path):
+    Image.new("RGB", (1, 1), (10, 20, 30)).save(tmp_path / "a.png")
+    assert read_picture(tmp_path / "a.png").tolist() == [[[30, 20, 10]]]
+
+
+@pytest.mark.parametrize(
+    "name", ["with spaces .png", "人物 – ñandú.png", "Ελένη's.png", "%d*[1].png"]
+)
+def test_names(tmp_path, name):
+    Image.fromarray(scene()).save(tmp_path / name)
+    assert is_scene(read_picture(tmp_path / name))
+    assert is_scene(read_picture(str(tmp_path / name)))
+
+
+DAMAGES = {
+    "cut": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "head": lambda content: content[:20],
+    "text": lambda content: b"text " * 9,
+}
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.webp", "a.tif"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_files_say_so(tmp_path, name, damage):
+    path = tmp_path / name
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.raises(ValueError, match=f"{name} cannot be read as a picture: ."):
+        read_picture(path)
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(scene()).save(path)
+    content = path.read_bytes()
+    header = b"IHDR" + (60000).to_bytes(4, "big") * 2 + content[24:29]
+    checksum = zlib.crc32(header).to_bytes(4, "big")
+    path.write_bytes(content[:12] + header + checksum + content[33:])
+    with pytest.raises(ValueError, match="exceeds limit"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.tif", "a.webp"])
+def test_random_damage_is_a_picture_or_a_message(tmp_path, name):
+    random = np.random.default_rng(0)
+    path = tmp_path / name
+    Image.fromarray(scene()).save(path)
+    content = path.read_bytes()
+    messages = []
+    for _ in range(30):
+        damaged = bytearray(content)
+        for place in random.integers(0, len(content), 6):
+            damaged[place] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            assert read_picture(path).dtype == np.uint8
+        except ValueError as error:
+            messages.append(str(error))
+    assert messages
+    assert all(str(path) in message for message in messages)
+
+
+def test_files_that_are_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.jpg"):
+        read_picture(tmp_path / "none.jpg")
+    with pytest.raises(IsADirectoryError, match=tmp_path.name):
+        read_picture(tmp_path)
+
+
+def test_floating_point_is_refused(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="float32; expected 8 or 16 bits"):
+        read_picture(tmp_path / "a.tif")
