@@ -30,6 +30,8 @@ LACKING, REACH = 0.1, 0.2
 ALONG = 0.003
 #: How strongly a seen vertex holds its colour against its neighbours'.
 HOLD = 20.0
+#: How strongly any vertex holds the mean colour.
+FAINT = 1e-6
 
 
 def fill_atlas(extraction: Extraction, symmetric: bool = True) -> Atlas:
@@ -65,9 +67,10 @@ def fill_black(atlas: Atlas) -> Atlas:
     Raises:
         ValueError: if all of it is black.
     """
-    known = (atlas.picture > 0).any(2).view(np.uint8)
+    known = tiles((atlas.picture > 0).any(2).astype(np.uint8))
     # the texels next to black ones are half black
-    known = cv2.erode(known, np.ones((5, 5), np.uint8), borderValue=1)
+    kernel = np.ones((5, 5), np.uint8)
+    known = untiled(np.stack([cv2.erode(own, kernel, borderValue=1) for own in known]))
     return fill_atlas(Extraction(atlas.picture, known.astype(np.float32)))
 
 
@@ -116,7 +119,10 @@ def _spread_over_body(
     held = np.stack(
         [HOLD * np.bincount(charts.vertex, trust[y, x] * c, number) for c in colour[y, x].T], 1
     )
-    vertices = splu((laplacian + sp.diags_array(hold + 1e-9)).tocsc()).solve(held)
+    # where no vertex was seen, and nothing holds, all is of the mean colour
+    mean = (colour * trust[..., None]).sum((0, 1)) / trust.sum()
+    held += FAINT * mean
+    vertices = splu((laplacian + sp.diags_array(hold + FAINT)).tocsc()).solve(held)
     buffers = charts_in_atlas(tile)
     on_chart = buffers.hit
     corner = charts.vertex[charts.faces[buffers.face[on_chart]]]

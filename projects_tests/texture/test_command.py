@@ -3,11 +3,15 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from densepose_ext import DensePosePredictor
 from densepose_ext.apps.main import main
 from densepose_ext.conversions import People
+from densepose_ext.texture import apply_texture
 from densepose_ext.texture.atlas import Atlas
 from projects_tests.texture.painted_people import example_with_people, random_atlas
+from projects_tests.tiny_model import CONFIG, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +124,15 @@ def test_nobody_there(folder, capsys):
     np.testing.assert_array_equal(read(folder / "nobody.png"), read(folder / "a.png"))
     assert texture(folder, "extract", *given) == 2
     assert "no people found" in capsys.readouterr().err
+
+
+def test_people_found_by_a_model(folder):
+    weights = folder / "tiny.pth"
+    torch.save({"model": tiny_model().state_dict()}, weights)
+    model = ["--model", CONFIG, "--weights", str(weights), "--device", "cpu", "--min-score", "0"]
+    people = DensePosePredictor(CONFIG, weights, "cpu", min_score=0.0)(str(folder / "a.png"))
+    assert len(people) > 0
+    words = ["apply", "@a.png", "--texture", "@atlas.png", "--out", "@model.png", *model]
+    assert texture(folder, *words) == 0
+    expected = apply_texture(read(folder / "a.png"), people, Atlas.read(folder / "atlas.png"))
+    np.testing.assert_array_equal(read(folder / "model.png"), expected)

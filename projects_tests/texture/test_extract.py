@@ -139,6 +139,15 @@ def test_one_colour_fills_everything():
     np.testing.assert_allclose(filled[charts], np.full((charts.sum(), 3), [10, 100, 200]), atol=2)
 
 
+def test_a_single_texel_fills_everything():
+    weight = np.zeros((600, 400), np.float32)
+    weight[150, 37] = 1
+    picture = np.where(weight[..., None] > 0, np.uint8([10, 100, 200]), np.uint8(0))
+    filled = fill_atlas(Extraction(picture, weight)).picture
+    charts = charts_in_atlas(100).hit
+    np.testing.assert_allclose(filled[charts], np.full((charts.sum(), 3), [10, 100, 200]), atol=2)
+
+
 def test_the_other_side_fills_first():
     tile = 20
     part, _, v = texel_iuv(tile)
