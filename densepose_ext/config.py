@@ -196,6 +196,9 @@ def _add_own(cfg: CN) -> None:
     # Arithmetic of the dense pose branch at inference: fp32, bf16 or fp16. Boxes, masks and
     # keypoints do not depend on it.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION = "fp32"
+    # With 15 coarse channels a pixel is the person's, at inference, where one part outweighs the
+    # background (False, as the official models were scored) or all parts together do (True).
+    cfg.MODEL.ROI_DENSEPOSE_HEAD.COARSE_PARTS_TOGETHER = False
     # Strength of random brightness, contrast and saturation in training: each is multiplied by a
     # factor drawn from [1 - x, 1 + x]. 0 leaves colours alone.
     cfg.INPUT.COLOR_JITTER = 0.0

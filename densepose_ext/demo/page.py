@@ -107,12 +107,10 @@ def _overview(scores: Mapping[str, dict]) -> str:
 
 def _body_plots(densepose: dict) -> str:
     parts = densepose["parts"]
-    return (
-        '<div class="plots">'
-        + _image(plots.group_bars(parts["by_group"]), "points by body group")
-        + _image(plots.error_curve(parts["curve"]), "points by geodesic error")
-        + "</div>"
-    )
+    pictures = _image(plots.group_bars(parts["by_group"]), "points by body group")
+    if parts["curve"]["share"] is not None:  # somebody was found
+        pictures += _image(plots.error_curve(parts["curve"]), "points by geodesic error")
+    return f'<div class="plots">{pictures}</div>'
 
 
 def _image(png: str, what: str) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from detectron2.data import MetadataCatalog
 from tqdm import tqdm
@@ -18,6 +17,7 @@ from ..synthetic.dataset import Settings, make_example
 from ..synthetic.truth import true_people
 from ..texture import transfer_texture
 from ..visualization import draw_boxes, draw_parts, draw_u, draw_v, side_by_side
+from ..visualization.picture_file import write_picture
 
 #: How many pictures of the test set are shown, and how many of them with U and V.
 SHOWN, SHOWN_WITH_UV = 6, 2
@@ -66,7 +66,7 @@ def draw_pictures(
             sheet = _sheet(photograph, found, [("parts", draw_parts), ("U", draw_u), ("V", draw_v)])
             pictures.append(_write(folder / "astronaut.jpg", sheet, "a photograph"))
             bar.update()
-            people = list(found.values())[-1]
+            people = [p for p in list(found.values())[-1] if bool((p.result.labels > 0).any())]
             if people:
                 sheet = _dressed(photograph, people, image, truth)
                 pictures.append(_write(folder / "texture.jpg", sheet, "texture transfer"))
@@ -121,6 +121,5 @@ def _dressed(photograph, people: list[Person], image, truth: list[Person]) -> np
 
 
 def _write(path: Path, picture: np.ndarray, caption: str) -> Picture:
-    if not cv2.imwrite(str(path), picture, [cv2.IMWRITE_JPEG_QUALITY, 88]):
-        raise OSError(f"cannot write {path}")
+    write_picture(path, picture)
     return Picture(path, caption)

@@ -41,6 +41,7 @@ class DensePoseROIHeads(StandardROIHeads):
         densepose_loss=None,
         densepose_iou_threshold: float = 0.7,
         densepose_precision: str = "fp32",
+        densepose_parts_together: bool = False,
         **kwargs,
     ):
         """
@@ -52,6 +53,8 @@ class DensePoseROIHeads(StandardROIHeads):
             densepose_loss: (RoIs, maps) -> dict of losses.
             densepose_iou_threshold: a RoI is trained if its IoU with its person is above this.
             densepose_precision: of the branch at inference: fp32, bf16 or fp16.
+            densepose_parts_together: at inference, give the coarse parts as one channel of the
+                person, whose probability is the sum of theirs.
             kwargs: as for StandardROIHeads.
         """
         super().__init__(**kwargs)
@@ -71,6 +74,7 @@ class DensePoseROIHeads(StandardROIHeads):
         self.densepose_loss = densepose_loss
         self.densepose_iou_threshold = densepose_iou_threshold
         self.densepose_precision = densepose_precision
+        self.densepose_parts_together = densepose_parts_together
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
@@ -106,6 +110,7 @@ class DensePoseROIHeads(StandardROIHeads):
             "densepose_loss": build_densepose_loss(cfg),
             "densepose_iou_threshold": head_cfg.FG_IOU_THRESHOLD,
             "densepose_precision": head_cfg.INFERENCE_PRECISION,
+            "densepose_parts_together": head_cfg.COARSE_PARTS_TOGETHER,
         }
 
     def forward(
@@ -172,7 +177,11 @@ class DensePoseROIHeads(StandardROIHeads):
         rois = self.densepose_pooler([level.float() for level in maps], boxes)
         rois = rois.contiguous(memory_format=torch.channels_last)
         with low_precision():
-            return self.densepose_predictor(self.densepose_head(rois))
+            output = self.densepose_predictor(self.densepose_head(rois))
+        if self.densepose_parts_together:
+            person = output.coarse_segm[:, 1:].logsumexp(1, keepdim=True)
+            output.coarse_segm = torch.cat([output.coarse_segm[:, :1], person], 1)
+        return output
 
     def _decode(self, features: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         if self.decoder is not None:

@@ -126,3 +126,28 @@ def test_low_precision_changes_few_labels_and_no_box(precision):
 def test_unknown_precision():
     with pytest.raises(ValueError, match=r"INFERENCE_PRECISION = 'int8', expected 'fp32' or"):
         tiny_config(HEAD + "INFERENCE_PRECISION", "int8")
+
+
+def test_coarse_parts_together_are_the_sum_of_their_probabilities():
+    overrides = [*VARIANTS["legacy"], HEAD + "COARSE_PARTS_TOGETHER"]
+    alone, together = (tiny_model(*overrides, value) for value in (False, True))
+    one, other = (model([picture()])[0]["instances"].pred_densepose for model in (alone, together))
+    person = one.coarse_segm.softmax(1)[:, 1:].sum(1)
+    assert other.coarse_segm.shape[1] == 2
+    torch.testing.assert_close(other.coarse_segm.softmax(1)[:, 1], person)
+    assert torch.equal(one.fine_segm, other.fine_segm)
+    # more is the person's, nothing is lost
+    best_alone = one.coarse_segm.argmax(1) > 0
+    assert (other.coarse_segm.argmax(1)[best_alone] == 1).all()
+
+
+def test_coarse_parts_together_take_part_in_training_one_by_one(tmp_path):
+    cfg = tiny_config(*VARIANTS["legacy"], HEAD + "COARSE_PARTS_TOGETHER", True)
+    batch = batch_of(cfg, tmp_path, None)
+    losses = []
+    for value in (True, False):
+        model = tiny_model(*VARIANTS["legacy"], HEAD + "COARSE_PARTS_TOGETHER", value).train()
+        torch.manual_seed(0)
+        with EventStorage():
+            losses.append(float(model(batch)["loss_densepose_S"]))
+    assert losses[0] == losses[1] > 0
