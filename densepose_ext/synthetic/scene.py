@@ -12,7 +12,7 @@ from ..surface.body import OpenBody, vertex_normals
 from .backdrop import Camera
 from .covers import Cover, box, hair, skirt
 from .poses import sample_posture
-from .skeleton import turn, unit
+from .skeleton import Pose, turn, unit
 from .wardrobe import Outfit, body_fields
 
 #: How the first person is framed, and how often.
@@ -63,13 +63,35 @@ def sample_person(rng: np.random.Generator, body: OpenBody) -> Person:
     """A person standing on the ground at the origin, facing anywhere."""
     first, second = body.population[rng.integers(0, len(body.population), 2)]
     coefficients = first + (second - first) * rng.uniform(0, 0.5)
-    rest, joints = (x[0] for x in body.shape(coefficients[None]))
+    joints = body.shape(coefficients[None])[1][0]
     pose, rotations = sample_posture(rng, body, joints)
     outfit = Outfit.sample(rng)
+    spin = turn([0, 0, 1], rng.uniform(-np.pi, np.pi))
+    return posed_person(rng, body, coefficients, outfit, pose, rotations, spin)
+
+
+def posed_person(
+    rng: np.random.Generator,
+    body: OpenBody,
+    coefficients: np.ndarray,
+    outfit: Outfit,
+    pose: Pose,
+    rotations: np.ndarray,
+    spin: np.ndarray,
+) -> Person:
+    """A person in a posture, on the ground at the origin.
+
+    Args:
+        rng: draws hair, folds and how high somebody jumps.
+        coefficients: (K,) shape.
+        outfit: clothes and hair.
+        pose, rotations: posture, and its (J, 3, 3).
+        spin: (3, 3) from facing -y to where the person faces.
+    """
+    rest, joints = (x[0] for x in body.shape(coefficients[None]))
     fields = body_fields()
     clothed = rest + vertex_normals(rest, body.faces) * outfit.offsets(fields)[:, None]
 
-    spin = turn([0, 0, 1], rng.uniform(-np.pi, np.pi))
     both, posed_joints = body.pose(
         np.stack([clothed, rest]), np.stack([joints] * 2), np.stack([rotations] * 2)
     )
@@ -92,7 +114,7 @@ def sample_person(rng: np.random.Generator, body: OpenBody) -> Person:
     )  # fmt: skip
 
 
-def _move(person: Person, x: float, y: float) -> None:
+def move(person: Person, x: float, y: float) -> None:
     """Shifts a person along the ground."""
     shift = np.array([x, y, 0.0])
     person.vertices = person.vertices + shift
@@ -116,7 +138,7 @@ def sample_scene(rng: np.random.Generator, body: OpenBody, size: int, max_people
         person = sample_person(rng, body)
         place = _free_place(rng, camera, people, framing)
         if place is not None:
-            _move(person, *place)
+            move(person, *place)
             people.append(person)
     scene = Scene(camera, people)
     for person in people:

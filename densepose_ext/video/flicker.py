@@ -1,0 +1,65 @@
+"""How much the surface found on a moving person flickers, and how far it is off, where truth is.
+
+Distances are straight ones between places of the body at rest, in metres.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ..structures import Person
+from ..surface.surface import BodySurface
+
+#: True places of two frames that are nearer to each other are the same one.
+SAME_PLACE = 0.01
+
+
+def errors(truth: Person, predicted: Person) -> np.ndarray:
+    """Distances (P,) of predicted from true places, at the pixels where both have one.
+
+    Raises:
+        ValueError: the two have different boxes.
+    """
+    on = _both(truth, predicted)
+    return _length(_places(truth, on) - _places(predicted, on))
+
+
+def flicker(
+    truths: tuple[Person, Person], predictions: tuple[Person, Person]
+) -> np.ndarray:
+    """Distances (P,) between what is predicted in two frames for the same places of the body.
+
+    Args:
+        truths: one person in two frames. predictions: the same, with the same boxes.
+
+    Raises:
+        ValueError: truth and prediction have different boxes.
+    """
+    masks = [_both(*pair) for pair in zip(truths, predictions)]
+    true = [_places(truth, on) for truth, on in zip(truths, masks)]
+    if not (len(true[0]) and len(true[1])):
+        return np.zeros(0)
+    distance, first = cKDTree(true[0]).query(true[1])
+    same = distance < SAME_PLACE
+    before, now = (_places(person, on) for person, on in zip(predictions, masks))
+    return _length(before[first[same]] - now[same])
+
+
+def _both(truth: Person, predicted: Person) -> np.ndarray:
+    shapes = [person.result.labels.shape for person in (truth, predicted)]
+    if shapes[0] != shapes[1] or truth.corner != predicted.corner:
+        raise ValueError(
+            f"truth of {shapes[0]} at {truth.corner}, prediction of {shapes[1]} at "
+            f"{predicted.corner}; expected the same box"
+        )
+    return ((truth.result.labels > 0) & (predicted.result.labels > 0)).numpy()
+
+
+def _places(person: Person, on: np.ndarray) -> np.ndarray:
+    u, v = person.result.uv.numpy()[:, on].clip(0, 1)
+    return BodySurface.load().points(person.result.labels.numpy()[on], u, v)
+
+
+def _length(vectors: np.ndarray) -> np.ndarray:
+    return np.sqrt((vectors * vectors).sum(-1))

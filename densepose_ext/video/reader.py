@@ -1,0 +1,187 @@
+"""Frames out of a video file or a camera, one after the other.
+
+Files are read by PyAV where it is installed, else by OpenCV, cameras by OpenCV. Never more than the
+frames that are asked for are held.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import cv2
+import numpy as np
+
+from ..prediction.stream import Frame
+
+try:
+    import av
+except ImportError:
+    av = None
+
+#: Endings by which a file is taken for a video before it is opened.
+VIDEO_SUFFIXES = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
+    *(".ogv", ".ts", ".webm", ".wmv"),
+)
+#: Frames a second of what does not say.
+USUAL_RATE = 25
+
+
+@dataclass(frozen=True)
+class VideoFrame(Frame):
+    """A frame of a video; its name is its number in six digits or more, from 0.
+
+    Attributes:
+        time: seconds since the first frame.
+    """
+
+    time: float = 0.0
+
+
+class VideoReader:
+    """The frames of a video, upright, in the order in which they are shown.
+
+    Iterating gives every :class:`VideoFrame` once. A damaged file gives the frames that can be
+    decoded; what is wrong with it is in :attr:`problem` afterwards. A context manager.
+
+    Attributes:
+        name: the file, or "camera 0".
+        rate: frames a second, on average, as a Fraction.
+        count: how many frames the file says it has, None where it does not.
+        problem: in words, what could not be read so far; empty for a sound video.
+    """
+
+    def __init__(self, source: str | os.PathLike):
+        """
+        Args:
+            source: a file, or the number of a camera where no file has that name.
+
+        Raises:
+            OSError: there is no such file or camera, or it cannot be opened.
+            ValueError: the file is no video.
+        """
+        source = os.fspath(source)
+        self.problem = ""
+        camera = source.isdigit() and not os.path.exists(source)
+        self.name = f"camera {source}" if camera else source
+        if not camera:
+            with open(source, "rb") as file:  # what the libraries say is not as clear
+                if not file.read(1):
+                    raise ValueError(f"{source} is empty; expected a video")
+        opened = _OpenCV if camera or av is None else _PyAV
+        self._backend = opened(int(source) if camera else source, self.name)
+        self.rate, self.count = self._backend.rate, self._backend.count
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        number = 0
+        for picture, time in self._backend.pictures():
+            yield VideoFrame(f"{number:06d}", picture, time=time)
+            number += 1
+        # Edit lists may hide a few frames at either end: that is no damage.
+        few = self.count is not None and number < 0.98 * self.count - 2
+        words = [self._backend.damage] if self._backend.damage else []
+        words += [f"ends after {number} of {self.count} frames"] if few else []
+        if words:
+            self.problem = f"{self.name}: {'; '.join(words)}"
+
+    def close(self) -> None:
+        """Lets go of file or camera."""
+        self._backend.close()
+
+    def __enter__(self) -> VideoReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class _PyAV:
+    """A file, by FFmpeg's libraries that PyAV comes with."""
+
+    def __init__(self, source: str, name: str):
+        self.damage = ""
+        try:
+            # another protocol than file: would be taken for an address
+            self._container = av.open("file:" + source)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise ValueError(f"{name} is no video that can be read: {error}") from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise ValueError(f"{name} holds no pictures; expected a video")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "AUTO"
+        self.rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(USUAL_RATE)
+        self.count = self._stream.frames or None
+
+    def pictures(self) -> Iterator[tuple[np.ndarray, float]]:
+        first, number, bad = None, 0, 0
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError as error:
+                self.damage = f"cannot be read further ({error.strerror})"
+                break
+            if packet is None:
+                break
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                bad += 1
+                continue
+            for frame in frames:
+                time = number / self.rate if frame.time is None else frame.time
+                first = time if first is None else first
+                number += 1
+                yield _upright(frame), float(time - first)
+        if bad:
+            self.damage = f"{bad} damaged packets left out" + "; " * bool(self.damage) + self.damage
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def _upright(frame) -> np.ndarray:
+    """BGR (H, W, 3) of a PyAV frame, turned as the file says: telephones store how they were held.
+
+    The file gives the angle counter-clockwise.
+    """
+    picture = frame.to_ndarray(format="bgr24")
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+
+class _OpenCV:
+    """A file or a camera, by OpenCV, which turns pictures upright itself."""
+
+    def __init__(self, source: str | int, name: str):
+        self.damage = ""
+        self._camera = isinstance(source, int)
+        backend = cv2.CAP_ANY if self._camera else cv2.CAP_FFMPEG
+        self._capture = cv2.VideoCapture(source, backend)
+        if not self._capture.isOpened():
+            if self._camera:
+                raise OSError(f"{name} cannot be opened: there is none, or it is in use")
+            raise ValueError(f"{name} is no video that can be read")
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else USUAL_RATE
+        self.rate = Fraction(self.rate)
+        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.count = count if count > 0 and not self._camera else None
+
+    def pictures(self) -> Iterator[tuple[np.ndarray, float]]:
+        number = 0
+        while True:
+            there, picture = self._capture.read()
+            if not there:
+                break
+            yield picture, float(number / self.rate)
+            number += 1
+        if self._camera:
+            self.damage = "gives no more pictures"
+
+    def close(self) -> None:
+        self._capture.release()

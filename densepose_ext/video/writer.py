@@ -1,0 +1,167 @@
+"""Frames into a video file: H.264 by PyAV, else what OpenCV can write.
+
+Sound is not kept.
+"""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+try:
+    import av
+except ImportError:
+    av = None
+
+#: What the ending of a file may be, and OpenCV's codec for it.
+CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
+#: Ticks a second: a multiple of all usual frame rates, 30000/1001 among them.
+TICKS = 90_000
+#: Of H.264; 0 is lossless, 51 the worst, 23 the usual one. Lines and letters want a better one.
+QUALITY = "20"
+
+
+class VideoWriter:
+    """Writes frames of one size as a video. A context manager.
+
+    With PyAV a file stays playable whatever ends the run: it is written in fragments of two
+    seconds, which closing it turns into an ordinary file. OpenCV's is playable once it is closed,
+    which an exception or Ctrl-C does too.
+
+    H.264 in its usual form has pictures of even sizes. Odd ones are written with full colour
+    resolution (4:4:4), which has any size, and which some devices do not play. OpenCV's codecs
+    have even sizes only: the last row or column is repeated.
+
+    Attributes:
+        path: of the file.
+        codec: "H.264", "mp4v" or "MJPG".
+        frames: written so far.
+    """
+
+    def __init__(self, path: str | os.PathLike, rate: Fraction | float = 25):
+        """
+        Args:
+            path: .mp4, .mov, .mkv or .avi; a file of that name is replaced at the first frame.
+            rate: frames a second.
+
+        Raises:
+            ValueError: another ending, or a rate that is not above 0.
+        """
+        self.path = Path(path)
+        suffix = self.path.suffix.lower()
+        if suffix not in CODECS:
+            raise ValueError(f"{path}: videos are written as {', '.join(CODECS)}")
+        if not rate > 0:
+            raise ValueError(f"{path}: {rate} frames a second; expected more than 0")
+        self.rate = Fraction(rate).limit_denominator(TICKS)
+        self.codec = CODECS[suffix] if av is None else "H.264"
+        self.frames = 0
+        self._size: tuple[int, int] | None = None
+        self._backend: _PyAV | _OpenCV | None = None
+
+    def write(self, picture: np.ndarray, time: float | None = None) -> None:
+        """Adds a frame.
+
+        Args:
+            picture: (H, W, 3) uint8 BGR, of the same size as the first one.
+            time: seconds since the first frame, for videos whose frames do not come evenly; PyAV
+                alone keeps it. Default: the frame's number by the rate.
+
+        Raises:
+            OSError: the file cannot be written.
+            ValueError: the picture has another size.
+        """
+        size = picture.shape[:2]
+        if self._backend is None:
+            self._size = size
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._backend = (_OpenCV if av is None else _PyAV)(self, size)
+        if size != self._size:
+            raise ValueError(
+                f"{self.path}: frame {self.frames} has {size[1]} x {size[0]} pixels; expected "
+                f"{self._size[1]} x {self._size[0]}, as the frames before"
+            )
+        self._backend.write(picture, self.frames / self.rate if time is None else time)
+        self.frames += 1
+
+    def close(self) -> None:
+        """Ends the file; does nothing a second time, or without frames.
+
+        Raises:
+            OSError: the last frames cannot be written.
+        """
+        backend, self._backend = self._backend, None
+        if backend is not None:
+            backend.close()
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class _PyAV:
+    """H.264 by the x264 that PyAV comes with."""
+
+    def __init__(self, owner: VideoWriter, size: tuple[int, int]):
+        self._path, self._last = owner.path, -1
+        self._duration = max(round(TICKS / owner.rate), 1)
+        fragments = owner.path.suffix.lower() in (".mp4", ".mov")
+        options = {"movflags": "hybrid_fragmented"} if fragments else {}
+        try:
+            self._container = av.open("file:" + str(owner.path), "w", options=options)
+            self._stream = self._container.add_stream("libx264", rate=owner.rate)
+            self._stream.height, self._stream.width = size
+            odd = size[0] % 2 or size[1] % 2
+            self._stream.pix_fmt = "yuv444p" if odd else "yuv420p"
+            self._stream.codec_context.time_base = Fraction(1, TICKS)
+            # a fragment starts at a picture that needs no other
+            whole = max(round(2 * owner.rate), 1)
+            self._stream.options = {"crf": QUALITY, "preset": "veryfast", "g": str(whole)}
+        except av.error.FFmpegError as error:
+            raise OSError(f"{owner.path} cannot be written: {error}") from error
+
+    def write(self, picture: np.ndarray, time: float) -> None:
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
+        self._last = max(round(time * TICKS), self._last + 1)
+        frame.pts, frame.duration = self._last, self._duration
+        frame.time_base = Fraction(1, TICKS)
+        self._encode(frame)
+
+    def _encode(self, frame) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except av.error.FFmpegError as error:
+            raise OSError(f"{self._path} cannot be written: {error}") from error
+
+    def close(self) -> None:
+        try:
+            self._encode(None)
+        finally:
+            self._container.close()
+
+
+class _OpenCV:
+    """MPEG-4 or JPEG pictures, by OpenCV."""
+
+    def __init__(self, owner: VideoWriter, size: tuple[int, int]):
+        self._missing = size[0] % 2, size[1] % 2
+        even = size[1] + self._missing[1], size[0] + self._missing[0]
+        code = cv2.VideoWriter.fourcc(*owner.codec)
+        self._writer = cv2.VideoWriter(str(owner.path), code, float(owner.rate), even)
+        if not self._writer.isOpened():
+            raise OSError(f"{owner.path} cannot be written as {owner.codec} by OpenCV")
+
+    def write(self, picture: np.ndarray, time: float) -> None:
+        if any(self._missing):
+            rows, columns = self._missing
+            picture = cv2.copyMakeBorder(picture, 0, rows, 0, columns, cv2.BORDER_REPLICATE)
+        self._writer.write(picture)
+
+    def close(self) -> None:
+        self._writer.release()
