@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": "find people and their dense pose on pictures",
     "synth": "make pictures of synthetic people with exact dense pose",
     "texture": "paint an atlas onto people, gather one from people, dress people in others",
+    "video": "find people in a video, keep track of them, and draw them",
 }
 
 

@@ -90,7 +90,11 @@ def run(args: argparse.Namespace) -> int:
     from ..prediction.inputs import find_pictures
     from ..prediction.run import Run, read_image_ids, run_over
     from ..prediction.writers import Options
+    from ..video.reader import VIDEO_SUFFIXES
 
+    for path in args.inputs:
+        if path.lower().endswith(VIDEO_SUFFIXES):
+            raise ValueError(f"{path} is a video: densepose-ext video {path} --out FILE.mp4")
     sources = find_pictures(args.inputs, sys.stdin, without=args.out)
     if not len(sources):
         raise ValueError(f"no pictures in {', '.join(args.inputs)} ({sources.skipped} other files)")

@@ -20,7 +20,7 @@ from ..surface.parts import NUM_FINE_PARTS
 from ..surface.surface import BodySurface
 
 #: Side in pixels of what is around a pixel.
-AROUND = 5
+AROUND = 9
 #: Within a chart, U and V that differ by more may lie on two sides of a cut.
 WITHIN_CHART = 0.25
 #: A part of fewer pixels has no motion of its own.
@@ -49,12 +49,12 @@ class SurfaceSmoother:
     """
 
     def __init__(
-        self, weight: float = 0.6, reach: float = 0.1, surface: BodySurface | None = None
+        self, weight: float = 0.5, reach: float = 0.08, surface: BodySurface | None = None
     ):
         """
         Args:
-            weight: of the past, 0 to below 1; 0.6 halves the standard deviation of what changes
-                from frame to frame.
+            weight: of the past, 0 to below 1; 0.6 halves the standard deviation of what is
+                another in every frame.
             reach: distance on the body up to which two places are taken for one, metres.
             surface: what I, U, V mean; default: the open body.
 
@@ -158,8 +158,10 @@ class _Seen:
     Attributes:
         on: (h, w) bool. corner: (2,) column and row of the picture where it starts.
         i, u, v: (n,), U and V within [0, 1].
+        position: (n, 2) column and row in the picture.
         points, around: (n, 3) places on the body at rest, and their means around each pixel.
-        motion: where in the picture the surface is.
+        sound: (n,) bool: what is not far from the mean around it, as mistaken parts are.
+        where: the parts' positions in the picture.
     """
 
     on: np.ndarray
@@ -167,9 +169,11 @@ class _Seen:
     i: np.ndarray
     u: np.ndarray
     v: np.ndarray
+    position: np.ndarray
     points: np.ndarray
     around: np.ndarray
-    motion: _Positions
+    sound: np.ndarray
+    where: _Positions
 
     @classmethod
     def of(cls, person: Person, surface: BodySurface) -> _Seen:
@@ -177,33 +181,21 @@ class _Seen:
         on, corner = labels > 0, np.array(person.corner)
         i, (u, v) = labels[on].astype(np.int64), uv[:, on].astype(np.float64).clip(0, 1)
         points = surface.points(i, u, v)
-        dense = np.zeros((*on.shape, 3), np.float32)
-        dense[on] = points
-        box = {"ddepth": -1, "ksize": (AROUND, AROUND), "normalize": False}
-        box["borderType"] = cv2.BORDER_CONSTANT
-        count = cv2.boxFilter(on.astype(np.float32), **box)[on]
-        around = cv2.boxFilter(dense, **box)[on] / count[:, None]
-        return cls(on, corner, i, u, v, points, around, _Positions())._located()
-
-    def _located(self) -> _Seen:
-        # mistaken parts would pull the mean position of the part they are taken for
-        alone = _length(self.points - self.around)
-        trusted = alone <= max(np.median(alone) * 3, 1e-3) if len(alone) else alone > 0
-        chosen = (values[trusted] for values in (self.i, self.u, self.v, self.position))
-        return replace(self, motion=_Positions.fitted(*chosen))
-
-    @property
-    def position(self) -> np.ndarray:
-        """(n, 2) column and row in the picture."""
-        rows, columns = np.nonzero(self.on)
-        return np.stack([columns, rows], 1) + self.corner
+        away = _length(points - _mean_around(on, points, np.ones(len(i), bool)))
+        sound = away <= 3 * np.median(away) if len(away) else away > 0
+        around = _mean_around(on, points, sound)
+        position = np.stack(np.nonzero(on)[::-1], 1) + corner
+        # mistaken parts would pull the position of the part they are taken for
+        where = _Positions.fitted(*(values[sound] for values in (i, u, v, position)))
+        return cls(on, corner, i, u, v, position, points, around, sound, where)
 
     def moved_since(self, last: _Seen) -> np.ndarray:
         """(n, 2) pixels by which the places on the body have moved in the picture."""
-        known = (self.motion.known & last.motion.known)[self.i]
-        moved = self.motion(self.i, self.u, self.v) - last.motion(self.i, self.u, self.v)
-        all_of_it = moved[known].mean(0) if known.any() else self.corner - last.corner
-        return np.where(known[:, None], moved, all_of_it)
+        known = (self.where.known & last.where.known)[self.i]
+        moved = self.where(self.i, self.u, self.v) - last.where(self.i, self.u, self.v)
+        moved[~known] = moved[known].mean(0) if known.any() else self.corner - last.corner
+        # what is mistaken moves as what is around it does
+        return np.where(self.sound[:, None], moved, _mean_around(self.on, moved, self.sound))
 
     def at(self, part: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
         """I, U, V at positions of the picture, each (n,); I is 0 beside the body.
@@ -238,6 +230,21 @@ class _Seen:
         uv = np.zeros((2, *self.on.shape), np.float32)
         labels[self.on], uv[:, self.on] = self.i, (self.u, self.v)
         return replace(result, labels=torch.from_numpy(labels), uv=torch.from_numpy(uv))
+
+
+def _mean_around(on: np.ndarray, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Mean (n, k) around each pixel of the values (n, k) of the chosen (n,) pixels.
+
+    Pixels without any around them keep their value.
+    """
+    weight = chosen[:, None].astype(np.float32)
+    stack = np.concatenate([weight, weight * values], 1).astype(np.float32)
+    dense = np.zeros((*on.shape, stack.shape[1]), np.float32)
+    dense[on] = stack
+    side = (AROUND, AROUND)
+    summed = cv2.boxFilter(dense, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT)[on]
+    count = summed[:, :1]
+    return np.where(count > 0.5, summed[:, 1:] / np.maximum(count, 1), values)
 
 
 class _Positions:

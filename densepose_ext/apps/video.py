@@ -1,0 +1,91 @@
+"""``densepose-ext video``: finds people in a video, keeps track of them, and draws them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument("input", metavar="INPUT", help="a video file, or the number of a camera")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="video to write: .mp4, .mov, .mkv or .avi; one that is there is replaced. Sound is "
+        "not kept",
+    )
+    parser.add_argument(
+        "--draw",
+        default="parts",
+        choices=("parts", "u", "v", "contour", "mask", "iuv", "control"),
+        help="what is drawn; iuv is I, U * 255, V * 255 in R, G, B, as well as a video can keep "
+        "numbers; control is the parts alone, in the colours of viridis; default parts",
+    )
+    parser.add_argument(
+        "--smooth",
+        type=float,
+        nargs="?",
+        const=0.5,
+        metavar="W",
+        help="average the surface over time; W is the weight of the past, 0 to below 1, and 0.5 "
+        "if not given",
+    )
+    parser.add_argument("--seconds", type=float, metavar="S", help="of the video, at most")
+    parser.add_argument("--frames", type=int, metavar="N", help="at most")
+    parser.add_argument(
+        "--model", metavar="NAME|CONFIG", help="a model or config of the package, or a YAML file"
+    )
+    parser.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1; default: cuda where there is one")
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16", "fp16"], help="default: of the model"
+    )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        default=0.5,
+        metavar="S",
+        help="leave people with a lower score out; default 0.5",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit status."""
+    for option in ("frames", "seconds"):
+        value = getattr(args, option)
+        if value is not None and not value > 0:
+            raise ValueError(f"--{option} {value}; expected more than 0")
+    if args.out.exists() and os.path.exists(args.input) and args.out.samefile(args.input):
+        raise ValueError(f"{args.out} is the video itself; write to another file")
+
+    from ..predictor import DensePosePredictor
+    from ..video import SurfaceSmoother, VideoReader, VideoWriter
+    from ..video.run import draw_video
+
+    smoother = None if args.smooth is None else SurfaceSmoother(args.smooth)
+    with VideoReader(args.input) as video, VideoWriter(args.out, video.rate) as writer:
+        predictor = DensePosePredictor(
+            args.model, args.weights, args.device, args.precision, args.min_score
+        )
+        done = draw_video(
+            video, writer, predictor, args.draw, smoother, args.frames, args.seconds
+        )
+    if video.problem:
+        print(video.problem, file=sys.stderr)
+    if not done.frames and not done.interrupted:
+        raise ValueError(f"{args.input}: no frame could be read")
+    rate = f"{float(video.rate):.4g}"
+    print(
+        f"{args.out}: {done.frames} frames, {rate} a second, {writer.codec}; {done.people} people"
+    )
+    times = ", ".join(f"{name} {spent:.1f}" for name, spent in done.milliseconds.items())
+    print(f"ms a frame: {times}; {done.frames / max(done.seconds, 1e-6):.1f} frames a second")
+    if done.interrupted:
+        print("interrupted; the video ends there", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,180 @@
+"""A video with its people drawn: reading, network, tracking, drawing and writing at the same time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from itertools import islice, repeat, takewhile
+from time import perf_counter
+from types import SimpleNamespace
+
+import numpy as np
+from tqdm import tqdm
+
+from ..conversions import People
+from ..prediction.stream import Frame, ahead, predict_frames
+from ..predictor import DensePosePredictor
+from ..visualization import (
+    control_picture,
+    draw_boxes,
+    draw_contours,
+    draw_masks,
+    draw_parts,
+    draw_u,
+    draw_v,
+)
+from .reader import VideoFrame, VideoReader
+from .smoothing import SurfaceSmoother
+from .tracking import Tracker
+from .writer import VideoWriter
+
+
+def _iuv(picture: np.ndarray, people: People, identities: list[int]) -> np.ndarray:
+    return people.to_iuv()[..., ::-1]
+
+
+def _control(picture: np.ndarray, people: People, identities: list[int]) -> np.ndarray:
+    return control_picture(people, people.size)
+
+
+def _mask(picture: np.ndarray, people: People, identities: list[int]) -> np.ndarray:
+    return draw_boxes(draw_masks(picture, people, identities=identities), people, identities)
+
+
+def _boxed(draw: Callable[[np.ndarray, People], np.ndarray]) -> Callable:
+    def painted(picture: np.ndarray, people: People, identities: list[int]) -> np.ndarray:
+        return draw_boxes(draw(picture, people), people, identities)
+
+    return painted
+
+
+#: What a video may show, by its name: (BGR picture, people, identities) -> BGR picture.
+DRAWINGS = {
+    "parts": _boxed(draw_parts),
+    "u": _boxed(draw_u),
+    "v": _boxed(draw_v),
+    "contour": _boxed(draw_contours),
+    "mask": _mask,
+    "iuv": _iuv,
+    "control": _control,
+}
+
+
+@dataclass(frozen=True)
+class VideoSummary:
+    """What was done.
+
+    Attributes:
+        frames: written. people: different ones.
+        milliseconds: of work for a frame, by stage; stages run at the same time.
+        seconds: from the first frame to the last.
+        interrupted: by Ctrl-C.
+    """
+
+    frames: int
+    people: int
+    milliseconds: dict[str, float]
+    seconds: float
+    interrupted: bool
+
+
+def draw_video(
+    video: VideoReader,
+    writer: VideoWriter,
+    predictor: DensePosePredictor,
+    drawing: str = "parts",
+    smoother: SurfaceSmoother | None = None,
+    frames: int | None = None,
+    seconds: float | None = None,
+) -> VideoSummary:
+    """Finds and follows the people of a video, and writes it with them drawn.
+
+    A few frames are in memory at any time. Ctrl-C ends the video where it is.
+
+    Args:
+        drawing: one of DRAWINGS.
+        smoother: of the surface over time; None leaves it as the network sees it.
+        frames, seconds: at most.
+
+    Raises:
+        OSError: the video cannot be written.
+        ValueError: an unknown drawing, or frames of different sizes.
+    """
+    if drawing not in DRAWINGS:
+        raise ValueError(f"drawing {drawing!r}; expected one of {', '.join(DRAWINGS)}")
+    clock, tracker = _Clock(), Tracker()
+    people_seen = 0
+    todo = _limited(video, frames, seconds)
+
+    def follow(predicted: tuple[Frame, People]) -> tuple[Frame, People, list[int]]:
+        nonlocal people_seen
+        frame, people = predicted
+        identities = tracker.update(people)
+        people_seen = max([people_seen, *identities])
+        if smoother is not None:
+            people = People(smoother(people, identities), people.size)
+        return frame, people, identities
+
+    def draw(followed: tuple[Frame, People, list[int]]) -> tuple[VideoFrame, np.ndarray]:
+        frame, people, identities = followed
+        return frame, DRAWINGS[drawing](frame.picture, people, identities)
+
+    def write(drawn: tuple[VideoFrame, np.ndarray]) -> None:
+        writer.write(drawn[1], drawn[0].time)
+
+    counts = [count for count in (video.count, frames) if count is not None]
+    started, interrupted = perf_counter(), False
+    with ExitStack() as stages:
+
+        def stage(name: str, function: Callable, items: Iterator) -> Iterator:
+            """A thread of its own, so that the order stays."""
+            return stages.enter_context(closing(ahead(clock.timed(name, function), items, 1)))
+
+        read = stage("decode", lambda _: next(todo, None), repeat(None))
+        network = SimpleNamespace(batch=clock.timed("network", predictor.batch))
+        found = predict_frames(takewhile(lambda frame: frame is not None, read), network)
+        written = stage("encode", write, stage("draw", draw, stage("track", follow, found)))
+        bar = tqdm(written, "video", min(counts, default=None), unit="frame", disable=None)
+        try:
+            for _ in bar:
+                pass
+        except KeyboardInterrupt:
+            interrupted = True
+    number = max(writer.frames, 1)
+    return VideoSummary(
+        writer.frames,
+        people_seen,
+        {name: 1000 * spent / number for name, spent in clock.spent.items()},
+        perf_counter() - started,
+        interrupted,
+    )
+
+
+def _limited(
+    video: VideoReader, frames: int | None, seconds: float | None
+) -> Iterator[VideoFrame]:
+    found = islice(video, frames)
+    return found if seconds is None else takewhile(lambda frame: frame.time < seconds, found)
+
+
+class _Clock:
+    """Adds up the time that functions take.
+
+    Attributes:
+        spent: name -> seconds, in the order of first use.
+    """
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = defaultdict(float)
+
+    def timed(self, name: str, function: Callable) -> Callable:
+        def measured(argument):
+            start = perf_counter()
+            try:
+                return function(argument)
+            finally:
+                self.spent[name] += perf_counter() - start
+
+        return measured
