@@ -199,6 +199,7 @@ def test_everything_that_setup_installs_is_pinned():
     for block in (
         "REQUIREMENTS = \\[(.*?)\\n\\]",
         '"quickstart": \\[(.*?)\\]',
+        '"video": \\[(.*?)\\]',
         '"dev": \\[(.*?)\\]',
     ):
         needs |= names(" ".join(re.findall(r'"([\w-]+)"', re.search(block, setup, re.DOTALL)[1])))

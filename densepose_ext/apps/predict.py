@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     from ..video.reader import VIDEO_SUFFIXES
 
     for path in args.inputs:
-        if path.lower().endswith(VIDEO_SUFFIXES):
+        if path.lower().endswith(VIDEO_SUFFIXES) and not Path(path).is_dir():
             raise ValueError(f"{path} is a video: densepose-ext video {path} --out FILE.mp4")
     sources = find_pictures(args.inputs, sys.stdin, without=args.out)
     if not len(sources):

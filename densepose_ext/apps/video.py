@@ -72,9 +72,7 @@ def run(args: argparse.Namespace) -> int:
         predictor = DensePosePredictor(
             args.model, args.weights, args.device, args.precision, args.min_score
         )
-        done = draw_video(
-            video, writer, predictor, args.draw, smoother, args.frames, args.seconds
-        )
+        done = draw_video(video, writer, predictor, args.draw, smoother, args.frames, args.seconds)
     if video.problem:
         print(video.problem, file=sys.stderr)
     if not done.frames and not done.interrupted:

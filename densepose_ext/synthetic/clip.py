@@ -75,9 +75,7 @@ def make_clip(settings: ClipSettings) -> Iterator[Example]:
         # every frame draws the same numbers: light, cloth and lens stay as they are
         rng = np.random.default_rng([settings.seed, 1])
         image, seen = render(rng, scene, background.copy(), surface.body.faces)
-        annotations = annotate(
-            np.random.default_rng(settings.seed), scene, seen, surface, points=1
-        )
+        annotations = annotate(np.random.default_rng(settings.seed), scene, seen, surface, points=1)
         image = develop(np.random.default_rng([settings.seed, 2]), image)
         yield Example(image, annotations, scene, seen)
 

@@ -25,9 +25,7 @@ def errors(truth: Person, predicted: Person) -> np.ndarray:
     return _length(_places(truth, on) - _places(predicted, on))
 
 
-def flicker(
-    truths: tuple[Person, Person], predictions: tuple[Person, Person]
-) -> np.ndarray:
+def flicker(truths: tuple[Person, Person], predictions: tuple[Person, Person]) -> np.ndarray:
     """Distances (P,) between what is predicted in two frames for the same places of the body.
 
     Args:

@@ -152,9 +152,7 @@ def draw_video(
     )
 
 
-def _limited(
-    video: VideoReader, frames: int | None, seconds: float | None
-) -> Iterator[VideoFrame]:
+def _limited(video: VideoReader, frames: int | None, seconds: float | None) -> Iterator[VideoFrame]:
     found = islice(video, frames)
     return found if seconds is None else takewhile(lambda frame: frame.time < seconds, found)
 

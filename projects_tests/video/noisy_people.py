@@ -39,7 +39,5 @@ def noisy(person: Person, rng, jitter=0.03, flips=0.03, blobs=10) -> Person:
     uv = np.where(on, uv.clip(0, 1), 0).astype(np.float32)
     return replace(
         person,
-        result=replace(
-            person.result, labels=torch.from_numpy(labels), uv=torch.from_numpy(uv)
-        ),
+        result=replace(person.result, labels=torch.from_numpy(labels), uv=torch.from_numpy(uv)),
     )
