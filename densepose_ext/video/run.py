@@ -1,4 +1,4 @@
-"""A video with its people drawn: reading, network, tracking, drawing and writing at the same time."""
+"""A video with its people drawn: all stages from reading to writing work at the same time."""
 
 from __future__ import annotations
 

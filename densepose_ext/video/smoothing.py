@@ -1,4 +1,4 @@
-"""I, U, V that do not flicker: each person's surface is averaged over time, on the body itself.
+"""I, U, V that do not flicker: the surface of each person is averaged over time, on the body.
 
 U and V of neighbouring parts have nothing to do with each other, so numbers are only averaged
 within a chart; across charts it is places on the body at rest, and the mean is put back on the body.
@@ -16,11 +16,13 @@ import torch
 from scipy.spatial import cKDTree
 
 from ..structures import DensePoseResult, Person
-from ..surface.parts import NUM_FINE_PARTS
+from ..surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS, NUM_FINE_PARTS
 from ..surface.surface import BodySurface
 
 #: Side in pixels of what is around a pixel.
 AROUND = 9
+#: Share of the pixels around one, below which its part is in doubt. Half a thin arm has more.
+LONELY = 0.35
 #: Within a chart, U and V that differ by more may lie on two sides of a cut.
 WITHIN_CHART = 0.25
 #: A part of fewer pixels has no motion of its own.
@@ -41,8 +43,8 @@ class SurfaceSmoother:
     there is, as a place on the body,
 
     - near to what this frame says: the result lies between the two;
-    - far from it, but near to the mean of what is around the pixel, which this frame's value is
-      not (a part mistaken for another): it replaces this frame's value;
+    - far from it, but near to the mean of what is around the pixel, while this frame's value is
+      far from that and alone with its part (it is mistaken for another): it replaces the value;
     - else of no use: somebody's arm has moved away from there.
 
     Which pixels belong to a person is left as it is.
@@ -98,7 +100,7 @@ class SurfaceSmoother:
         near = apart < self.reach
         # a value that stands alone, where the last frame's fits
         alone, fits = _length(now.points - now.around)[had], _length(points - now.around[had])
-        better = ~near & (alone > self.reach) & (fits < alone / 2)
+        better = ~near & ~now.sound[had] & (alone > self.reach) & (fits < alone / 2)
 
         result = replace(now, i=now.i.copy(), u=now.u.copy(), v=now.v.copy())
         taken = had[better]
@@ -160,7 +162,7 @@ class _Seen:
         i, u, v: (n,), U and V within [0, 1].
         position: (n, 2) column and row in the picture.
         points, around: (n, 3) places on the body at rest, and their means around each pixel.
-        sound: (n,) bool: what is not far from the mean around it, as mistaken parts are.
+        sound: (n,) bool: pixels that have others of their part around them; mistaken ones do not.
         where: the parts' positions in the picture.
     """
 
@@ -181,8 +183,7 @@ class _Seen:
         on, corner = labels > 0, np.array(person.corner)
         i, (u, v) = labels[on].astype(np.int64), uv[:, on].astype(np.float64).clip(0, 1)
         points = surface.points(i, u, v)
-        away = _length(points - _mean_around(on, points, np.ones(len(i), bool)))
-        sound = away <= 3 * np.median(away) if len(away) else away > 0
+        sound = _share_around(on, FINE_TO_COARSE[labels]) > LONELY
         around = _mean_around(on, points, sound)
         position = np.stack(np.nonzero(on)[::-1], 1) + corner
         # mistaken parts would pull the position of the part they are taken for
@@ -230,6 +231,21 @@ class _Seen:
         uv = np.zeros((2, *self.on.shape), np.float32)
         labels[self.on], uv[:, self.on] = self.i, (self.u, self.v)
         return replace(result, labels=torch.from_numpy(labels), uv=torch.from_numpy(uv))
+
+
+def _share_around(on: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Share (n,) of the body's pixels around each one that are of the same coarse part (h, w)."""
+
+    def count(chosen: np.ndarray) -> np.ndarray:
+        border = {"normalize": False, "borderType": cv2.BORDER_CONSTANT}
+        return cv2.boxFilter(chosen.astype(np.float32), -1, (AROUND, AROUND), **border)
+
+    same = np.zeros(on.shape, np.float32)
+    for part in range(1, NUM_COARSE_PARTS + 1):
+        own = parts == part
+        if own.any():
+            same[own] = count(own)[own]
+    return same[on] / count(on)[on]
 
 
 def _mean_around(on: np.ndarray, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:

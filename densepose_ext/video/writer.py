@@ -1,4 +1,4 @@
-"""Frames into a video file: H.264 by PyAV, else what OpenCV can write.
+"""Frames into a video file: H.264 by PyAV; what OpenCV can write without it, and for .avi.
 
 Sound is not kept.
 """
@@ -58,7 +58,9 @@ class VideoWriter:
         if not rate > 0:
             raise ValueError(f"{path}: {rate} frames a second; expected more than 0")
         self.rate = Fraction(rate).limit_denominator(TICKS)
-        self.codec = CODECS[suffix] if av is None else "H.264"
+        # the frames of .avi come evenly and in order, which those of H.264 need not
+        self._by_opencv = av is None or suffix == ".avi"
+        self.codec = CODECS[suffix] if self._by_opencv else "H.264"
         self.frames = 0
         self._size: tuple[int, int] | None = None
         self._backend: _PyAV | _OpenCV | None = None
@@ -79,7 +81,7 @@ class VideoWriter:
         if self._backend is None:
             self._size = size
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._backend = (_OpenCV if av is None else _PyAV)(self, size)
+            self._backend = (_OpenCV if self._by_opencv else _PyAV)(self, size)
         if size != self._size:
             raise ValueError(
                 f"{self.path}: frame {self.frames} has {size[1]} x {size[0]} pixels; expected "
@@ -112,7 +114,8 @@ class _PyAV:
         self._path, self._last = owner.path, -1
         self._duration = max(round(TICKS / owner.rate), 1)
         fragments = owner.path.suffix.lower() in (".mp4", ".mov")
-        options = {"movflags": "hybrid_fragmented"} if fragments else {}
+        options = {"flush_packets": "1"}
+        options |= {"movflags": "hybrid_fragmented"} if fragments else {}
         try:
             self._container = av.open("file:" + str(owner.path), "w", options=options)
             self._stream = self._container.add_stream("libx264", rate=owner.rate)
@@ -123,6 +126,7 @@ class _PyAV:
             # a fragment starts at a picture that needs no other
             whole = max(round(2 * owner.rate), 1)
             self._stream.options = {"crf": QUALITY, "preset": "veryfast", "g": str(whole)}
+            self._container.start_encoding()
         except av.error.FFmpegError as error:
             raise OSError(f"{owner.path} cannot be written: {error}") from error
 

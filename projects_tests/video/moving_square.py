@@ -8,16 +8,21 @@ from densepose_ext.video.writer import VideoWriter
 
 
 def frame(number: int, size=(48, 64)) -> np.ndarray:
-    """A dark picture whose brightness is the number, with a red square at its upper left."""
-    picture = np.full((*size, 3), 40 + 3 * number, np.uint8)
+    """A grey picture with a red square; two quarters tell the tens and the ones of the number."""
+    height, width = (side // 2 for side in size)
+    picture = np.full((*size, 3), 40, np.uint8)
+    picture[:height, width:] = 20 + 20 * (number // 10)
+    picture[height:, width:] = 20 + 20 * (number % 10)
     picture[:16, :16] = (0, 0, 230)
     return picture
 
 
 def number_of(picture: np.ndarray) -> int:
-    """The number of a frame, read off its lower right quarter."""
-    height, width = picture.shape[:2]
-    return round((float(picture[height // 2 + 4 :, width // 2 + 4 :].mean()) - 40) / 3)
+    """The number of a frame from 0 to 99, read off its right half."""
+    height, width = (side // 2 for side in picture.shape[:2])
+    halves = picture[4 : height - 4, width + 4 :], picture[height + 4 : -4, width + 4 :]
+    tens, ones = (round((float(half.mean()) - 20) / 20) for half in halves)
+    return 10 * tens + ones
 
 
 def write_video(path: Path, frames=20, size=(48, 64), rate=25) -> Path:

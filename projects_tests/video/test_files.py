@@ -22,15 +22,19 @@ def read(path) -> tuple[list, VideoReader]:
         return list(video), video
 
 
+def codec(library: str, ending: str) -> str:
+    if ending == ".avi":
+        return "MJPG"
+    return "H.264" if library == "PyAV" else "mp4v"
+
+
 @pytest.mark.parametrize("ending", [".mp4", ".mov", ".mkv", ".avi"])
 def test_round_trip(tmp_path, library, ending):
     path = tmp_path / ("人 1" + ending)
     with VideoWriter(path, Fraction(30000, 1001)) as writer:
         for number in range(20):
             writer.write(frame(number))
-    assert (
-        writer.codec == {"PyAV": "H.264", "OpenCV": "MJPG" if ending == ".avi" else "mp4v"}[library]
-    )
+    assert writer.codec == codec(library, ending)
     frames, video = read(path)
     assert [f.name for f in frames] == [f"{n:06d}" for n in range(20)]
     assert [number_of(f.picture) for f in frames] == list(range(20))
@@ -95,8 +99,8 @@ def test_a_truncated_video_gives_what_it_has_and_says_so(tmp_path, library, shar
     frames, video = read(tmp_path / "cut.avi")
     assert 5 < len(frames) < 60
     assert [number_of(f.picture) for f in frames[:-1]] == list(range(len(frames) - 1))
-    assert f"cut.avi: " in video.problem
-    assert library == "OpenCV" or "of 60 frames" in video.problem
+    assert "cut.avi: " in video.problem
+    assert "of 60 frames" in video.problem
 
 
 def test_damage_within(tmp_path):
@@ -140,10 +144,14 @@ def test_what_cannot_be_written(tmp_path, library):
 
 
 def test_an_exception_leaves_a_playable_file(tmp_path, library):
-    with pytest.raises(KeyboardInterrupt), VideoWriter(tmp_path / "a.mp4") as writer:
-        for number in range(7):
-            writer.write(frame(number))
-        raise KeyboardInterrupt
+    def interrupted():
+        with VideoWriter(tmp_path / "a.mp4") as writer:
+            for number in range(7):
+                writer.write(frame(number))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert [number_of(f.picture) for f in read(tmp_path / "a.mp4")[0]] == list(range(7))
 
 

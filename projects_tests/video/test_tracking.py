@@ -25,7 +25,7 @@ def test_two_who_cross_keep_their_identities():
         for identity, person in zip(tracker.update(people), truth):
             names.setdefault(person, set()).add(identity)
         boxes = np.array([person.box for person in people])
-        both += len(people) == 2 and box_iou(boxes[:1], boxes[1:])[0, 0] > 0.3
+        both += len(people) == 2 and box_iou(boxes[:1], boxes[1:])[0, 0] > 0.1
     assert both >= 2  # they do cross
     assert names[0] != names[1]
     assert len(names[0]) == len(names[1]) == 1
@@ -43,8 +43,8 @@ def test_the_surface_decides_between_equal_boxes():
 def test_the_assignment_is_the_best_of_all():
     tracker = Tracker()
     assert tracker.update([flat_person(box(0, 0)), flat_person(box(20, 0))]) == [1, 2]
-    # the second person is nearest to the first box's old place too, were it taken alone
-    assert tracker.update([flat_person(box(18, 0)), flat_person(box(38, 0))]) == [1, 2]
+    # both have gone on by 12: the first one is nearer to where the second one was
+    assert tracker.update([flat_person(box(12, 0)), flat_person(box(32, 0))]) == [1, 2]
 
 
 @pytest.mark.parametrize(("missed", "expected"), [(1, [1]), (3, [1]), (4, [2])])
