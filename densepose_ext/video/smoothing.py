@@ -1,7 +1,7 @@
 """I, U, V that do not flicker: the surface of each person is averaged over time, on the body.
 
 U and V of neighbouring parts have nothing to do with each other, so numbers are only averaged
-within a chart; across charts it is places on the body at rest, and the mean is put back on the body.
+within a chart; across charts places on the body at rest are, and the mean is put back on the body.
 """
 
 from __future__ import annotations

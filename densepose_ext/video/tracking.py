@@ -15,6 +15,8 @@ from ..surface.parts import FINE_TO_COARSE
 GRID = 24
 #: People whose boxes overlap less are never the same (intersection over union).
 SMALLEST_IOU = 0.1
+#: Logarithm of the ratio of two boxes' sides, below which their middles tell a speed.
+STEADY = 0.25
 #: Share of what was known of a track's speed that stays at a new frame.
 INERTIA = 0.5
 
@@ -97,8 +99,11 @@ class Tracker:
 
     def _follow(self, track: _Track, person: Person) -> None:
         moved = _middle(person.box) - _middle(track.box)
-        speed = moved / (track.missed + 1)
-        track.speed = INERTIA * track.speed + (1 - INERTIA) * speed
+        sizes = (person.box[2:] - person.box[:2]).clip(1) / (track.box[2:] - track.box[:2]).clip(1)
+        # the middle of a box also moves where something hides a part of the person
+        if np.abs(np.log(sizes)).max() < STEADY:
+            speed = moved / (track.missed + 1)
+            track.speed = INERTIA * track.speed + (1 - INERTIA) * speed
         track.box, track.missed = person.box, 0
         track.labels, track.corner = person.result.labels.numpy(), person.corner
 

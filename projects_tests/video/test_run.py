@@ -109,7 +109,8 @@ def test_limits_and_the_drawings_of_the_command(tmp_path):
     assert tuple(option.choices) == tuple(DRAWINGS)
 
 
-def test_an_interrupted_run_leaves_a_playable_file(tmp_path, library):
+def test_an_interrupted_run_leaves_a_playable_file(tmp_path, library, monkeypatch):
+    monkeypatch.setitem(run_module.DRAWINGS, "parts", lambda picture, *_: picture)
     source, out = write_video(tmp_path / "in.avi", 30), tmp_path / "out.mp4"
     done = draw(source, out, OnePerson(interrupted_at=15), smoother=SurfaceSmoother())
     assert done.interrupted
