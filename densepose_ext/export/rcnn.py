@@ -1,0 +1,40 @@
+"""The whole R-CNN: a picture in, people's boxes, scores and maps out."""
+
+from __future__ import annotations
+
+import torch
+from detectron2.export import TracingAdapter
+from detectron2.export.torchscript_patch import patch_builtin_len
+from torch import nn
+
+from .network import Network
+
+
+def rcnn_network(model: nn.Module, maps: list[str]) -> Network:
+    """A GeneralizedRCNN by Detectron2's own tracing.
+
+    It takes a picture (3, H, W) uint8 in the order of the model's INPUT.FORMAT, of any size, and
+    gives boxes (N, 4) XYXY in its pixels, scores (N,) and the maps, best score first. Masks and
+    keypoints of a model that has them are left out.
+
+    Args:
+        maps: names of the maps of DensePoseOutput that the model gives.
+    """
+    generator = torch.Generator().manual_seed(0)
+    picture = torch.randint(0, 256, (3, 192, 256), generator=generator, dtype=torch.uint8)
+    adapter = TracingAdapter(model, [{"image": picture}], _people).eval()
+    outputs = ["boxes", "scores", *maps]
+    return Network(
+        adapter,
+        {"picture": picture},
+        outputs,
+        {"picture": {1: "height", 2: "width"}, **{name: {0: "people"} for name in outputs}},
+    )
+
+
+def _people(model: nn.Module, inputs: list[dict]) -> tuple[torch.Tensor, ...]:
+    # The number of people has to stay a tensor there, as in Detectron2's own heads.
+    with patch_builtin_len(["densepose_ext.modeling.roi_heads"]):
+        [people] = model.inference(inputs, do_postprocess=False)
+    maps = (value for _, value in people.pred_densepose.items())
+    return people.pred_boxes.tensor, people.scores, *maps
