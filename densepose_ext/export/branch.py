@@ -41,27 +41,32 @@ class DensePoseBranch(nn.Module):
 
 
 def branch_network(model: nn.Module) -> tuple[Network, DensePoseOutput]:
-    """The branch of a GeneralizedRCNN, and maps of two people that it gives."""
+    """The branch of a GeneralizedRCNN, and maps that it gives."""
     module = DensePoseBranch(model.roi_heads).eval()
-    shapes = model.backbone.output_shape()
-    # Of a picture whose sides every stride divides.
-    height, width = (n * max(shapes[name].stride for name in module.levels) for n in (4, 5))
-    inputs = {
-        name: torch.rand(
-            1,
-            shapes[name].channels,
-            height // shapes[name].stride,
-            width // shapes[name].stride,
-            device=model.device,
-        )
-        for name in module.levels
-    }
-    boxes = [[0.0, 0.0, width / 2, height / 2], [10.0, 20.0, width - 1.0, height - 1.0]]
-    inputs["boxes"] = torch.tensor(boxes, device=model.device)
-    output = module.output(*inputs.values())
+    traced, others = _example(model, module.levels, 4, 5), _example(model, module.levels, 6, 3)
+    others["boxes"] = others["boxes"][[1, 0, 1]]
+    output = module.output(*traced.values())
     maps = [name for name, _ in output.items()]
     varying = {
         **{name: {2: f"{name}_rows", 3: f"{name}_columns"} for name in module.levels},
         **{name: {0: "people"} for name in ["boxes", *maps]},
     }
-    return Network(module, inputs, maps, varying), output
+    return Network(module, traced, others, maps, varying), output
+
+
+def _example(
+    model: nn.Module, levels: list[str], rows: int, columns: int
+) -> dict[str, torch.Tensor]:
+    """Random features, ``rows`` x ``columns`` on the coarsest level, and two boxes."""
+    generator = torch.Generator().manual_seed(rows)
+    shapes = model.backbone.output_shape()
+    coarsest = max(shapes[name].stride for name in levels)
+    example = {}
+    for name in levels:
+        times = coarsest // shapes[name].stride
+        shape = (1, shapes[name].channels, rows * times, columns * times)
+        example[name] = torch.rand(shape, generator=generator).to(model.device)
+    height, width = rows * coarsest, columns * coarsest
+    boxes = [[0.0, 0.0, width / 2, height / 2], [10.0, 20.0, width - 1.0, height - 1.0]]
+    example["boxes"] = torch.tensor(boxes, device=model.device)
+    return example

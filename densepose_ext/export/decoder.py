@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from ..structures import DensePoseOutput
 from .network import Network
-
-INPUTS = ("coarse_segm", "fine_segm", "u", "v", "boxes")
-OUTPUTS = ["labels", "uv", "sizes"]
 
 
 class PixelDecoder(nn.Module):
@@ -96,18 +94,24 @@ def _blend(
     return torch.lerp(above, torch.lerp(corners[2], corners[3], right), down)
 
 
-def decoder_network(coarse_channels: int, fine_channels: int, side: int, device) -> Network:
-    """The decoder of a model whose maps have these channels and side."""
-    channels = (coarse_channels, fine_channels, fine_channels, fine_channels)
-    maps = [torch.rand(2, n, side, side, device=device) for n in channels]
-    boxes = torch.tensor([[0.0, 0.0, 30.5, 40.5], [3.0, 8.0, 20.0, 9.0]], device=device)
-    return Network(
-        PixelDecoder().eval(),
-        dict(zip(INPUTS, [*maps, boxes])),
-        OUTPUTS,
-        {
-            **{name: {0: "people"} for name in (*INPUTS, "sizes")},
-            "labels": {0: "pixels"},
-            "uv": {1: "pixels"},
-        },
-    )
+def decoder_network(output: DensePoseOutput) -> Network:
+    """The decoder of maps like these."""
+    traced, others = _example(output, 2), _example(output, 3)
+    varying = {
+        **{name: {0: "people"} for name in (*traced, "sizes")},
+        "labels": {0: "pixels"},
+        "uv": {1: "pixels"},
+    }
+    return Network(PixelDecoder().eval(), traced, others, ["labels", "uv", "sizes"], varying)
+
+
+def _example(output: DensePoseOutput, people: int) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(people)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.rand(shape, generator=generator).to(output.u.device)
+
+    maps = {name: getattr(output, name) for name in ("coarse_segm", "fine_segm", "u", "v")}
+    example = {name: random(people, *value.shape[1:]) for name, value in maps.items()}
+    corners = random(people, 2) * 50
+    return {**example, "boxes": torch.cat([corners, corners + random(people, 2) * 50], 1)}

@@ -23,15 +23,31 @@ class Network:
     Attributes:
         module: in evaluation mode.
         inputs: by name, tensors to trace it with.
+        others: the same of other lengths, to compare what was exported with.
         outputs: names of what it gives.
-        varying: axes of inputs and outputs that other tensors may have of another length, each
+        varying: axes of inputs and outputs that may be of another length than those traced, each
             with a name: {tensor: {axis: name}}.
     """
 
     module: nn.Module
     inputs: dict[str, torch.Tensor]
+    others: dict[str, torch.Tensor]
     outputs: list[str]
     varying: dict[str, dict[int, str]]
+
+    def describe(self) -> dict:
+        """Names, types and shapes for JSON; an axis that varies has its name for a length."""
+        inputs = {
+            name: {
+                "type": str(tensor.dtype).removeprefix("torch."),
+                "shape": [
+                    self.varying.get(name, {}).get(axis, length)
+                    for axis, length in enumerate(tensor.shape)
+                ],
+            }
+            for name, tensor in self.inputs.items()
+        }
+        return {"inputs": inputs, "outputs": self.outputs}
 
 
 def write_torchscript(network: Network, path: Path) -> None:
@@ -40,10 +56,8 @@ def write_torchscript(network: Network, path: Path) -> None:
     A file with RoI pooling or non-maximum suppression needs ``import torchvision`` to be loaded.
     """
     with torch.no_grad(), _quiet():
-        # Tracing twice to compare takes twice as long, and could not see another size go wrong.
-        traced = torch.jit.trace(
-            network.module, tuple(network.inputs.values()), check_trace=False
-        )
+        # Traced once: check_export compares at another size, where a trace can go wrong.
+        traced = torch.jit.trace(network.module, tuple(network.inputs.values()), check_trace=False)
     with replacing(path) as temporary:
         traced.save(os.fspath(temporary))
 
@@ -52,11 +66,9 @@ def write_onnx(network: Network, path: Path) -> None:
     """Writes the network as ONNX.
 
     Raises:
-        ModuleNotFoundError: ``onnx`` is missing.
-        ValueError: a part of the network cannot be written as ONNX.
+        ValueError: a part of the network cannot be written as ONNX, or the packages are missing.
     """
-    import onnx  # noqa: F401  # the exporter needs it, and says so only at its end
-
+    require_onnx()
     try:
         with torch.no_grad(), _quiet(), replacing(path) as temporary:
             # The exporter that follows a trace: the other one needs onnxscript, and takes no
@@ -75,8 +87,24 @@ def write_onnx(network: Network, path: Path) -> None:
         raise ValueError(f"{path.name} cannot be written as ONNX: {error}") from error
 
 
+def require_onnx():
+    """onnxruntime.
+
+    Raises:
+        ValueError: it or onnx, which torch's exporter needs, is missing.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the format onnx needs {error.name}: pip install 'densepose_ext[export]'"
+        ) from error
+    return onnxruntime
+
+
 class _quiet(warnings.catch_warnings):
-    """Without the warnings of tracing: what they warn of is compared in the tests."""
+    """Without the warnings of tracing: what they warn of, check_export compares."""
 
     def __enter__(self):
         entered = super().__enter__()
