@@ -12,6 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+#: BGR of the 24 parts, and of background.
+COLOURS = cv2.applyColorMap(np.arange(0, 250, 10, dtype=np.uint8), cv2.COLORMAP_TURBO).reshape(
+    -1, 3
+)
+
 
 def load(path):
     """A function of arrays, in the order of the network's inputs, that gives a list of arrays."""
@@ -25,7 +30,12 @@ def load(path):
     import torchvision  # noqa: F401  # has the operators of RoI pooling and suppression
 
     network = torch.jit.load(str(path), map_location="cpu")
-    return lambda *arrays: [value.numpy() for value in network(*map(torch.from_numpy, arrays))]
+
+    def run(*arrays):
+        with torch.no_grad():
+            return [value.numpy() for value in network(*map(torch.from_numpy, arrays))]
+
+    return run
 
 
 def resize(picture, shortest, longest):
@@ -71,8 +81,8 @@ def main():
     for x, y, labels, _ in find_people(args.folder, picture, ending, args.min_score):
         area = picture[y : y + labels.shape[0], x : x + labels.shape[1]]
         labels = labels[: area.shape[0], : area.shape[1]]
-        colours = cv2.applyColorMap(labels * 10, cv2.COLORMAP_TURBO)  # 24 parts: 10 to 240
-        area[labels > 0] = 0.3 * area[labels > 0] + 0.7 * colours[labels > 0]
+        on_body = labels > 0
+        area[on_body] = 0.3 * area[on_body] + 0.7 * COLOURS[labels[on_body]]
     cv2.imwrite(args.out, picture)
 
 

@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--what",
         choices=["model", "head"],
         default="model",
-        help="model (default): picture to boxes, scores and maps; head: features and boxes to maps. "
-        "With either comes the decoder: maps and boxes to labels, U and V",
+        help="model (default): picture to boxes, scores and maps; head: features and boxes to "
+        "maps. With either comes the decoder: maps and boxes to labels, U and V",
     )
     parser.add_argument(
         "--format",

@@ -114,4 +114,5 @@ def _example(output: DensePoseOutput, people: int) -> dict[str, torch.Tensor]:
     maps = {name: getattr(output, name) for name in ("coarse_segm", "fine_segm", "u", "v")}
     example = {name: random(people, *value.shape[1:]) for name, value in maps.items()}
     corners = random(people, 2) * 50
-    return {**example, "boxes": torch.cat([corners, corners + random(people, 2) * 50], 1)}
+    # Small boxes: of many pixels of noise, in one two parts would be equal but for rounding.
+    return {**example, "boxes": torch.cat([corners, corners + 1 + random(people, 2) * 10], 1)}

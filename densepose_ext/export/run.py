@@ -34,13 +34,13 @@ def export_model(
 ) -> dict[Path, float]:
     """Writes a model, or its dense pose branch, and the decoder of its maps.
 
-    ======== ===================================== ==================================================
+    ======== ===================================== =========================================
     file     inputs                                outputs
-    ======== ===================================== ==================================================
+    ======== ===================================== =========================================
     model    picture (3, H, W) uint8               boxes (N, 4) XYXY, scores (N,), maps
     head     features (1, c, H / s, W / s), boxes  maps
     decoder  coarse_segm, fine_segm, u, v, boxes   labels (P,), uv (2, P), sizes (N, 2)
-    ======== ===================================== ==================================================
+    ======== ===================================== =========================================
 
     Maps are those of DensePoseOutput, (N, channels, S, S). ``model.json`` or ``head.json`` beside
     the files has the names, types and shapes, and how the model wants its pictures. The score below
