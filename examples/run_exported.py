@@ -1,8 +1,9 @@
 """Runs what `densepose-ext export` wrote, without Detectron2 and densepose_ext.
 
-densepose-ext export --out exported --format torchscript,onnx
-python examples/run_exported.py exported picture.jpg parts.png           # torch, torchvision
-python examples/run_exported.py exported picture.jpg parts.png --onnx    # onnxruntime
+Usage:
+    densepose-ext export --out exported --format torchscript,onnx
+    python examples/run_exported.py exported picture.jpg parts.png           # torch, torchvision
+    python examples/run_exported.py exported picture.jpg parts.png --onnx    # onnxruntime
 """
 
 import argparse
@@ -12,10 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-#: BGR of the 24 parts, and of background.
-COLOURS = cv2.applyColorMap(np.arange(0, 250, 10, dtype=np.uint8), cv2.COLORMAP_TURBO).reshape(
-    -1, 3
-)
+TURBO = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO).reshape(256, 3)
 
 
 def load(path):
@@ -43,9 +41,7 @@ def resize(picture, shortest, longest):
     height, width = picture.shape[:2]
     scale = min(shortest / min(height, width), longest / max(height, width)) if shortest else 1
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return cv2.resize(
-        picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    )
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def find_people(folder, picture, ending, min_score):
@@ -53,9 +49,8 @@ def find_people(folder, picture, ending, min_score):
     wanted = json.loads((folder / "model.json").read_text(encoding="utf-8"))["picture"]
     small = resize(picture, wanted["shortest_edge"], wanted["longest_edge"])
     channels = small if wanted["channels"] == "BGR" else small[:, :, ::-1]
-    boxes, scores, *maps = load(folder / f"model{ending}")(
-        np.ascontiguousarray(channels.transpose(2, 0, 1))
-    )
+    channels = np.ascontiguousarray(channels.transpose(2, 0, 1))
+    boxes, scores, *maps = load(folder / f"model{ending}")(channels)
     boxes = boxes * (np.array(picture.shape[1::-1] * 2) / (small.shape[1::-1] * 2))
     boxes = boxes[scores >= min_score].astype(np.float32)
     maps = [value[scores >= min_score] for value in maps[:4]]
@@ -82,7 +77,7 @@ def main():
         area = picture[y : y + labels.shape[0], x : x + labels.shape[1]]
         labels = labels[: area.shape[0], : area.shape[1]]
         on_body = labels > 0
-        area[on_body] = 0.3 * area[on_body] + 0.7 * COLOURS[labels[on_body]]
+        area[on_body] = 0.3 * area[on_body] + 0.7 * TURBO[10 * labels[on_body]]  # 24 parts
     cv2.imwrite(args.out, picture)
 
 

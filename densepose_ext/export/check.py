@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from .network import Network, require_onnx
+from .network import Network, require_onnx, without_warnings
 
 #: Largest difference allowed, absolute and relative.
 TOLERANCE = 1e-3
@@ -20,7 +20,7 @@ def run_exported(path: Path, inputs: dict[str, torch.Tensor]) -> list[torch.Tens
         session = onnxruntime.InferenceSession(os.fspath(path), providers=["CPUExecutionProvider"])
         arrays = {name: tensor.numpy() for name, tensor in inputs.items()}
         return [torch.from_numpy(value) for value in session.run(None, arrays)]
-    with torch.no_grad():
+    with torch.no_grad(), without_warnings():
         return list(torch.jit.load(os.fspath(path))(*inputs.values()))
 
 

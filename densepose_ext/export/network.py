@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +57,7 @@ def write_torchscript(network: Network, path: Path) -> None:
 
     A file with RoI pooling or non-maximum suppression needs ``import torchvision`` to be loaded.
     """
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), without_warnings():
         # Traced once: check_export compares at another size, where a trace can go wrong.
         traced = torch.jit.trace(network.module, tuple(network.inputs.values()), check_trace=False)
     with replacing(path) as temporary:
@@ -70,7 +72,7 @@ def write_onnx(network: Network, path: Path) -> None:
     """
     require_onnx()
     try:
-        with torch.no_grad(), _quiet(), replacing(path) as temporary:
+        with torch.no_grad(), without_warnings(), replacing(path) as temporary:
             # The exporter that follows a trace: the other one needs onnxscript, and takes no
             # network whose shapes depend on what it finds.
             torch.onnx.export(
@@ -103,10 +105,9 @@ def require_onnx():
     return onnxruntime
 
 
-class _quiet(warnings.catch_warnings):
-    """Without the warnings of tracing: what they warn of, check_export compares."""
-
-    def __enter__(self):
-        entered = super().__enter__()
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Silences torch: what it warns of when it traces, check_export compares."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return entered
+        yield

@@ -76,7 +76,11 @@ def export_model(
         for ending, write in (FORMATS[name] for name in formats):
             path = out / f"{name}{ending}"
             write(network, path)
-            differences[path] = check_export(network, path)
+            try:
+                differences[path] = check_export(network, path)
+            except ValueError:
+                path.unlink()
+                raise
     description = json.dumps(_description(predictor.cfg, networks), indent=1)
     (out / f"{what}.json").write_text(description + "\n", encoding="utf-8")
     return differences

@@ -225,6 +225,13 @@ def test_what_tracing_fixes_is_noticed(tmp_path, write, ending):
         check_export(network, path)
 
 
+def test_a_file_that_differs_is_not_kept(predictor, tmp_path, monkeypatch):
+    monkeypatch.setattr("densepose_ext.export.check.TOLERANCE", -1.0)
+    with pytest.raises(ValueError, match=r"head\.ts is not what the model computes: coarse_segm"):
+        export_model(predictor, tmp_path, what="head")
+    assert list(tmp_path.iterdir()) == []
+
+
 class _NoSymbol(nn.Module):
     def forward(self, x):
         return (torch.linalg.svd(x)[0],)
