@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from detectron2.structures import Boxes
 from torch import nn
@@ -20,7 +22,13 @@ class DensePoseBranch(nn.Module):
         """
         super().__init__()
         self.levels = list(roi_heads.densepose_in_features)
-        self.roi_heads = roi_heads
+        # Without the box, mask and keypoint branches, whose weights would go into the file.
+        self.roi_heads = copy.copy(roi_heads)
+        self.roi_heads._modules = {
+            name: module
+            for name, module in roi_heads.named_children()
+            if name == "decoder" or name.startswith("densepose_")
+        }
 
     def output(self, *levels_and_boxes: torch.Tensor) -> DensePoseOutput:
         """As :meth:`forward`, with names."""

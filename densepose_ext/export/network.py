@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 
 import torch
@@ -71,10 +72,11 @@ def write_onnx(network: Network, path: Path) -> None:
         ValueError: a part of the network cannot be written as ONNX, or the packages are missing.
     """
     require_onnx()
+    # The exporter that follows a trace: the other one needs onnxscript, and takes no network whose
+    # shapes depend on what it finds. Before torch 2.5 there was no other one.
+    choice = {"dynamo": False} if "dynamo" in signature(torch.onnx.export).parameters else {}
     try:
         with torch.no_grad(), without_warnings(), replacing(path) as temporary:
-            # The exporter that follows a trace: the other one needs onnxscript, and takes no
-            # network whose shapes depend on what it finds.
             torch.onnx.export(
                 network.module,
                 tuple(network.inputs.values()),
@@ -83,7 +85,7 @@ def write_onnx(network: Network, path: Path) -> None:
                 output_names=network.outputs,
                 dynamic_axes=network.varying,
                 opset_version=_OPSET,
-                dynamo=False,
+                **choice,
             )
     except torch.onnx.errors.OnnxExporterError as error:
         raise ValueError(f"{path.name} cannot be written as ONNX: {error}") from error

@@ -133,6 +133,13 @@ def test_the_branch_alone(afresh, predictor, ending):
         assert_near(outputs, branch(*inputs.values()))
 
 
+def test_the_branch_has_no_other_weights(folder, predictor):
+    names = torch.jit.load(folder / "head.ts").state_dict()
+    own = {n for n in predictor.model.roi_heads.state_dict() if not n.startswith("box_")}
+    assert {name.removeprefix("roi_heads.") for name in names} == own
+    assert hasattr(predictor.model.roi_heads, "box_head")
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_decoder(afresh, ending):
     for inputs, (labels, uv, sizes) in afresh["decoder", ending]:
