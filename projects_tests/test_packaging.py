@@ -201,6 +201,7 @@ def test_everything_that_setup_installs_is_pinned():
         '"quickstart": \\[(.*?)\\]',
         '"video": \\[(.*?)\\]',
         '"dev": \\[(.*?)\\]',
+        '"export": \\[(.*?)\\]',
     ):
         needs |= names(" ".join(re.findall(r'"([\w-]+)"', re.search(block, setup, re.DOTALL)[1])))
     lines = (ROOT / "constraints.txt").read_text().splitlines()
@@ -268,7 +269,7 @@ def test_a_second_set_up_does_nothing_and_says_so(place):
     assert first.returncode == 0, first.stderr
     assert "setup: done" in first.stdout
     asked = (place / "log").read_text()
-    assert "-e .[quickstart,video,dev]" in asked
+    assert "-e .[quickstart,video,dev,export]" in asked
     assert "download" not in asked
     second = set_up(place)
     assert second.stdout == "setup: .venv is up to date, nothing to do\n"

@@ -12,6 +12,7 @@ COMMANDS = {
     "configs": "list the configs that come with the package",
     "demo": "make people, train, score and draw: one page out of nothing",
     "evaluate": "score a file of detections, of whatever system",
+    "export": "write a model as files that run without this package",
     "mesh": "write the surface seen in a picture as points, as a textured body, and drawn",
     "predict": "find people and their dense pose on pictures",
     "synth": "make pictures of synthetic people with exact dense pose",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,8 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     device = "cuda" if torch.cuda.is_available() else "cpu"
     config = config or get_config_file(CONFIG_ON_GPU if device == "cuda" else CONFIG_ON_CPU)
     own = ["MODEL.DEVICE", device, "OUTPUT_DIR", str(out / "training")]
+    if device == "cuda":  # which would wait for pictures otherwise
+        own += ["DATALOADER.NUM_WORKERS", min(os.cpu_count() or 1, 8)]
     cfg = load_config(config, [*own, *(overrides or [])])
     out.mkdir(parents=True, exist_ok=True)
     _claim(out / "config.yaml", cfg)

@@ -289,3 +289,20 @@ def test_contact_sheet_has_pictures_and_overlays():
     sheet = contact_sheet(replace(SMALL, size=96), columns=2, rows=1, tile=48)
     assert sheet.shape == (96, 96, 3)
     assert (sheet[:48] != sheet[48:]).any()
+
+
+def test_more_points_on_the_same_people():
+    few, many = (make_example(Settings(size=160, points=count), "val", 3) for count in (5, 40))
+    assert len(few.annotations) == len(many.annotations)
+    for one, other in zip(few.annotations, many.annotations):
+        assert one["bbox"] == other["bbox"]
+        if "dp_I" in one:
+            coarse = FINE_TO_COARSE[np.array(one["dp_I"])]
+            assert np.bincount(coarse).max() <= 5
+            assert len(other["dp_I"]) > len(one["dp_I"])
+
+
+@pytest.mark.parametrize("points", [0, 101])
+def test_a_senseless_number_of_points(points):
+    with pytest.raises(ValueError, match=f"points is {points}"):
+        Settings(points=points)

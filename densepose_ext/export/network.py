@@ -1,0 +1,115 @@
+"""What is exported, and the files it is written to."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..surface.cache import replacing
+
+#: The first version of ONNX's operators that pools RoIs as ROIAlignV2 does.
+_OPSET = 16
+
+
+@dataclass
+class Network:
+    """A module that takes tensors and gives tensors.
+
+    Attributes:
+        module: in evaluation mode.
+        inputs: by name, tensors to trace it with.
+        others: the same of other lengths, to compare what was exported with.
+        outputs: names of what it gives.
+        varying: axes of inputs and outputs that may be of another length than those traced, each
+            with a name: {tensor: {axis: name}}.
+    """
+
+    module: nn.Module
+    inputs: dict[str, torch.Tensor]
+    others: dict[str, torch.Tensor]
+    outputs: list[str]
+    varying: dict[str, dict[int, str]]
+
+    def describe(self) -> dict:
+        """Names, types and shapes for JSON; an axis that varies has its name for a length."""
+        inputs = {
+            name: {
+                "type": str(tensor.dtype).removeprefix("torch."),
+                "shape": [
+                    self.varying.get(name, {}).get(axis, length)
+                    for axis, length in enumerate(tensor.shape)
+                ],
+            }
+            for name, tensor in self.inputs.items()
+        }
+        return {"inputs": inputs, "outputs": self.outputs}
+
+
+def write_torchscript(network: Network, path: Path) -> None:
+    """Traces the network and writes it for ``torch.jit.load``.
+
+    A file with RoI pooling or non-maximum suppression needs ``import torchvision`` to be loaded.
+    """
+    with torch.no_grad(), without_warnings():
+        # Traced once: check_export compares at another size, where a trace can go wrong.
+        traced = torch.jit.trace(network.module, tuple(network.inputs.values()), check_trace=False)
+    with replacing(path) as temporary:
+        traced.save(os.fspath(temporary))
+
+
+def write_onnx(network: Network, path: Path) -> None:
+    """Writes the network as ONNX.
+
+    Raises:
+        ValueError: a part of the network cannot be written as ONNX, or the packages are missing.
+    """
+    require_onnx()
+    # The exporter that follows a trace: the other one needs onnxscript, and takes no network whose
+    # shapes depend on what it finds. Before torch 2.5 there was no other one.
+    choice = {"dynamo": False} if "dynamo" in signature(torch.onnx.export).parameters else {}
+    try:
+        with torch.no_grad(), without_warnings(), replacing(path) as temporary:
+            torch.onnx.export(
+                network.module,
+                tuple(network.inputs.values()),
+                os.fspath(temporary),
+                input_names=list(network.inputs),
+                output_names=network.outputs,
+                dynamic_axes=network.varying,
+                opset_version=_OPSET,
+                **choice,
+            )
+    except torch.onnx.errors.OnnxExporterError as error:
+        raise ValueError(f"{path.name} cannot be written as ONNX: {error}") from error
+
+
+def require_onnx():
+    """onnxruntime.
+
+    Raises:
+        ValueError: it or onnx, which torch's exporter needs, is missing.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the format onnx needs {error.name}: pip install 'densepose_ext[export]'"
+        ) from error
+    return onnxruntime
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Silences torch: what it warns of when it traces, check_export compares."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,118 @@
+"""A model to files that run without Detectron2 and this package."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import detectron2
+import torch
+from detectron2.config import CfgNode
+
+from .. import __version__
+from ..predictor import DensePosePredictor
+from .branch import branch_network
+from .check import check_export
+from .decoder import decoder_network
+from .network import Network, require_onnx, write_onnx, write_torchscript
+from .rcnn import rcnn_network
+
+#: Formats: the ending of their files, and what writes them.
+FORMATS = {"torchscript": (".ts", write_torchscript), "onnx": (".onnx", write_onnx)}
+
+#: What can be exported.
+PARTS = ("model", "head")
+
+
+def export_model(
+    predictor: DensePosePredictor,
+    out: str | os.PathLike,
+    formats: Sequence[str] = ("torchscript",),
+    what: str = "model",
+) -> dict[Path, float]:
+    """Writes a model, or its dense pose branch, and the decoder of its maps.
+
+    ======== ===================================== =========================================
+    file     inputs                                outputs
+    ======== ===================================== =========================================
+    model    picture (3, H, W) uint8               boxes (N, 4) XYXY, scores (N,), maps
+    head     features (1, c, H / s, W / s), boxes  maps
+    decoder  coarse_segm, fine_segm, u, v, boxes   labels (P,), uv (2, P), sizes (N, 2)
+    ======== ===================================== =========================================
+
+    Maps are those of DensePoseOutput, (N, channels, S, S). ``model.json`` or ``head.json`` beside
+    the files has the names, types and shapes, and how the model wants its pictures. The score below
+    which people are left out is fixed in the file. Each file is read again and compared with the
+    model on tensors of other lengths.
+
+    Args:
+        predictor: in single precision.
+        out: folder; made if it is missing.
+        formats: some of `FORMATS`.
+        what: one of `PARTS`; the decoder is written with either.
+
+    Returns:
+        the files, each with the largest difference from the model that was found.
+
+    Raises:
+        ValueError: something cannot be exported.
+        OSError: the folder cannot be written.
+    """
+    _check(predictor, formats, what)
+    model = predictor.model
+    branch, output = branch_network(model)
+    if what == "model":
+        networks = {"model": rcnn_network(model, branch.outputs)}
+    else:
+        networks = {"head": branch}
+    networks["decoder"] = decoder_network(output)
+
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    differences = {}
+    for name, network in networks.items():
+        for ending, write in (FORMATS[name] for name in formats):
+            path = out / f"{name}{ending}"
+            write(network, path)
+            try:
+                differences[path] = check_export(network, path)
+            except ValueError:
+                path.unlink()
+                raise
+    description = json.dumps(_description(predictor.cfg, networks), indent=1)
+    (out / f"{what}.json").write_text(description + "\n", encoding="utf-8")
+    return differences
+
+
+def _check(predictor: DensePosePredictor, formats: Sequence[str], what: str) -> None:
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise ValueError(f"format {', '.join(unknown)!r}; expected some of {', '.join(FORMATS)}")
+    if what not in PARTS:
+        raise ValueError(f"cannot export {what!r}; expected one of {', '.join(PARTS)}")
+    precision = predictor.cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION
+    if precision != "fp32":
+        raise ValueError(f"the model is in {precision}; only fp32 can be exported")
+    if "onnx" in formats:
+        require_onnx()
+        if predictor.model.device.type != "cpu":
+            raise ValueError("ONNX is written by a model on the CPU (and then runs everywhere)")
+
+
+def _description(cfg: CfgNode, networks: dict[str, Network]) -> dict:
+    return {
+        "versions": {
+            "densepose_ext": __version__,
+            "detectron2": detectron2.__version__,
+            "torch": torch.__version__,
+        },
+        "picture": {
+            "channels": cfg.INPUT.FORMAT,
+            "shortest_edge": cfg.INPUT.MIN_SIZE_TEST,  # 0: as it is
+            "longest_edge": cfg.INPUT.MAX_SIZE_TEST,
+        },
+        "min_score": cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST,
+        "networks": {name: network.describe() for name, network in networks.items()},
+    }

@@ -1,0 +1,85 @@
+"""Runs what `densepose-ext export` wrote, without Detectron2 and densepose_ext.
+
+Usage:
+    densepose-ext export --out exported --format torchscript,onnx
+    python examples/run_exported.py exported picture.jpg parts.png           # torch, torchvision
+    python examples/run_exported.py exported picture.jpg parts.png --onnx    # onnxruntime
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+TURBO = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO).reshape(256, 3)
+
+
+def load(path):
+    """A function of arrays, in the order of the network's inputs, that gives a list of arrays."""
+    if path.suffix == ".onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        names = [given.name for given in session.get_inputs()]
+        return lambda *arrays: session.run(None, dict(zip(names, arrays)))
+    import torch
+    import torchvision  # noqa: F401  # has the operators of RoI pooling and suppression
+
+    network = torch.jit.load(str(path), map_location="cpu")
+
+    def run(*arrays):
+        with torch.no_grad():
+            return [value.numpy() for value in network(*map(torch.from_numpy, arrays))]
+
+    return run
+
+
+def resize(picture, shortest, longest):
+    """To the size that the model was trained on: numbers differ a little by how it is done."""
+    height, width = picture.shape[:2]
+    scale = min(shortest / min(height, width), longest / max(height, width)) if shortest else 1
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def find_people(folder, picture, ending, min_score):
+    """Yields (column, row, labels (h, w) uint8, uv (2, h, w)) of people, the best score last."""
+    wanted = json.loads((folder / "model.json").read_text(encoding="utf-8"))["picture"]
+    small = resize(picture, wanted["shortest_edge"], wanted["longest_edge"])
+    channels = small if wanted["channels"] == "BGR" else small[:, :, ::-1]
+    channels = np.ascontiguousarray(channels.transpose(2, 0, 1))
+    boxes, scores, *maps = load(folder / f"model{ending}")(channels)
+    boxes = boxes * (np.array(picture.shape[1::-1] * 2) / (small.shape[1::-1] * 2))
+    boxes = boxes[scores >= min_score].astype(np.float32)
+    maps = [value[scores >= min_score] for value in maps[:4]]
+    labels, uv, sizes = load(folder / f"decoder{ending}")(*maps, boxes)
+    ends = sizes.prod(1).cumsum()
+    for (x, y), (h, w), end in list(zip(boxes[:, :2].astype(int), sizes, ends))[::-1]:
+        start = end - h * w
+        yield x, y, labels[start:end].reshape(h, w), uv[:, start:end].reshape(2, h, w)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("picture")
+    parser.add_argument("out")
+    parser.add_argument("--onnx", action="store_true")
+    parser.add_argument("--min-score", type=float, default=0.5)
+    args = parser.parse_args()
+    picture = cv2.imread(args.picture)
+    if picture is None:
+        parser.error(f"{args.picture} is no picture that can be read")
+    ending = ".onnx" if args.onnx else ".ts"
+    for x, y, labels, _ in find_people(args.folder, picture, ending, args.min_score):
+        area = picture[y : y + labels.shape[0], x : x + labels.shape[1]]
+        labels = labels[: area.shape[0], : area.shape[1]]
+        on_body = labels > 0
+        area[on_body] = 0.3 * area[on_body] + 0.7 * TURBO[10 * labels[on_body]]  # 24 parts
+    cv2.imwrite(args.out, picture)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The optimizer of a config."""
+
+import pytest
+import torch
+
+from densepose_ext import get_config_file, load_config
+from densepose_ext.engine import build_model
+from densepose_ext.optimizer import build_optimizer
+from projects_tests.tiny_model import tiny_config
+
+ADAMW = ["SOLVER.OPTIMIZER", "AdamW", "SOLVER.BASE_LR", 0.01, "SOLVER.BACKBONE_LR_FACTOR", 0.1]
+
+
+def rates(model, optimizer) -> dict[str, float]:
+    """Learning rate of every parameter that is trained, by name."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return {
+        names[id(parameter)]: group["lr"]
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+
+
+def test_adamw_slows_the_layers_below_the_fpn():
+    cfg = tiny_config(*ADAMW)
+    model = build_model(cfg)
+    optimizer = build_optimizer(cfg, model)
+    assert isinstance(optimizer, torch.optim.AdamW)
+    found = rates(model, optimizer)
+    assert found.keys() == {n for n, p in model.named_parameters() if p.requires_grad}
+    for name, rate in found.items():
+        expected = 0.001 if name.startswith("backbone.bottom_up.") else 0.01
+        assert rate == pytest.approx(expected), name
+
+
+def test_sgd_is_detectron2s():
+    cfg = tiny_config()
+    assert cfg.SOLVER.OPTIMIZER == "SGD"
+    optimizer = build_optimizer(cfg, build_model(cfg))
+    assert isinstance(optimizer, torch.optim.SGD)
+
+
+def test_adamw_clips_gradients_where_asked():
+    cfg = tiny_config(*ADAMW, "SOLVER.CLIP_GRADIENTS.ENABLED", True)
+    cfg.defrost()
+    cfg.SOLVER.CLIP_GRADIENTS.CLIP_TYPE, cfg.SOLVER.CLIP_GRADIENTS.CLIP_VALUE = "norm", 0.5
+    model = build_model(cfg)
+    optimizer = build_optimizer(cfg, model)
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.full_like(parameter, 10.0)
+    optimizer.step()
+    norms = [p.grad.norm().item() for p in model.parameters() if p.requires_grad]
+    assert max(norms) == pytest.approx(0.5, rel=1e-3)
+
+
+def test_unknown_optimizer_is_refused_with_its_key():
+    with pytest.raises(ValueError, match=r"SOLVER\.OPTIMIZER = 'Adam'"):
+        tiny_config("SOLVER.OPTIMIZER", "Adam")
+
+
+def test_channels_last_changes_the_memory_and_not_the_result():
+    overrides = ["MODEL.DEVICE", "cpu", "MODEL.TIMM.WEIGHTS", ""]
+    path = get_config_file("densepose_rcnn_EffLite0_FPN_synth.yaml")
+    outputs = []
+    for channels_last in (False, True):
+        torch.manual_seed(0)
+        model = build_model(load_config(path, [*overrides, "MODEL.CHANNELS_LAST", channels_last]))
+        weight = model.backbone.fpn_output2.weight
+        assert weight.is_contiguous(memory_format=torch.channels_last) is channels_last
+        with torch.no_grad():
+            outputs.append(model.eval().backbone(torch.ones(1, 3, 64, 64))["p2"])
+    torch.testing.assert_close(*outputs, rtol=1e-3, atol=1e-4)
