@@ -21,6 +21,7 @@ from detectron2.modeling import build_model
 from densepose_ext import DensePosePredictor, load_config
 from densepose_ext.apps.main import main
 from densepose_ext.synthetic.dataset import Settings, generate
+from densepose_ext.video.writer import VideoWriter
 from projects_tests.reference import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -73,6 +74,9 @@ def workplace(tmp_path_factory):
     for path in (folder / "images").iterdir():
         shutil.copy(path, folder / "photographs")
         shutil.copy(path, folder / "picture.jpg")
+    with VideoWriter(folder / "film.mp4") as film:
+        for path in (folder / "images").iterdir():
+            film.write(cv2.imread(str(path)))
     return folder
 
 
@@ -94,6 +98,7 @@ def test_densepose_ext(workplace, monkeypatch, capsys):
         else:
             assert main(words) == 0, (words, capsys.readouterr().err)
     assert len(list((workplace / "found").glob("*_iuv.png"))) == 2
+    assert (workplace / "drawn.mp4").stat().st_size > 1000
     assert (workplace / "sheet.jpg").is_file()
     assert (workplace / "people" / "densepose_train.json").is_file()
     assert (workplace / "report" / "report.html").is_file()
