@@ -4,9 +4,9 @@
     python benchmarks/bench_model.py --config densepose_rcnn_R_50_FPN_s1x --short 800 \\
         --device cuda --precision fp32 bf16 fp16
 
-Weights are random (no stage but "box" depends on them), so the people are not the model's: after
-the box branch the same five boxes are put in place of what it found. "results" is the way from
-maps to a part, U and V at each pixel; "drawing" paints parts and boxes over the picture.
+Weights are random, so neither proposals nor people are the model's: the box branch is given as many
+boxes as the RPN lets through at most, and the dense pose branch the same five people. "results" is
+the way from maps to a part, U and V at each pixel; "drawing" paints parts and boxes on the picture.
 """
 
 from __future__ import annotations
@@ -76,8 +76,9 @@ def one_picture(model, cfg, picture: np.ndarray, precision: torch.dtype, clock: 
         features = model.backbone(images.tensor)
     features = {name: feature.float() for name, feature in features.items()}
     clock.lap()
-    proposals, _ = model.proposal_generator(images, features, None)
+    model.proposal_generator(images, features, None)
     clock.lap()
+    proposals = [proposals_of(cfg, size, device)]
     model.roi_heads._forward_box(features, proposals)
     clock.lap()
     boxes = torch.from_numpy(PEOPLE).to(device)
@@ -92,6 +93,19 @@ def one_picture(model, cfg, picture: np.ndarray, precision: torch.dtype, clock: 
     clock.lap()
     draw_boxes(draw_parts(picture, people), people)
     clock.lap()
+
+
+def proposals_of(cfg, size: tuple[int, int], device: torch.device) -> Instances:
+    """Boxes all over a picture, as many as the RPN gives at most."""
+    count = cfg.MODEL.RPN.POST_NMS_TOPK_TEST
+    corners = torch.rand(count, 4, generator=torch.Generator().manual_seed(0))
+    corners = corners.view(count, 2, 2).sort(1).values.flatten(1)
+    boxes = corners * torch.tensor([size[1], size[0]] * 2)
+    return Instances(
+        size,
+        proposal_boxes=Boxes(boxes.to(device)),
+        objectness_logits=torch.zeros(count, device=device),
+    )
 
 
 def measure(name: str, device: str, precision: str, short: int | None, repeats: int) -> list[float]:
