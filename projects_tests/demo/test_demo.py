@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 import re
 
 import pytest
@@ -31,8 +32,19 @@ def overrides(tmp_path_factory):
         MetadataCatalog.remove(name)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def loggers():
+    """The demonstration sends Detectron2's log to a file; the tests after these read it."""
+    found = [logging.getLogger(name) for name in ("detectron2", "fvcore")]
+    before = [(one.handlers[:], one.propagate, one.level) for one in found]
+    yield
+    for one, (handlers, propagate, level) in zip(found, before):
+        one.handlers[:], one.propagate = handlers, propagate
+        one.setLevel(level)
+
+
 @pytest.fixture(scope="module")
-def done(overrides, tmp_path_factory):
+def done(overrides, tmp_path_factory, loggers):
     out = tmp_path_factory.mktemp("demo")
     return run_demo(out, get_config_file(CONFIG), overrides)
 
