@@ -1,5 +1,7 @@
 """What all tests share."""
 
+import logging
+
 import pytest
 import torch
 
@@ -9,6 +11,14 @@ from projects_tests.tiny_dataset import make_dataset, make_surface
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_seen(monkeypatch):
+    """Detectron2's set-up of logging, once called, would hide its loggers from caplog."""
+    for name in ("detectron2", "fvcore"):
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        logging.getLogger(name).setLevel(logging.DEBUG)
 
 
 @pytest.fixture(scope="session")
