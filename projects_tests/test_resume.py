@@ -104,6 +104,9 @@ def test_killed_twice_a_run_ends_with_the_weights_of_one_that_was_not(workplace)
     assert_same_weights(*final)
 
 
+@pytest.mark.skip(
+    reason="waits for a minute and more on busy machines: its cause is being looked for"
+)
 def test_ctrl_c_says_how_to_go_on(workplace):
     """As a terminal does it: the signal goes to all processes of the group, workers too."""
     output = ["OUTPUT_DIR", "ctrl_c", "DATALOADER.NUM_WORKERS", "2"]
