@@ -71,7 +71,7 @@ if __name__ == "__main__":
             args=(args,),
         )
     except KeyboardInterrupt as stop:  # the message says how to go on
-        print(f"train_net.py: {stop or 'interrupted'}", file=sys.stderr)
+        print(f"train_net.py: {str(stop) or 'interrupted'}", file=sys.stderr)
         sys.exit(130)
     except ProcessExitedException as error:
         print(f"train_net.py: {error}", file=sys.stderr)

@@ -15,10 +15,10 @@ def _seed():
 
 @pytest.fixture(autouse=True)
 def _logs_are_seen(monkeypatch):
-    """Detectron2's set-up of logging, once called, would hide its loggers from caplog."""
+    """Detectron2's set-up of logging, once called, would hide its loggers from caplog's levels."""
     for name in ("detectron2", "fvcore"):
         monkeypatch.setattr(logging.getLogger(name), "propagate", True)
-        logging.getLogger(name).setLevel(logging.DEBUG)
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

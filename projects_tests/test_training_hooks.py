@@ -125,6 +125,7 @@ def test_another_seed_of_the_config_is_taken_and_said(tmp_path, caplog):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_told_to_stop_loses_nothing(number, whole, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     handlers = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(KeyboardInterrupt) as raised:
         train(config(tmp_path), before_step=signal_at(2, number))
@@ -260,6 +261,7 @@ def test_an_error_in_a_worker_is_told(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("filtered", "used"), [(True, 1), (False, 6)])
 def test_most_images_have_no_dense_pose(filtered, used, tmp_path, caplog):
     """One of six has, and makes batches of two by itself; or all are used."""
+    caplog.set_level(logging.INFO)
     unregister()
     register(make_dataset(tmp_path / "data", images=6, dense=lambda number: number == 4))
     cfg = config(tmp_path, "DATALOADER.FILTER_EMPTY_ANNOTATIONS", filtered)
