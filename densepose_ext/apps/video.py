@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="FILE",
         help="video to write: .mp4, .mov, .mkv or .avi; one that is there is replaced. Sound is "
-        "not kept",
+        "kept, but in .avi",
     )
     parser.add_argument(
         "--draw",
@@ -68,13 +68,16 @@ def run(args: argparse.Namespace) -> int:
     from ..video.run import draw_video
 
     smoother = None if args.smooth is None else SurfaceSmoother(args.smooth)
-    with VideoReader(args.input) as video, VideoWriter(args.out, video.rate) as writer:
+    sound = args.input if os.path.exists(args.input) else None  # else it is a camera
+    with VideoReader(args.input) as video, VideoWriter(args.out, video.rate, sound) as writer:
         predictor = DensePosePredictor(
             args.model, args.weights, args.device, args.precision, args.min_score
         )
         done = draw_video(video, writer, predictor, args.draw, smoother, args.frames, args.seconds)
     if video.problem:
         print(video.problem, file=sys.stderr)
+    if writer.silence:
+        print(f"{args.out} is silent: {writer.silence}", file=sys.stderr)
     if not done.frames and not done.interrupted:
         raise ValueError(f"{args.input}: no frame could be read")
     rate = f"{float(video.rate):.4g}"

@@ -1,7 +1,4 @@
-"""Frames into a video file: H.264 by PyAV; what OpenCV can write without it, and for .avi.
-
-Sound is not kept.
-"""
+"""Frames into a video file: H.264 by PyAV, with the sound of another video; else by OpenCV."""
 
 from __future__ import annotations
 
@@ -14,6 +11,8 @@ import numpy as np
 
 try:
     import av
+
+    from .sound import Sound
 except ImportError:
     av = None
 
@@ -40,13 +39,21 @@ class VideoWriter:
         path: of the file.
         codec: "H.264", "mp4v" or "MJPG".
         frames: written so far.
+        silence: why the sound that was asked for is left out; empty otherwise.
     """
 
-    def __init__(self, path: str | os.PathLike, rate: Fraction | float = 25):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        rate: Fraction | float = 25,
+        sound: str | os.PathLike | None = None,
+    ):
         """
         Args:
             path: .mp4, .mov, .mkv or .avi; a file of that name is replaced at the first frame.
+                .avi, and all without PyAV, are OpenCV's.
             rate: frames a second.
+            sound: a video whose sound is copied, as far as there are frames. OpenCV writes none.
 
         Raises:
             ValueError: another ending, or a rate that is not above 0.
@@ -62,6 +69,8 @@ class VideoWriter:
         self._by_opencv = av is None or suffix == ".avi"
         self.codec = CODECS[suffix] if self._by_opencv else "H.264"
         self.frames = 0
+        self.sound = sound
+        self.silence = "OpenCV writes no sound" if sound and self._by_opencv else ""
         self._size: tuple[int, int] | None = None
         self._backend: _PyAV | _OpenCV | None = None
 
@@ -113,22 +122,45 @@ class _PyAV:
     def __init__(self, owner: VideoWriter, size: tuple[int, int]):
         self._path, self._last = owner.path, -1
         self._duration = max(round(TICKS / owner.rate), 1)
-        fragments = owner.path.suffix.lower() in (".mp4", ".mov")
-        options = {"flush_packets": "1"}
-        options |= {"movflags": "hybrid_fragmented"} if fragments else {}
+        self._sound = Sound(owner.sound) if owner.sound is not None else None
+        if self._sound is not None and self._sound.stream is None:
+            self._drop_sound()
         try:
-            self._container = av.open("file:" + str(owner.path), "w", options=options)
-            self._stream = self._container.add_stream("libx264", rate=owner.rate)
-            self._stream.height, self._stream.width = size
-            odd = size[0] % 2 or size[1] % 2
-            self._stream.pix_fmt = "yuv444p" if odd else "yuv420p"
-            self._stream.codec_context.time_base = Fraction(1, TICKS)
-            # a fragment starts at a picture that needs no other
-            whole = max(round(2 * owner.rate), 1)
-            self._stream.options = {"crf": QUALITY, "preset": "veryfast", "g": str(whole)}
-            self._container.start_encoding()
+            self._open(owner, size)
         except av.error.FFmpegError as error:
-            raise OSError(f"{owner.path} cannot be written: {error}") from error
+            if self._sound is None:
+                raise OSError(f"{owner.path} cannot be written: {error}") from error
+            codec = self._sound.stream.codec_context.name
+            owner.silence = f"sound as {codec} has no place in {owner.path.suffix}; .mkv takes it"
+            self._drop_sound()
+            try:
+                self._open(owner, size)
+            except av.error.FFmpegError as error:
+                raise OSError(f"{owner.path} cannot be written: {error}") from error
+
+    def _open(self, owner: VideoWriter, size: tuple[int, int]) -> None:
+        suffix = owner.path.suffix.lower()
+        options = {"flush_packets": "1"}
+        options |= {"movflags": "hybrid_fragmented"} if suffix in (".mp4", ".mov") else {}
+        self._container = av.open("file:" + str(owner.path), "w", options=options)
+        self._stream = self._container.add_stream("libx264", rate=owner.rate)
+        self._stream.height, self._stream.width = size
+        odd = size[0] % 2 or size[1] % 2
+        self._stream.pix_fmt = "yuv444p" if odd else "yuv420p"
+        self._stream.codec_context.time_base = Fraction(1, TICKS)
+        # a fragment starts at a picture that needs no other
+        whole = max(round(2 * owner.rate), 1)
+        self._stream.options = {"crf": QUALITY, "preset": "veryfast", "g": str(whole)}
+        if self._sound is not None:
+            stream = self._sound.stream
+            if suffix == ".mp4" and stream.codec_context.name.startswith("pcm_"):
+                raise av.error.InvalidDataError(0, "few players take it")
+            self._sound_stream = self._container.add_stream_from_template(stream)
+        self._container.start_encoding()
+
+    def _drop_sound(self) -> None:
+        self._sound.close()
+        self._sound = None
 
     def write(self, picture: np.ndarray, time: float) -> None:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
@@ -139,6 +171,10 @@ class _PyAV:
 
     def _encode(self, frame) -> None:
         try:
+            if self._sound is not None:
+                for packet in self._sound.until((self._last + self._duration) / TICKS):
+                    packet.stream = self._sound_stream
+                    self._container.mux(packet)
             self._container.mux(self._stream.encode(frame))
         except av.error.FFmpegError as error:
             raise OSError(f"{self._path} cannot be written: {error}") from error
@@ -147,6 +183,8 @@ class _PyAV:
         try:
             self._encode(None)
         finally:
+            if self._sound is not None:
+                self._sound.close()
             self._container.close()
 
 
