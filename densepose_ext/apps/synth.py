@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="other seeds give other images")
     parser.add_argument("--people", type=int, default=5, help="the most people in an image")
     parser.add_argument("--points", type=int, default=14, help="the most points on a body part")
+    parser.add_argument(
+        "--things", type=int, default=0, help="the most cars, animals, plants, ... in an image"
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument(
         "--backgrounds", metavar="DIR", help="folder of photographs to put behind the people"
@@ -46,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         by_hand=args.by_hand,
         dense=args.dense,
         backgrounds=args.backgrounds,
+        things=args.things,
     )
     if args.preview:
         encoded = cv2.imencode(

@@ -30,7 +30,7 @@ class Cover:
     kind: str
 
 
-def _grid_faces(rows: int, columns: int, closed: bool) -> np.ndarray:
+def grid_faces(rows: int, columns: int, closed: bool) -> np.ndarray:
     """Triangles of a grid of vertices (rows, columns), joined at the ends if `closed`."""
     last = columns if closed else columns - 1
     a = np.arange(rows - 1)[:, None] * columns + np.arange(last)
@@ -91,7 +91,7 @@ def skirt(
     rings[1:-1] = (rings[:-2] + 2 * rings[1:-1] + rings[2:]) / 4
     return Cover(
         rings.reshape(-1, 3),
-        _grid_faces(len(levels), 48, closed=True),
+        grid_faces(len(levels), 48, closed=True),
         np.concatenate(coordinates),
         "skirt",
     )
@@ -155,7 +155,7 @@ def _curtain(rng, to_world, length) -> Cover:
             np.stack([wide * np.sin(angle), middle_y - deep * np.cos(angle), np.full(40, z)], 1)
         )
     rest = np.concatenate(rows)
-    return Cover(to_world(rest), _grid_faces(12, 40, closed=False), rest, "hair")
+    return Cover(to_world(rest), grid_faces(12, 40, closed=False), rest, "hair")
 
 
 def _tube(to_world, start, middle, end, radius) -> Cover:
@@ -174,7 +174,7 @@ def _tube(to_world, start, middle, end, radius) -> Cover:
            + np.sin(angle)[None, :, None] * np.array([1.0, 0, 0]))
     )  # fmt: skip
     rest = ring.reshape(-1, 3)
-    return Cover(to_world(rest), _grid_faces(10, 14, closed=True), rest, "hair")
+    return Cover(to_world(rest), grid_faces(10, 14, closed=True), rest, "hair")
 
 
 def _ball(to_world, place, radius) -> Cover:
@@ -186,7 +186,7 @@ def _ball(to_world, place, radius) -> Cover:
     rest = place + radius * np.stack(
         [np.sin(p) * np.cos(a), np.sin(p) * np.sin(a), np.cos(p)], -1
     ).reshape(-1, 3)
-    return Cover(to_world(rest), _grid_faces(10, 16, closed=True), rest, "hair")
+    return Cover(to_world(rest), grid_faces(10, 16, closed=True), rest, "hair")
 
 
 def _brim(to_world, back: bool) -> Cover:
@@ -199,7 +199,7 @@ def _brim(to_world, back: bool) -> Cover:
     rest = np.concatenate([inner, outer])
     if back:
         rest[:, 1] = -0.07 - rest[:, 1]
-    return Cover(to_world(rest), _grid_faces(2, 17, closed=False), rest, "brim")
+    return Cover(to_world(rest), grid_faces(2, 17, closed=False), rest, "brim")
 
 
 def box(centre: np.ndarray, extent: np.ndarray, around: float = 0.0) -> Cover:

@@ -50,6 +50,7 @@ class Settings:
         by_hand: annotations with the errors of human annotators.
         dense: also write I, U, V, depth and the bodies' parameters.
         backgrounds: folder of photographs to put behind people; None draws backgrounds.
+        things: the most cars, animals, plants, chairs, ... around the people of an image.
     """
 
     size: int = 512
@@ -59,6 +60,7 @@ class Settings:
     by_hand: bool = False
     dense: bool = False
     backgrounds: str | None = None
+    things: int = 0
     pictures: tuple[Path, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self):
@@ -68,6 +70,8 @@ class Settings:
             raise ValueError(f"people is {self.people}; expected 1 to 10 an image")
         if not 1 <= self.points <= 100:
             raise ValueError(f"points is {self.points}; expected 1 to 100 a part")
+        if not 0 <= self.things <= 20:
+            raise ValueError(f"things is {self.things}; expected 0 to 20 an image")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; expected 0 or more")
         if self.backgrounds is not None:
@@ -78,6 +82,8 @@ class Settings:
         """What `settings.json` says: equal records give equal bytes, wherever things lie."""
         record = asdict(self)
         del record["pictures"]
+        if not self.things:
+            del record["things"]  # sets made before there were any are the same without
         if self.backgrounds is not None:
             digest = hashlib.sha256()
             for path in self.pictures:
@@ -108,7 +114,7 @@ def make_example(settings: Settings, split: str, number: int) -> Example:
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), number, VERSION])
     surface = BodySurface.load()
     while True:
-        scene = sample_scene(rng, surface.body, settings.size, settings.people)
+        scene = sample_scene(rng, surface.body, settings.size, settings.people, settings.things)
         background = backdrop(rng, scene.camera, list(settings.pictures))
         image, seen = render(rng, scene, background, surface.body.faces)
         annotations = annotate(rng, scene, seen, surface, settings.points)

@@ -11,6 +11,7 @@ from .raster import Buffers, project, rasterize
 from .scene import Person, Scene
 from .skeleton import unit
 from .texture import any_colour, cloth_colour, solid_noise, wall
+from .things import Thing
 from .wardrobe import body_fields
 
 #: Side of the map of what the light reaches, pixels.
@@ -95,6 +96,9 @@ def render(
     for prop in scene.props:
         buffers = rasterize(camera.view(prop.vertices), prop.faces, camera.focal, camera.size)
         surfaces.append(_Surface(buffers, NOBODY, _BoxPaint(rng, prop, light)))
+    for thing in scene.things:
+        buffers = rasterize(camera.view(thing.vertices), thing.faces, camera.focal, camera.size)
+        surfaces.append(_Surface(buffers, NOBODY, _ThingPaint(rng, thing, light)))
 
     depth = np.full(camera.size, np.inf, np.float32)
     front = np.full(camera.size, -1, np.int16)
@@ -257,6 +261,27 @@ class _BoxPaint:
         return _shade(self.light, albedo, normal, np.ones(len(values)), np.zeros(len(values)))
 
 
+class _ThingPaint:
+    """Colours of things: those of their pieces, with dirt, wear or fur."""
+
+    def __init__(self, rng, thing: Thing, light: Light):
+        self.thing, self.light = thing, light
+        self.grain, self.blotch = solid_noise(rng, 160), solid_noise(rng, rng.uniform(3, 25))
+        self.strength = rng.uniform(0, 0.08), rng.uniform(0, 0.25) ** 2
+
+    def __call__(self, buffers: Buffers, mask: np.ndarray) -> np.ndarray:
+        thing = self.thing
+        normals = vertex_normals(thing.vertices, thing.faces)
+        values = [thing.places, normals, thing.colours, thing.gloss[:, None]]
+        values = np.concatenate(values, 1).astype(np.float32)
+        values = _gather(values, thing.faces, buffers, mask)
+        places, normal, albedo, gloss = np.split(values, [3, 6, 9], 1)
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+        noise = self.strength[0] * self.grain(places) + 4 * self.strength[1] * self.blotch(places)
+        albedo = albedo * np.clip(1 + noise, 0.3, 1.7)[:, None]
+        return _shade(self.light, albedo, normal, np.ones(len(values)), gloss[:, 0])
+
+
 def _ground_shadow(scene: Scene, faces, light: Light, background: np.ndarray) -> None:
     """Darkens the ground where people and props keep the light off, in place."""
     camera, scale = scene.camera, 4
@@ -264,7 +289,7 @@ def _ground_shadow(scene: Scene, faces, light: Light, background: np.ndarray) ->
     cast = np.zeros(size, np.float32)
     near = np.zeros(size, np.float32)
     meshes = [(p.vertices, faces[::2]) for p in scene.people]
-    meshes += [(p.vertices, p.faces) for p in scene.props]
+    meshes += [(p.vertices, p.faces) for p in [*scene.props, *scene.things]]
     slant = light.direction / max(light.direction[2], 0.3)
     for vertices, triangles in meshes:
         for target, way in ((cast, slant), (near, np.array([0, 0, 1.0]))):

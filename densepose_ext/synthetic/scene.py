@@ -13,6 +13,7 @@ from .backdrop import Camera
 from .covers import Cover, box, hair, skirt
 from .poses import sample_posture
 from .skeleton import Pose, turn, unit
+from .things import Thing, sample_thing
 from .wardrobe import Outfit, body_fields
 
 #: How the first person is framed, and how often.
@@ -52,11 +53,12 @@ class Person:
 
 @dataclass
 class Scene:
-    """People and props before a camera."""
+    """People, props and things before a camera."""
 
     camera: Camera
     people: list[Person]
     props: list[Cover] = field(default_factory=list)
+    things: list[Thing] = field(default_factory=list)
 
 
 def sample_person(rng: np.random.Generator, body: OpenBody) -> Person:
@@ -125,8 +127,13 @@ def move(person: Person, x: float, y: float) -> None:
         cover.vertices = cover.vertices + shift
 
 
-def sample_scene(rng: np.random.Generator, body: OpenBody, size: int, max_people: int) -> Scene:
-    """A scene of 1 to `max_people` people in an image of (size, size) pixels."""
+def sample_scene(
+    rng: np.random.Generator, body: OpenBody, size: int, max_people: int, max_things: int = 0
+) -> Scene:
+    """A scene of 1 to `max_people` people in an image of (size, size) pixels.
+
+    Up to `max_things` cars, animals, plants, ... stand around them.
+    """
     framing = str(rng.choice(list(FRAMINGS), p=list(FRAMINGS.values())))
     weights = np.array([0.36, 0.3, 0.17, 0.1, 0.07] + [0.05] * max(0, max_people - 5))[:max_people]
     if framing != "full":
@@ -143,6 +150,9 @@ def sample_scene(rng: np.random.Generator, body: OpenBody, size: int, max_people
     scene = Scene(camera, people)
     for person in people:
         _furnish(rng, scene, person)
+    if max_things:
+        for _ in range(rng.integers(0, max_things + 1)):
+            _place_thing(rng, scene)
     return scene
 
 
@@ -238,3 +248,21 @@ def _furnish(rng, scene: Scene, person: Person) -> None:
         distance = rng.uniform(0.6, 2.5) + extent[:2].max() / 2
         place = [x + distance * np.cos(way), y + distance * np.sin(way), extent[2] / 2]
         scene.props.append(box(np.array(place), extent, rng.uniform(0, np.pi)))
+
+
+def _place_thing(rng, scene: Scene) -> None:
+    """Puts a thing somewhere in view, more often behind the first person than before, if it fits."""
+    camera, thing = scene.camera, sample_thing(rng)
+    forward = unit(camera.rotation[2] * [1, 1, 0])
+    across = np.array([forward[1], -forward[0], 0])
+    base = camera.position * [1, 1, 0]
+    depth0 = max((scene.people[0].placement[:, 3] - base) @ forward, 0.4)
+    for _ in range(8):
+        depth = depth0 * np.exp(rng.uniform(np.log(0.75), np.log(4))) + rng.uniform(0, 1.5)
+        side = rng.uniform(-0.6, 0.6) * camera.size[1] / camera.focal * depth
+        here = base + forward * depth + across * side
+        apart = [np.linalg.norm((p.placement[:, 3] - here)[:2]) for p in scene.people]
+        # A long thing may reach past somebody who stands beside it.
+        if min(apart) > 0.3 + 0.6 * thing.radius and depth > thing.radius + 0.4:
+            scene.things.append(thing.placed(here[0], here[1], rng.uniform(-np.pi, np.pi)))
+            return

@@ -1,0 +1,59 @@
+"""Things that are no people: whole meshes, nobody's pixels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from densepose_ext.synthetic.dataset import Settings, make_example
+from densepose_ext.synthetic.raster import rasterize
+from densepose_ext.synthetic.things import KINDS
+
+PLAIN = Settings(size=128, seed=3, people=2)
+CROWDED = replace(PLAIN, things=12)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_meshes_are_closed_and_face_outwards(kind):
+    rng = np.random.default_rng(4)
+    for _ in range(3):
+        thing = kind(rng)
+        assert thing.vertices[:, 2].min() == pytest.approx(0)
+        assert 0.05 < thing.vertices[:, 2].max() < 5
+        assert len(thing.vertices) == len(thing.places) == len(thing.colours) == len(thing.gloss)
+        assert thing.faces.min() == 0 and thing.faces.max() == len(thing.vertices) - 1
+        # By the divergence theorem: the volume is positive where faces look outwards.
+        a, b, c = (thing.vertices[thing.faces[:, k]] for k in range(3))
+        assert (a * np.cross(b, c)).sum() > 0
+        # From any side, the faces that look towards the camera hide those that do not.
+        look = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+        points = thing.vertices @ look.T + [0, thing.vertices[:, 2].max() / 2, 12]
+        front = rasterize(points, thing.faces, 150, (96, 96))
+        both = rasterize(points, thing.faces, 150, (96, 96), two_sided=True)
+        assert front.hit.sum() > 5
+        np.testing.assert_array_equal(front.hit, both.hit)
+
+
+def test_they_are_nobody_and_hide_people():
+    hidden = 0
+    for number in range(6):
+        example = make_example(CROWDED, "train", number)
+        camera = example.scene.camera
+        for thing in example.scene.things:
+            seen = rasterize(camera.view(thing.vertices), thing.faces, camera.focal, camera.size)
+            people = np.min([b.depth for b in example.seen.bodies], axis=0)
+            before = seen.depth < people - 0.5  # hair and skirts stand off the body
+            assert (example.seen.owner[before] == -1).all()
+            hidden += (before & np.isfinite(people)).sum()
+        for annotation in example.annotations:
+            assert annotation["bbox"][2] > 0
+    assert hidden > 100
+
+
+def test_things_are_there_when_asked_for_and_change_nothing_else():
+    assert not make_example(PLAIN, "val", 0).scene.things
+    assert sum(len(make_example(CROWDED, "val", n).scene.things) for n in range(4)) > 4
+    assert "things" not in PLAIN.record()
+    assert CROWDED.record()["things"] == 12
+    with pytest.raises(ValueError, match="things is 21; expected 0 to 20"):
+        replace(PLAIN, things=21)
