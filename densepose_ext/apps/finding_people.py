@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..predictor import DensePosePredictor
     from ..structures import Person
 
 
@@ -46,6 +47,13 @@ def add_people_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def predictor_of(args: argparse.Namespace) -> DensePosePredictor:
+    """The model of the options."""
+    from ..predictor import DensePosePredictor
+
+    return DensePosePredictor(args.model, args.weights, args.device, min_score=args.min_score)
+
+
 def read_with_people(
     args: argparse.Namespace, paths: Sequence[str]
 ) -> Iterator[tuple[np.ndarray, list[Person]]]:
@@ -61,11 +69,7 @@ def read_with_people(
         for option in ("bgr", "instances"):
             if getattr(args, option):
                 raise ValueError(f"--{option} goes with --iuv")
-        from ..predictor import DensePosePredictor
-
-        predictor = DensePosePredictor(
-            args.model, args.weights, args.device, min_score=args.min_score
-        )
+        predictor = predictor_of(args)
         for path in paths:
             picture = read_picture(path)
             yield picture, predictor(picture)

@@ -54,8 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"densepose-ext {command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        # Every command that works for long goes on where it was when it is run again.
-        print(f"\ndensepose-ext {command}: stopped; the same command goes on", file=sys.stderr)
+        print(f"\ndensepose-ext {command}: stopped", file=sys.stderr)
         return 130
 
 

@@ -90,10 +90,10 @@ def run(args: argparse.Namespace) -> int:
     from ..prediction.inputs import find_pictures
     from ..prediction.run import Run, read_image_ids, run_over
     from ..prediction.writers import Options
-    from ..video.reader import VIDEO_SUFFIXES
+    from ..video.reader import is_video
 
     for path in args.inputs:
-        if path.lower().endswith(VIDEO_SUFFIXES) and not Path(path).is_dir():
+        if is_video(path):
             raise ValueError(f"{path} is a video: densepose-ext video {path} --out FILE.mp4")
     sources = find_pictures(args.inputs, sys.stdin, without=args.out)
     if not len(sources):

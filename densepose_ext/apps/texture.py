@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from typing import TYPE_CHECKING
 
-from .finding_people import add_people_arguments, choose, read_with_people
+from .finding_people import add_people_arguments, choose, predictor_of, read_with_people
+
+if TYPE_CHECKING:
+    from ..texture import TextureExtractor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "charts)",
     )
 
-    extract = actions.add_parser("extract", help="gather an atlas from pictures of a person")
-    extract.add_argument("pictures", nargs="+", metavar="PICTURE")
+    extract = actions.add_parser(
+        "extract", help="gather an atlas from pictures and videos of a person"
+    )
+    extract.add_argument("inputs", nargs="+", metavar="PICTURE|VIDEO")
     extract.add_argument("--out", required=True, metavar="ATLAS", help="picture file of the atlas")
     extract.add_argument(
-        "--person", type=int, metavar="N", help="of each picture, 1 (default) is the best"
+        "--person",
+        type=int,
+        metavar="N",
+        help="1 (default) is the best of each picture, and of a video's first frame with as many",
+    )
+    extract.add_argument(
+        "--every", type=int, default=5, metavar="K", help="of K frames take one; default 5"
     )
     extract.add_argument("--tile", type=int, default=200, help="side of a tile; default 200")
     extract.add_argument(
@@ -94,13 +107,20 @@ def _extract(args: argparse.Namespace) -> None:
     import numpy as np
 
     from ..texture import TextureExtractor, fill_atlas
+    from ..video.reader import is_video
     from ..visualization.picture_file import write_picture
 
     if args.symmetric and args.as_seen:
         raise ValueError("--symmetric fills, --as-seen does not: choose one")
+    videos = [path for path in args.inputs if is_video(path)]
+    pictures = [path for path in args.inputs if path not in videos]
+    if videos and args.iuv is not None:
+        raise ValueError(f"--iuv goes with pictures; {videos[0]} is a video")
     extractor = TextureExtractor(args.tile, args.flatten)
-    for path, (picture, people) in zip(args.pictures, read_with_people(args, args.pictures)):
+    for path, (picture, people) in zip(pictures, read_with_people(args, pictures)):
         extractor.add(picture, choose(people, args.person, path))
+    for path in videos:
+        _add_video(extractor, path, args)
     extraction = extractor.extract()
     atlas = extraction.atlas if args.as_seen else fill_atlas(extraction, args.symmetric)
     atlas.write(args.out)
@@ -108,6 +128,23 @@ def _extract(args: argparse.Namespace) -> None:
         grey = np.sqrt(np.clip(extraction.weight, 0, 1)) * 255
         write_picture(args.coverage, np.rint(grey).astype(np.uint8))
     print(f"{extraction.share:.0%} of the surface seen: {args.out}")
+
+
+def _add_video(extractor: TextureExtractor, path: str, args: argparse.Namespace) -> None:
+    from ..video import VideoReader
+    from ..video.following import follow_person
+
+    seen = 0
+    number = 1 if args.person is None else args.person
+    with VideoReader(path) as video:
+        for picture, person in follow_person(video, predictor_of(args), number, args.every):
+            extractor.add(picture, person)
+            seen += 1
+    if video.problem:
+        print(video.problem, file=sys.stderr)
+    if not seen:
+        raise ValueError(f"{path}: no frame with {number} people")
+    print(f"{path}: person {number} seen in {seen} frames")
 
 
 def _transfer(args: argparse.Namespace) -> None:

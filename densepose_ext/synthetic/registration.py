@@ -18,7 +18,11 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 DEFAULTS = {
     "densepose_synth_train": ("train", 800, Settings(size=384, points=40)),
     "densepose_synth_large_train": ("train", 4000, Settings(size=384, points=40)),
-    "densepose_synth_things_train": ("train", 4000, Settings(size=384, seed=1, points=40, things=5)),
+    "densepose_synth_things_train": (
+        "train",
+        4000,
+        Settings(size=384, seed=1, points=40, things=5),
+    ),
     "densepose_synth_val": ("val", 120, Settings(size=384)),
 }
 

@@ -251,7 +251,7 @@ def _furnish(rng, scene: Scene, person: Person) -> None:
 
 
 def _place_thing(rng, scene: Scene) -> None:
-    """Puts a thing somewhere in view, more often behind the first person than before, if it fits."""
+    """Puts a thing in view if it fits, more often behind the first person than before."""
     camera, thing = scene.camera, sample_thing(rng)
     forward = unit(camera.rotation[2] * [1, 1, 0])
     across = np.array([forward[1], -forward[0], 0])

@@ -11,6 +11,7 @@ origin, metres, z up, its length along x.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -105,7 +106,7 @@ class _Parts:
             return
         angles = np.linspace(0, 2 * np.pi, 17)
         rim = np.stack([np.cos(angles), 0 * angles, np.sin(angles)], 1) * radius + at
-        for first, second in zip(rim[:-1], rim[1:]):
+        for first, second in pairwise(rim):
             self.bar(first, second, width / 2, RUBBER, fine=5)
         for place in rim[:-1:2]:
             self.bar(at, place, 0.006, colour, 0.3, fine=4)

@@ -30,6 +30,11 @@ VIDEO_SUFFIXES = (
 USUAL_RATE = 25
 
 
+def is_video(path: str) -> bool:
+    """Whether a path names a video, by its ending."""
+    return path.lower().endswith(VIDEO_SUFFIXES) and not os.path.isdir(path)
+
+
 @dataclass(frozen=True)
 class VideoFrame(Frame):
     """A frame of a video; its name is its number in six digits or more, from 0.

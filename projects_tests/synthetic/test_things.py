@@ -21,7 +21,8 @@ def test_meshes_are_closed_and_face_outwards(kind):
         assert thing.vertices[:, 2].min() == pytest.approx(0)
         assert 0.05 < thing.vertices[:, 2].max() < 5
         assert len(thing.vertices) == len(thing.places) == len(thing.colours) == len(thing.gloss)
-        assert thing.faces.min() == 0 and thing.faces.max() == len(thing.vertices) - 1
+        assert thing.faces.min() == 0
+        assert thing.faces.max() == len(thing.vertices) - 1
         # By the divergence theorem: the volume is positive where faces look outwards.
         a, b, c = (thing.vertices[thing.faces[:, k]] for k in range(3))
         assert (a * np.cross(b, c)).sum() > 0

@@ -1,5 +1,7 @@
 """``densepose-ext texture`` on given I, U, V: no model is needed."""
 
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from densepose_ext.apps.main import main
 from densepose_ext.conversions import People
 from densepose_ext.texture import apply_texture
 from densepose_ext.texture.atlas import Atlas
+from densepose_ext.video import VideoWriter
 from projects_tests.texture.painted_people import example_with_people, random_atlas
 from projects_tests.tiny_model import CONFIG, tiny_model
 
@@ -72,6 +75,26 @@ def test_extract_and_apply(folder, capsys):
     assert coverage.shape == (300, 200)
     assert (coverage[seen.alpha == 0] == 0).all()
     assert coverage.max() == 255
+
+
+def test_extract_from_a_video(folder, capsys):
+    weights = folder / "of_video.pth"
+    torch.save({"model": tiny_model().state_dict()}, weights)
+    picture = read(folder / "a.png")
+    with VideoWriter(folder / "film.avi") as writer:
+        for _ in range(5):
+            writer.write(picture)
+    model = ["--model", CONFIG, "--weights", str(weights), "--device", "cpu", "--min-score", "0"]
+    words = ["extract", "@film.avi", "--every", "2", "--tile", "20", "--out", "@film.png", *model]
+    assert texture(folder, *words) == 0
+    # An untrained model's boxes jump about with the codec's noise.
+    assert re.search(r"film\.avi: person 1 seen in [123] frames", capsys.readouterr().out)
+    assert Atlas.read(folder / "film.png").tile == 20
+    assert texture(folder, *words, "--person", "1000") == 2
+    assert "film.avi: no frame with 1000 people" in capsys.readouterr().err
+    assert texture(folder, *words, "--every", "0") == 2
+    assert texture(folder, *words, "--iuv", "@a_iuv.png") == 2
+    assert "film.avi is a video" in capsys.readouterr().err
 
 
 def test_transfer(folder):
