@@ -139,8 +139,7 @@ def _next_steps(cfg: CfgNode) -> str:
         "Your own pictures": "densepose-ext predict PICTURES --out found --format overlay,iuv,json",
         "The same with the model just trained": "densepose-ext predict PICTURES --out found"
         f" --model {cfg.OUTPUT_DIR}/../config.yaml --weights {cfg.OUTPUT_DIR}/model_final.pth",
-        "The longer training, that of the shipped model": "python train_net.py --config-file"
-        " configs/densepose_rcnn_EffLite0_FPN_synth.yaml MODEL.DEVICE cpu",
+        "The longer training, that of the shipped model": "make model",
         "On DensePose-COCO, where you have it": "python train_net.py --config-file"
         " configs/densepose_rcnn_R_50_FPN_s1x.yaml --num-gpus 8",
     }

@@ -47,12 +47,13 @@ def draw_pictures(
     folder.mkdir(parents=True, exist_ok=True)
     record = MetadataCatalog.get(dataset).synthetic
     settings = Settings(**{key: value for key, value in record.items() if key != "version"})
-    pictures = []
+    pictures, examples = [], []
     with contextlib.closing(tqdm(total=SHOWN + 2, desc="pictures", unit="picture")) as bar:
         for number in range(SHOWN):
             example = make_example(settings, "val", number)
             image = np.ascontiguousarray(example.image[:, :, ::-1])
             truth = true_people(example)
+            examples += [(image, person) for person in truth]
             found = {"truth": truth, **_found(predictors, image)}
             rows = [("parts", draw_parts)]
             if number < SHOWN_WITH_UV:
@@ -68,7 +69,8 @@ def draw_pictures(
             bar.update()
             people = [p for p in list(found.values())[-1] if bool((p.result.labels > 0).any())]
             if people:
-                sheet = _dressed(photograph, people, image, truth)
+                image, person = max(examples, key=lambda e: _in_common(e[1], people[0]))
+                sheet = _dressed(photograph, people[0], image, person)
                 pictures.append(_write(folder / "texture.jpg", sheet, "texture transfer"))
         bar.update()
     return pictures
@@ -107,14 +109,19 @@ def _sheet(
     return side_by_side(pictures, captions, height=HEIGHT, columns=1 + len(found))
 
 
-def _dressed(photograph, people: list[Person], image, truth: list[Person]) -> np.ndarray:
-    """The best person of a photograph and the largest one of a picture, in each other's clothes."""
-    largest = max(truth, key=lambda person: int((person.result.labels > 0).sum()))
+def _in_common(one: Person, other: Person) -> int:
+    """How much of the body both show, pixels: what they can lend each other."""
+    counts = [np.bincount(p.result.labels.numpy().ravel(), minlength=25) for p in (one, other)]
+    return int(np.minimum(*counts)[1:].sum())
+
+
+def _dressed(photograph, person: Person, image, other: Person) -> np.ndarray:
+    """The person of a photograph and another one of a picture, in each other's clothes."""
     pictures = [
         image,
         photograph,
-        transfer_texture(photograph, people[0], image, [largest]),
-        transfer_texture(image, largest, photograph, people[:1]),
+        transfer_texture(photograph, person, image, [other]),
+        transfer_texture(image, other, photograph, [person]),
     ]
     captions = ["A", "B", "A dressed in B", "B dressed in A"]
     return side_by_side(pictures, captions, height=HEIGHT, columns=4)

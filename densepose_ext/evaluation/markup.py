@@ -16,8 +16,9 @@ h1, h2 { font-weight: 600; line-height: 1.2; } h2 { margin-top: 2em; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1em 0; }
 th, td { padding: .25em .8em; text-align: right; border-bottom: 1px solid #e4e4e4; }
 th:first-child, td:first-child { text-align: left; }
-.plots { display: flex; flex-wrap: wrap; gap: 1em; } .plots img { max-width: 100%; }
+.plots { display: flex; flex-wrap: wrap; gap: 1em; }
 .people { display: flex; flex-wrap: wrap; gap: 1.2em; }
+img { max-width: 100%; }
 figure { margin: 0; } figure img { height: 260px; max-width: 100%; object-fit: contain; }
 figure.wide img { height: auto; width: 100%; }
 pre { background: #f4f4f4; padding: .6em 1em; overflow-x: auto; }
