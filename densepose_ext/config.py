@@ -119,6 +119,8 @@ def _add_head(cfg: CN) -> None:
 
 
 def _add_data(cfg: CN) -> None:
+    # All pictures of a batch get the same one of MIN_SIZE_TRAIN: a batch is padded to its largest.
+    cfg.INPUT.SAME_SIZE_IN_BATCH = False
     # One of these angles (degrees) is drawn for each training image.
     cfg.INPUT.ROTATION_ANGLES = [0]
     # Test-time augmentation adds every image rotated by each of these angles.

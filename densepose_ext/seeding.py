@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     AUGMENTATION = 3  # of one sample
     REPLACEMENT = 4  # of an image that cannot be read
     STEP = 5  # what the model draws in an iteration
+    SIZE = 6  # of the pictures of a batch
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:

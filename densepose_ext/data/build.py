@@ -140,7 +140,12 @@ def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
         world_size=comm.get_world_size(),
     )
     mapper = DensePoseDatasetMapper(cfg, True)
-    return training_loader(images, mapper, batches, cfg.DATALOADER.NUM_WORKERS)
+    sizes = None
+    if cfg.INPUT.SAME_SIZE_IN_BATCH:
+        sizes = cfg.INPUT.MIN_SIZE_TRAIN
+        if cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING == "range":
+            sizes = range(min(sizes), max(sizes) + 1)
+    return training_loader(images, mapper, batches, cfg.DATALOADER.NUM_WORKERS, sizes)
 
 
 def build_densepose_test_loader(cfg: CfgNode, name: str) -> torch.utils.data.DataLoader:

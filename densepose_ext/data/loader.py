@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from detectron2.data import DatasetFromList
@@ -20,9 +20,20 @@ class MappedImages(Dataset):
     An image that the mapper cannot read (it returns None) is replaced by another one.
     """
 
-    def __init__(self, images: list[dict], mapper: Callable[[dict], dict | None]):
+    def __init__(
+        self,
+        images: list[dict],
+        mapper: Callable[[dict], dict | None],
+        batch_sizes: Sequence[int] | None = None,
+    ):
+        """
+        Args:
+            batch_sizes: one of these is drawn for each batch, and comes to the mapper as the
+                image's "shortest_edge".
+        """
         self._images = DatasetFromList(images, copy=False)
         self._mapper = mapper
+        self._batch_sizes = batch_sizes
 
     def __len__(self) -> int:
         return len(self._images)
@@ -47,8 +58,12 @@ class MappedImages(Dataset):
         return mapped
 
     def _map(self, image: int, sample: Sample) -> dict | None:
+        record = self._images[image]
+        if self._batch_sizes is not None:
+            draw = generator(sample.seed, Purpose.SIZE, sample.batch).integers
+            record["shortest_edge"] = self._batch_sizes[draw(len(self._batch_sizes))]
         with seeded(sample.seed, Purpose.AUGMENTATION, sample.position):
-            return self._mapper(self._images[image])
+            return self._mapper(record)
 
 
 def training_loader(
@@ -56,13 +71,14 @@ def training_loader(
     mapper: Callable[[dict], dict | None],
     batches: TrainingBatches,
     num_workers: int = 0,
+    batch_sizes: Sequence[int] | None = None,
 ) -> DataLoader:
     """Batches (lists of mapped images) for ever, the same for any number of workers.
 
     ``batches`` is its ``batch_sampler``, where a run that is resumed sets the first iteration.
     """
     return DataLoader(
-        MappedImages(images, mapper),
+        MappedImages(images, mapper, batch_sizes),
         batch_sampler=batches,
         num_workers=num_workers,
         collate_fn=trivial_batch_collator,

@@ -75,7 +75,8 @@ class DensePoseDatasetMapper(DatasetMapper):
     def __call__(self, dataset_dict: dict) -> dict | None:
         """
         Args:
-            dataset_dict: of one image, as ``load_densepose_coco`` gives it.
+            dataset_dict: of one image, as ``load_densepose_coco`` gives it. ``shortest_edge``, if
+                it is there, is the size (pixels) to take in place of one that is drawn.
 
         Returns:
             a dict with ``image`` (3, H, W) uint8 and, in training, ``instances``; None in training
@@ -99,7 +100,8 @@ class DensePoseDatasetMapper(DatasetMapper):
             return None
 
         augmented = T.AugInput(image)
-        transforms = self.augmentations(augmented)
+        edge = dataset_dict.pop("shortest_edge", None)
+        transforms = _sized(self.augmentations, edge)(augmented)
         height, width = augmented.image.shape[:2]
         dataset_dict["image"] = torch.from_numpy(_channels_first(augmented.image))
         if self.proposal_topk is not None:
@@ -185,6 +187,20 @@ def _more_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
             for jitter in (T.RandomBrightness, T.RandomContrast, T.RandomSaturation)
         ]
     return augmentations
+
+
+def _sized(augmentations: T.AugmentationList, edge: int | None) -> T.AugmentationList:
+    """Augmentations with the shortest edge given; None leaves it to be drawn."""
+    if edge is None:
+        return augmentations
+    return T.AugmentationList(
+        [
+            T.ResizeShortestEdge([edge], a.max_size, "choice", a.interp)
+            if isinstance(a, T.ResizeShortestEdge)
+            else a
+            for a in augmentations.augs
+        ]
+    )
 
 
 def _channels_first(image: np.ndarray) -> np.ndarray:

@@ -24,11 +24,13 @@ class Sample(NamedTuple):
         image: its number in the dataset.
         seed: of the run.
         position: number of this sample in the run, which with the seed decides how it is augmented.
+        batch: number of its batch in the run: the iteration.
     """
 
     image: int
     seed: int
     position: int
+    batch: int
 
 
 class TrainingBatches(Sampler):
@@ -94,7 +96,7 @@ class TrainingBatches(Sampler):
         images = self._stretch(iteration // STRETCH)[iteration % STRETCH, first : first + share]
         position = iteration * self._batch_size + first
         return [
-            Sample(image, self.seed, position + number)
+            Sample(image, self.seed, position + number, iteration)
             for number, image in enumerate(images.tolist())
         ]
 

@@ -1,5 +1,6 @@
 """Which images are trained on, and the loaders of a config."""
 
+import itertools
 import json
 import logging
 
@@ -314,3 +315,22 @@ def test_a_test_loader(register, tmp_path):
     (tmp_path / name / "2.jpg").unlink()
     with pytest.raises(ValueError, match=r"2\.jpg"):
         list(build_densepose_test_loader(config(), name))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "sizes", "expected"),
+    [("choice", (50, 70), {50, 70}), ("range", (50, 52), {50, 51, 52})],
+)
+def test_one_size_in_a_batch(register, sampling, sizes, expected):
+    cfg = config(
+        register(),
+        **{
+            "INPUT.SAME_SIZE_IN_BATCH": True,
+            "INPUT.MIN_SIZE_TRAIN": sizes,
+            "INPUT.MIN_SIZE_TRAIN_SAMPLING": sampling,
+        },
+    )
+    batches = itertools.islice(build_densepose_train_loader(cfg), 24)
+    found = [{min(d["image"].shape[1:]) for d in batch} for batch in batches]
+    assert all(len(size) == 1 for size in found)
+    assert set().union(*found) == expected

@@ -64,6 +64,24 @@ def test_the_same_image_is_augmented_anew_each_time(images, mapper):
     assert len({(image.shape, image.double().sum().item()) for _, image, *_ in seen}) > 4
 
 
+def test_pictures_of_a_batch_have_one_size(images, mapper):
+    """Drawn anew for each batch, whatever process asks, and from any iteration on."""
+    edges = (40, 60, 80)
+    batches = TrainingBatches(np.ones(5), 4, seed=3)
+    whole = list(itertools.islice(training_loader(images, mapper, batches, 0, edges), 20))
+    sizes = [{min(d["image"].shape[1:]) for d in batch} for batch in whole]
+    assert all(len(size) == 1 for size in sizes)
+    assert set().union(*sizes) == set(edges)
+    assert all("shortest_edge" not in d for batch in whole for d in batch)
+    shares = []
+    for rank in range(2):
+        share = TrainingBatches(np.ones(5), 4, seed=3, rank=rank, world_size=2)
+        share.first_iteration = 7
+        shares.append(next(iter(training_loader(images, mapper, share, 1, edges))))
+    found = [d["image"] for share in shares for d in share]
+    assert all(torch.equal(one, d["image"]) for one, d in zip(found, whole[7]))
+
+
 def test_loading_leaves_the_global_generators_alone(images, mapper):
     np.random.seed(1)
     torch.manual_seed(1)
@@ -87,4 +105,4 @@ def test_an_unreadable_image_is_replaced_by_the_same_other_one(images, mapper):
 def test_when_no_image_can_be_read(images):
     dataset = MappedImages(images, lambda record: None)
     with pytest.raises(ValueError, match=r"none of the 5 images .* can be read, .*1\.jpg"):
-        dataset[Sample(2, 0, 0)]
+        dataset[Sample(2, 0, 0, 0)]
