@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import sys
+import warnings
 
 #: Command: what it does. Its module, of the same name, has add_arguments(parser) and run(args).
 COMMANDS = {
@@ -41,6 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     end = next(words, len(arguments))
     command = parser.parse_args(arguments[:end]).command
 
+    _leave_deprecations_to_developers()
     # Only the module of the command that was asked for is imported.
     module = importlib.import_module(f"{__package__}.{command}")
     own_parser = argparse.ArgumentParser(
@@ -56,6 +59,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\ndensepose-ext {command}: stopped", file=sys.stderr)
         return 130
+
+
+def _leave_deprecations_to_developers() -> None:
+    """What torch says of how Detectron2 calls it is nothing that who types a command can change."""
+    warnings.filterwarnings("ignore", module=r"torch\.functional")
+    logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":
