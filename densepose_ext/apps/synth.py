@@ -34,10 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
-    import cv2
-
     from ..synthetic.dataset import Settings, generate
     from ..synthetic.preview import contact_sheet
+    from ..visualization.picture_file import write_picture
 
     if not args.out and not args.preview:
         raise ValueError("say where to: --out DIR for a data set, --preview PICTURE for a sheet")
@@ -52,10 +51,7 @@ def run(args: argparse.Namespace) -> int:
         things=args.things,
     )
     if args.preview:
-        encoded = cv2.imencode(
-            Path(args.preview).suffix or ".png", contact_sheet(settings)[:, :, ::-1]
-        )[1]
-        Path(args.preview).write_bytes(encoded.tobytes())
+        write_picture(args.preview, contact_sheet(settings)[:, :, ::-1])
         print(args.preview)
     if args.out:
         generate(args.out, settings, {"train": args.train, "val": args.val}, args.workers)

@@ -33,6 +33,14 @@ class Source:
     file_name: str
     name: str
 
+    def stamp(self) -> list[int] | None:
+        """Size in bytes and time of change of the file; None if it is not there."""
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return [found.st_size, found.st_mtime_ns]
+
 
 @dataclass
 class Sources:

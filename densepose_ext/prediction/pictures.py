@@ -19,6 +19,9 @@ _DECODING_ERRORS = (
     LookupError,
     TypeError,
     MemoryError,
+    RuntimeError,  # of AVIF; NotImplementedError of rare kinds
+    ArithmeticError,
+    AttributeError,
     struct.error,
     zlib.error,
     cv2.error,

@@ -26,8 +26,8 @@ class RunRecord:
 
     Attributes:
         done: file name -> its line of ``pictures.jsonl``: ``id``, ``file_name``, ``width``,
-            ``height``, ``people``, and under ``results`` where its entries start and end, null for
-            a run without them.
+            ``height``, ``people``, ``file`` (of the picture: size and time of change), and under
+            ``results`` where its entries start and end, null for a run without them.
         failed: file name -> such a line with ``error``, of a picture that could not be read.
     """
 
@@ -74,6 +74,8 @@ class RunRecord:
                 except ValueError:
                     line = None
                 if not isinstance(line, dict):
+                    if not number and text.endswith(b"\n"):
+                        self._check({})
                     break  # the run was broken while it wrote this line
                 whole += len(text)
                 if number:
@@ -113,21 +115,29 @@ class RunRecord:
         self._put([])
 
     def add(
-        self, file_name: str, image_id: int, size: tuple[int, int], people: int, entries: list[dict]
+        self,
+        file_name: str,
+        image_id: int,
+        size: tuple[int, int],
+        people: int,
+        entries: list[dict] | None,
+        file: list[int] | None = None,
     ) -> None:
         """Notes that a picture is done, all its files written.
 
         Args:
             size: (H, W).
             entries: of the results; not written in a run without, or if they are there already.
+                None: they are not known, and the picture lacks them.
+            file: what tells whether the picture was changed, see ``Source.stamp``.
         """
         place = self.done.get(file_name, {}).get("results")
-        if place is None and self._results is not None:
+        if place is None and entries is not None and self._results is not None:
             start = self._end
             self._put(entries)
             place = [start, self._end]
         line = {"id": image_id, "file_name": file_name, "width": size[1], "height": size[0]}
-        self._note(line | {"people": people, "results": place})
+        self._note(line | {"people": people, "file": file, "results": place})
 
     def fail(self, file_name: str, image_id: int, error: str) -> None:
         """Notes that a picture could not be read."""
@@ -160,20 +170,24 @@ class RunRecord:
         Broken off and called again, it takes over the rest.
         """
         for path in sorted(self._folder.glob(_numbered(PICTURES_FILE, "*"))):
-            number = int(path.suffixes[-2][1:])
+            number = path.suffixes[-2][1:]
+            if not number.isdigit():
+                continue  # somebody's copy
+            number = int(number)
             with RunRecord(self._folder, self._settings, self._results is not None, number) as part:
                 for line in part.done.values():
                     size = line["height"], line["width"]
                     entries = part._entries(line["results"])
-                    self.add(line["file_name"], line["id"], size, line["people"], entries)
+                    people = line["people"], entries, line.get("file")
+                    self.add(line["file_name"], line["id"], size, *people)
                 for line in part.failed.values():
                     self.fail(line["file_name"], line["id"], line["error"])
             part._pictures_path.unlink()
             part._results_path.unlink(missing_ok=True)
 
-    def _entries(self, place: list[int] | None) -> list[dict]:
-        if place is None:
-            return []
+    def _entries(self, place: list[int] | None) -> list[dict] | None:
+        if place is None or self._results is None:
+            return None
         self._results.seek(place[0])
         text = self._results.read(place[1] - place[0]).strip(b",\n")
         return [json.loads(entry) for entry in text.split(b",\n")] if text else []

@@ -104,7 +104,8 @@ def run_over(
         what was done, by all machines; None on machines other than the first.
 
     Raises:
-        OSError, ValueError: model or folder cannot be used, or a file cannot be written.
+        OSError, ValueError: model or folder cannot be used, the folder is of other pictures, or a
+            file cannot be written.
     """
     unknown = sorted({*run.formats} - {*FORMATS, JSON})
     if unknown or not run.formats:
@@ -117,6 +118,9 @@ def run_over(
         raise ValueError(f"machine {run.machine_rank} of {run.machines}; they are counted from 0")
     if run.machines > 1 and run.dist_url == "auto":
         raise ValueError("several machines need the URL where they meet, tcp://HOST:PORT")
+    gpus = torch.cuda.device_count()
+    if run.device != "cpu" and 0 < gpus < run.processes:
+        raise ValueError(f"{run.processes} processes for {gpus} GPUs; expected one each at most")
     several = run.processes * run.machines > 1
     predictor = (replace(run, device="cpu") if several else run).predictor()
     settings = run_settings(predictor, run.options)
@@ -186,8 +190,8 @@ def read_image_ids(path: str | os.PathLike, sources: Sequence[Source]) -> dict[s
     missing = [source for source in sources if source.file_name not in ids]
     if missing:
         raise ValueError(
-            f"{path} has no image {missing[0].file_name!r}, nor {len(missing) - 1} others of the"
-            " pictures"
+            f"{path} has no image {missing[0].file_name!r}; of the {len(sources)} pictures it lacks"
+            f" {len(missing)}"
         )
     return {source.file_name: ids[source.file_name] for source in sources}
 
@@ -201,6 +205,11 @@ def _todo(
     for source in sources:
         line = record.done.get(source.file_name)
         files = output_files(run.folder, source.name, run.own_formats)
+        if line is not None and line["file"] != source.stamp():
+            raise ValueError(
+                f"{run.folder} has the outputs of another {source.file_name} than {source.path}, or"
+                " of it before it was changed; choose another folder, or remove this one"
+            )
         lacks_results = JSON in run.formats and (line or {}).get("results") is None
         if line is not None and not lacks_results and all(map(os.path.exists, files)):
             continue
@@ -242,7 +251,7 @@ def _work(
                 record.fail(source.file_name, number, outcome.error)
             else:
                 people = outcome.size, outcome.people, outcome.entries
-                record.add(source.file_name, number, *people)
+                record.add(source.file_name, number, *people, source.stamp())
     # The first machine takes over what the others have recorded once they are done.
     comm.synchronize()
 

@@ -10,16 +10,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from time import perf_counter
 
 import cv2
 import numpy as np
 
 from ..prediction.stream import Frame
-
-try:
-    import av
-except ImportError:
-    av = None
+from .pyav import av
 
 #: Endings by which a file is taken for a video before it is opened.
 VIDEO_SUFFIXES = (
@@ -122,7 +119,7 @@ class _PyAV:
         self.count = self._stream.frames or None
 
     def pictures(self) -> Iterator[tuple[np.ndarray, float]]:
-        first, number, bad = None, 0, 0
+        first, last, number, bad = None, None, 0, 0
         packets = self._container.demux(self._stream)
         while True:
             try:
@@ -140,8 +137,11 @@ class _PyAV:
             for frame in frames:
                 time = number / self.rate if frame.time is None else frame.time
                 first = time if first is None else first
+                if last is not None and time - first <= last:  # files that were joined start anew
+                    first = time - last - float(1 / self.rate)
+                last = float(time - first)
                 number += 1
-                yield _upright(frame), float(time - first)
+                yield _upright(frame), last
         if bad:
             self.damage = f"{bad} damaged packets left out" + "; " * bool(self.damage) + self.damage
 
@@ -178,12 +178,15 @@ class _OpenCV:
         self.count = count if count > 0 and not self._camera else None
 
     def pictures(self) -> Iterator[tuple[np.ndarray, float]]:
-        number = 0
+        number, started = 0, None
         while True:
             there, picture = self._capture.read()
             if not there:
                 break
-            yield picture, float(number / self.rate)
+            now = perf_counter()
+            started = now if started is None else started
+            # A camera leaves frames out while nobody asks for them.
+            yield picture, now - started if self._camera else float(number / self.rate)
             number += 1
         if self._camera:
             self.damage = "gives no more pictures"

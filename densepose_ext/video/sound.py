@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import av
+from .pyav import av
 
 
 class Sound:
@@ -22,12 +22,14 @@ class Sound:
         """
         self._container = av.open("file:" + os.fspath(source))
         pictures, sounds = self._container.streams.video, self._container.streams.audio
-        self.stream = sounds[0] if sounds else None
+        # A codec that FFmpeg does not know cannot be written either.
+        self.stream = next((one for one in sounds if one.codec_context is not None), None)
         # Pictures are written from 0 on, whenever they start in their file.
         start = pictures[0].start_time if pictures else None
         self._start = float(start * pictures[0].time_base) if start else 0.0
-        self._packets = self._container.demux(self.stream) if sounds else iter(())
+        self._packets = self._container.demux(self.stream) if self.stream else iter(())
         self._next: av.Packet | None = None
+        self._given = -1
 
     def until(self, time: float) -> Iterator[av.Packet]:
         """What has not been given yet of the sound before a moment; ends early where it is damaged.
@@ -43,8 +45,11 @@ class Sound:
                     packet = None
                 if packet is None:
                     return
-                if packet.dts is None or self._shifted(packet) < 0:
-                    continue  # the last one is empty; what is before the first picture has no place
+                # The last one is empty; what is before the first picture has no place, nor has what
+                # jumps back in time, as in files that were joined.
+                if packet.dts is None or self._shifted(packet) < 0 or packet.dts <= self._given:
+                    continue
+                self._given = packet.dts
                 self._next = packet
             if self._next.dts * self._next.time_base >= time:
                 return

@@ -9,12 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-try:
-    import av
-
-    from .sound import Sound
-except ImportError:
-    av = None
+from .pyav import av
+from .sound import Sound
 
 #: What the ending of a file may be, and OpenCV's codec for it.
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
@@ -120,19 +116,20 @@ class _PyAV:
     """H.264 by the x264 that PyAV comes with."""
 
     def __init__(self, owner: VideoWriter, size: tuple[int, int]):
-        self._path, self._last = owner.path, -1
+        self._owner, self._path, self._last = owner, owner.path, -1
         self._duration = max(round(TICKS / owner.rate), 1)
         self._sound = Sound(owner.sound) if owner.sound is not None else None
         if self._sound is not None and self._sound.stream is None:
             self._drop_sound()
         try:
             self._open(owner, size)
-        except av.error.FFmpegError as error:
+        except (av.error.FFmpegError, ValueError) as error:
             if self._sound is None:
                 raise OSError(f"{owner.path} cannot be written: {error}") from error
             codec = self._sound.stream.codec_context.name
-            owner.silence = f"sound as {codec} has no place in {owner.path.suffix}; .mkv takes it"
+            owner.silence = f"sound as {codec} has no place in {owner.path.suffix}, .mkv takes most"
             self._drop_sound()
+            self._container.close()
             try:
                 self._open(owner, size)
             except av.error.FFmpegError as error:
@@ -170,14 +167,22 @@ class _PyAV:
         self._encode(frame)
 
     def _encode(self, frame) -> None:
+        if self._sound is not None:
+            self._write_sound((self._last + self._duration) / TICKS)
         try:
-            if self._sound is not None:
-                for packet in self._sound.until((self._last + self._duration) / TICKS):
-                    packet.stream = self._sound_stream
-                    self._container.mux(packet)
             self._container.mux(self._stream.encode(frame))
         except av.error.FFmpegError as error:
             raise OSError(f"{self._path} cannot be written: {error}") from error
+
+    def _write_sound(self, time: float) -> None:
+        """Up to a moment; sound that cannot be written is no reason to lose the pictures."""
+        try:
+            for packet in self._sound.until(time):
+                packet.stream = self._sound_stream
+                self._container.mux(packet)
+        except av.error.FFmpegError as error:
+            self._owner.silence = f"from {time:.0f} s on its sound cannot be written: {error}"
+            self._drop_sound()
 
     def close(self) -> None:
         try:

@@ -32,7 +32,8 @@ def test_results_are_whole_after_every_picture(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / PICTURES_FILE).read_text().splitlines()]
     assert lines[0] == {"settings": SETTINGS}
     place = lines[2].pop("results")
-    assert lines[2] == {"id": 1, "file_name": "é1.jpg", "width": 640, "height": 480, "people": 2}
+    picture = {"id": 1, "file_name": "é1.jpg", "width": 640, "height": 480}
+    assert lines[2] == picture | {"people": 2, "file": None}
     text = (tmp_path / RESULTS_FILE).read_text()[slice(*place)]
     assert [json.loads(entry) for entry in text.split(",\n")] == entries(1, 2)
 
@@ -126,6 +127,16 @@ def test_several_processes(tmp_path, with_results):
             assert found == [entry for n in range(9) for entry in entries(n, n % 4)]
 
 
+def test_entries_that_other_processes_did_not_write_are_wanted(tmp_path):
+    with RunRecord(tmp_path, SETTINGS, False, part=1) as record:
+        add(record, 1, 2)
+    with RunRecord(tmp_path, SETTINGS, True) as record:
+        record.absorb_parts()
+        assert record.done["é1.jpg"]["results"] is None
+        add(record, 1, 2)
+    assert results(tmp_path) == entries(1, 2)
+
+
 def test_taking_over_can_be_broken_off(tmp_path, monkeypatch):
     with RunRecord(tmp_path, SETTINGS, True, 1) as record:
         for number in range(4):
@@ -152,6 +163,24 @@ def test_other_settings_are_refused(tmp_path):
         pass
     with pytest.raises(ValueError, match=r"with min_score 0\.5, not 0\.7; choose another folder"):
         RunRecord(tmp_path, {**SETTINGS, "min_score": 0.7}, True)
+
+
+@pytest.mark.parametrize("content", ['["a.jpg"]\n', "# pictures\n", '{"a": 1}\n'])
+def test_a_list_of_somebody_else_is_left_alone(tmp_path, content):
+    (tmp_path / PICTURES_FILE).write_text(content)
+    with pytest.raises(ValueError, match="is not of a run; choose another folder"):
+        RunRecord(tmp_path, SETTINGS, True)
+    assert (tmp_path / PICTURES_FILE).read_text() == content
+
+
+def test_copies_of_a_record_are_left_alone(tmp_path):
+    with RunRecord(tmp_path, SETTINGS, True) as record:
+        add(record, 1, 2)
+    copy = tmp_path / PICTURES_FILE.replace(".", ".bak.")
+    copy.write_text("mine")
+    with RunRecord(tmp_path, SETTINGS, True) as record:
+        record.absorb_parts()
+    assert copy.read_text() == "mine"
 
 
 def test_files_of_somebody_else_are_left_alone(tmp_path):

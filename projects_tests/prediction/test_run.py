@@ -173,6 +173,32 @@ def test_other_settings_do_not_mix(tmp_path, folder, weights, capsys):
         assert f"is of a run with {key} " in capsys.readouterr().err
 
 
+def test_pictures_that_were_changed_do_not_pass_for_done(tmp_path, weights, capsys):
+    for name, colour in (("one", 50), ("two", 200)):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (20, 20), (colour, 0, 0)).save(tmp_path / name / "a.png")
+    arguments = ["--out", tmp_path / "out", "--format", "mask"]
+    assert predict(weights, tmp_path / "one", *arguments) == 0
+    assert predict(weights, tmp_path / "two", *arguments) == 2
+    assert "has the outputs of another a.png than" in capsys.readouterr().err
+    (tmp_path / "one").rename(tmp_path / "moved")
+    assert predict(weights, tmp_path / "moved", *arguments) == 0
+    assert "1 pictures were done before" in capsys.readouterr().out
+    Image.new("RGB", (20, 20), (90, 0, 0)).save(tmp_path / "moved" / "a.png")
+    assert predict(weights, tmp_path / "moved", *arguments) == 2
+    assert "before it was changed" in capsys.readouterr().err
+
+
+def test_videos_among_pictures_are_left_out_and_counted(tmp_path, weights, capsys):
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    (tmp_path / "b.mp4").write_bytes(b"film")
+    inputs = [tmp_path / "a.png", tmp_path / "b.mp4"]
+    assert predict(weights, *inputs, "--out", tmp_path / "out", "--format", "mask") == 0
+    assert "1 files are no pictures" in capsys.readouterr().out
+    assert predict(weights, inputs[1], "--out", tmp_path / "out", "--format", "mask") == 2
+    assert "is a video: densepose-ext video" in capsys.readouterr().err
+
+
 def test_image_ids_of_a_dataset(tmp_path, folder, weights, capsys):
     images = [{"id": 785, "file_name": "a.png"}, {"id": 9, "file_name": "a.jpg"}]
     (tmp_path / "gt.json").write_text(json.dumps({"images": images}))
@@ -182,7 +208,7 @@ def test_image_ids_of_a_dataset(tmp_path, folder, weights, capsys):
     assert set(Results.read(out / RESULTS_FILE).by_image) == {9, 785}
     capsys.readouterr()
     assert predict(weights, folder, "--out", out, *more) == 2
-    assert "has no image 'broken.jpg', nor 1 others" in capsys.readouterr().err
+    assert "has no image 'broken.jpg'; of the 4 pictures it lacks 2" in capsys.readouterr().err
 
 
 def test_a_list_on_the_standard_input(tmp_path, folder, weights, monkeypatch):

@@ -76,16 +76,21 @@ def test_it_ends_with_the_pictures(tmp_path):
     assert 0.7 < max(times) <= 20 / RATE + 0.04  # a packet of AAC is .03 s, and its first is early
 
 
-@pytest.mark.parametrize(("codec", "ending"), [("pcm_s16le", ".mp4"), ("flac", ".mov")])
+#: Refused by hand, by the header, and before there is one.
+@pytest.mark.parametrize(
+    ("codec", "ending"), [("pcm_s16le", ".mp4"), ("flac", ".mov"), ("adpcm_ms", ".mp4")]
+)
 def test_sound_that_the_file_cannot_hold_is_left_out_and_said(tmp_path, codec, ending):
-    source = write_talkie(tmp_path / "talkie.mkv", codec=codec)
+    kind = ".avi" if codec == "adpcm_ms" else ".mkv"
+    source = write_talkie(tmp_path / f"talkie{kind}", codec=codec)
     writer = copy(source, tmp_path / f"copy{ending}")
-    assert writer.silence == f"sound as {codec} has no place in {ending}; .mkv takes it"
+    assert writer.silence == f"sound as {codec} has no place in {ending}, .mkv takes most"
     with av.open(str(writer.path)) as container:
         assert not container.streams.audio
         assert sum(1 for _ in container.decode(video=0)) == 50
-    assert not copy(source, tmp_path / "copy.mkv").silence
-    assert packets(tmp_path / "copy.mkv")
+    if codec != "adpcm_ms":
+        assert not copy(source, tmp_path / "copy.mkv").silence
+        assert packets(tmp_path / "copy.mkv")
 
 
 def test_damaged_sound_does_not_end_the_pictures(tmp_path):
