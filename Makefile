@@ -1,6 +1,6 @@
 # make setup          an environment in .venv, out of the package index alone
 # make demo           from nothing to a trained, scored model and a page about it; see output/demo
-# make model          the shipped model again: hours on two cores (DEVICE=cuda: minutes); it goes on
+# make model          the shipped model again: hours on two cores, less with DEVICE=cuda; it goes on
 #                     where it was; output/synth_finetune
 # make test           lint and tests; makes the environment first if there is none
 # make test PYTHON=python    the same with an environment of yours; nothing is installed into it
@@ -24,7 +24,8 @@ demo: $(if $(OWN),setup)
 model: $(if $(OWN),setup)
 	@for part in synth synth_finetune; do $(PYTHON) train_net.py --resume \
 	  --config-file configs/densepose_rcnn_EffLite0_FPN_$$part.yaml \
-	  OUTPUT_DIR output/$$part MODEL.DEVICE $(DEVICE) || exit 1; done
+	  OUTPUT_DIR output/$$part MODEL.DEVICE $(DEVICE) \
+	  $(if $(filter cuda%,$(DEVICE)),DATALOADER.NUM_WORKERS 8) || exit 1; done
 
 lint: $(if $(OWN),setup)
 	@if $(PYTHON) -c 'import ruff' 2>/dev/null; then \

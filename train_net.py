@@ -10,6 +10,7 @@ weights as without a stop. SOLVER.CHECKPOINT_SECONDS 60.0 writes one every minut
 On a machine without a GPU add MODEL.DEVICE cpu; --num-gpus is then the number of processes.
 """
 
+import os
 import sys
 
 from detectron2.engine import default_argument_parser, default_setup, hooks, launch
@@ -18,7 +19,7 @@ from detectron2.utils import comm
 from torch.multiprocessing import ProcessExitedException
 
 from densepose_ext import DensePoseTrainer, load_config
-from densepose_ext.checkpoint import DensePoseCheckpointer
+from densepose_ext.checkpoint import DensePoseCheckpointer, check_weights
 from densepose_ext.output_folder import check_writable
 
 
@@ -58,9 +59,15 @@ def refuse(error: Exception) -> None:
 if __name__ == "__main__":
     args = default_argument_parser(epilog=__doc__).parse_args()
     try:
-        check_writable(load_config(args.config_file, args.opts).OUTPUT_DIR)
-    except OSError as error:
+        cfg = load_config(args.config_file, args.opts)
+        check_writable(cfg.OUTPUT_DIR)
+        if not args.resume:  # else there may be a checkpoint in its place
+            check_weights(cfg.MODEL.WEIGHTS)
+    except (OSError, ValueError) as error:
         refuse(error)
+    if cfg.MODEL.DEVICE == "cpu":
+        # Detectron2's launcher wants a GPU for each process wherever it sees any.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     try:
         launch(
             main,

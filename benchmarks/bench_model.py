@@ -72,7 +72,9 @@ def one_picture(model, cfg, picture: np.ndarray, precision: torch.dtype, clock: 
     clock.restart()
     image = torch.nn.functional.interpolate(image[None].float(), size, mode="bilinear")[0]
     images = model.preprocess_image([{"image": image}])
-    with torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32):
+    # The backbone as DensePosePredictor runs it; the dense pose branch has the precision anywhere.
+    low = precision != torch.float32 and device.type == "cuda"
+    with torch.autocast(device.type, dtype=precision, enabled=low):
         features = model.backbone(images.tensor)
     features = {name: feature.float() for name, feature in features.items()}
     clock.lap()

@@ -17,6 +17,7 @@ import numpy as np
 from densepose_ext.surface.surface import BodySurface
 from densepose_ext.synthetic.annotations import annotate
 from densepose_ext.synthetic.backdrop import backdrop
+from densepose_ext.synthetic.dataset import Settings
 from densepose_ext.synthetic.render import develop, render
 from densepose_ext.synthetic.scene import sample_scene
 
@@ -40,7 +41,7 @@ def main() -> None:
         scene = timed("people and camera", sample_scene, rng, surface.body, args.size, 5)
         background = timed("background", backdrop, rng, scene.camera)
         image, seen = timed("rendering", render, rng, scene, background, surface.body.faces)
-        timed("annotations", annotate, rng, scene, seen, surface)
+        timed("annotations", annotate, rng, scene, seen, surface, Settings().points)
         image = timed("lens and sensor", develop, rng, image)
         timed("JPEG", cv2.imencode, ".jpg", image)
         people += len(scene.people)

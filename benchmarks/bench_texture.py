@@ -6,6 +6,7 @@
 ms for a picture.
 """
 
+import cv2
 import numpy as np
 import timing
 import torch
@@ -57,6 +58,7 @@ def plain(picture: np.ndarray, people: list[Person], atlas: Atlas) -> np.ndarray
 
 def main() -> None:
     timing.THREADS = 1
+    cv2.setNumThreads(1)
     rng = np.random.default_rng(0)
     people = make_people()
     picture = rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)

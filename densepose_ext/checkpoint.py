@@ -16,6 +16,17 @@ from .modeling.roi_heads import DensePoseROIHeads
 from .plain_pickle import read_plain_pickle
 
 
+def check_weights(path: str) -> None:
+    """Whether MODEL.WEIGHTS is there, as far as that shows without a download.
+
+    Raises:
+        FileNotFoundError: it is a file, and there is none.
+    """
+    file = path.partition("?")[0]  # what follows tells Detectron2 how to read it
+    if file and "://" not in file and not os.path.isfile(file):
+        raise FileNotFoundError(f"MODEL.WEIGHTS = {path}: there is no such file")
+
+
 class DensePoseCheckpointer(DetectionCheckpointer):
     """DetectionCheckpointer that writes whole files, and is strict about dense pose models.
 
@@ -47,6 +58,11 @@ class DensePoseCheckpointer(DetectionCheckpointer):
                 " to start anew"
             )
         return path
+
+    def load(self, path: str, checkpointables: list[str] | None = None) -> dict:
+        """As Detectron2's; a file that is not there is a FileNotFoundError."""
+        check_weights(path or "")
+        return super().load(path, checkpointables)
 
     @property
     def _is_densepose(self) -> bool:

@@ -119,8 +119,6 @@ def _add_head(cfg: CN) -> None:
 
 
 def _add_data(cfg: CN) -> None:
-    # All pictures of a batch get the same one of MIN_SIZE_TRAIN: a batch is padded to its largest.
-    cfg.INPUT.SAME_SIZE_IN_BATCH = False
     # One of these angles (degrees) is drawn for each training image.
     cfg.INPUT.ROTATION_ANGLES = [0]
     # Test-time augmentation adds every image rotated by each of these angles.
@@ -204,6 +202,8 @@ def _add_own(cfg: CN) -> None:
     # Strength of random brightness, contrast and saturation in training: each is multiplied by a
     # factor drawn from [1 - x, 1 + x]. 0 leaves colours alone.
     cfg.INPUT.COLOR_JITTER = 0.0
+    # All pictures of a batch get the same one of MIN_SIZE_TRAIN: a batch is padded to its largest.
+    cfg.INPUT.SAME_SIZE_IN_BATCH = False
     # SGD, or AdamW with the learning rate of the layers below the FPN scaled by a factor.
     cfg.SOLVER.OPTIMIZER = "SGD"
     cfg.SOLVER.BACKBONE_LR_FACTOR = 1.0
@@ -273,6 +273,11 @@ def check_config(cfg: CN) -> None:
                 f"{key} = {_get(cfg, key)!r}, expected {' or '.join(map(repr, allowed))}"
                 " with the other settings of this config"
             )
+    if cfg.SOLVER.OPTIMIZER == "SGD" and cfg.SOLVER.BACKBONE_LR_FACTOR != 1.0:
+        raise ValueError(
+            f"SOLVER.BACKBONE_LR_FACTOR = {cfg.SOLVER.BACKBONE_LR_FACTOR}, expected 1.0 with"
+            " SOLVER.OPTIMIZER SGD, which has one learning rate"
+        )
 
 
 def _get(cfg: CN, key: str):

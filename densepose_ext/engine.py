@@ -31,12 +31,17 @@ def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -
     """Detectron2's defaults, the keys of dense pose, a YAML file, and ``KEY VALUE`` pairs.
 
     Raises:
-        ValueError: the config asks for something that is not built (see ``check_config``).
+        OSError: the file cannot be read.
+        ValueError: a key that does not exist, a value of another type, or something that is not
+            built (see ``check_config``).
     """
     cfg = get_cfg()
     add_densepose_config(cfg)
-    cfg.merge_from_file(config_file)
-    cfg.merge_from_list(list(overrides))
+    try:
+        cfg.merge_from_file(config_file)
+        cfg.merge_from_list(list(overrides))
+    except (KeyError, AssertionError) as error:
+        raise ValueError(f"{config_file}: {error.args[0] if error.args else error}") from error
     check_config(cfg)
     cfg.freeze()
     return cfg
@@ -57,9 +62,12 @@ def build_evaluator(
     """Everything that the model's heads can be scored by on a dataset.
 
     Args:
-        output_folder: for detections and scores; default OUTPUT_DIR/inference.
+        output_folder: for detections and scores; default OUTPUT_DIR/inference, and in it a folder
+            for each dataset where there are several.
     """
     output_folder = output_folder or os.path.join(cfg.OUTPUT_DIR, "inference")
+    if len(cfg.DATASETS.TEST) > 1:
+        output_folder = os.path.join(output_folder, dataset_name)
     sigmas = list(cfg.TEST.KEYPOINT_OKS_SIGMAS)
     evaluators: list[DatasetEvaluator] = [
         COCOEvaluator(dataset_name, output_dir=output_folder, kpt_oks_sigmas=sigmas)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import torch
 from torch import nn
-
-#: Free space that a run needs, in checkpoints: one that is kept, and one that is being written
-#: while the one before it is still there.
-CHECKPOINTS_NEEDED = 3
 
 
 def check_writable(folder: str) -> None:
@@ -31,17 +28,32 @@ def check_writable(folder: str) -> None:
         ) from error
 
 
-def check_space(folder: str, checkpoint_bytes: int) -> None:
+def checkpoints_to_come(folder: str, max_iter: int, period: int) -> int:
+    """How many files a run will add: all that are kept, the final one, and one being written.
+
+    Args:
+        folder: where those of a run that is resumed are.
+        max_iter, period: SOLVER.MAX_ITER, SOLVER.CHECKPOINT_PERIOD.
+    """
+    there = len(list(Path(folder).glob("model_[0-9]*.pth")))
+    return max(max_iter // max(period, 1) - there, 0) + 3
+
+
+def check_space(folder: str, checkpoint_bytes: int, count: int) -> None:
     """Stop a run that its disk is too full for.
+
+    Args:
+        checkpoint_bytes, count: of the checkpoints it will write.
 
     Raises:
         OSError: naming the folder, the free bytes and the bytes needed.
     """
-    free, needed = _free_bytes(folder), CHECKPOINTS_NEEDED * checkpoint_bytes
+    free, needed = _free_bytes(folder), count * checkpoint_bytes
     if free < needed:
         raise OSError(
             f"OUTPUT_DIR = {os.path.abspath(folder)} has {free:,} bytes free, training needs about"
-            f" {needed:,}: {CHECKPOINTS_NEEDED} checkpoints of {checkpoint_bytes:,}"
+            f" {needed:,}: {count} checkpoints of {checkpoint_bytes:,}. A larger"
+            " SOLVER.CHECKPOINT_PERIOD makes fewer"
         )
 
 

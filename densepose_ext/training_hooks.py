@@ -17,7 +17,7 @@ from detectron2.utils import comm
 from fvcore.common.checkpoint import Checkpointer
 
 from .data.sampler import TrainingBatches
-from .output_folder import check_space, checkpoint_bytes
+from .output_folder import check_space, checkpoint_bytes, checkpoints_to_come
 from .seeding import Purpose, seed_global_generators
 
 logger = logging.getLogger(f"detectron2.{__name__}")
@@ -38,7 +38,9 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
         return hooks
     cfg = trainer.cfg
     if cfg.OUTPUT_DIR and comm.is_main_process():
-        check_space(cfg.OUTPUT_DIR, checkpoint_bytes(trainer.model, trainer.optimizer))
+        solver = cfg.SOLVER
+        count = checkpoints_to_come(cfg.OUTPUT_DIR, solver.MAX_ITER, solver.CHECKPOINT_PERIOD)
+        check_space(cfg.OUTPUT_DIR, checkpoint_bytes(trainer.model, trainer.optimizer), count)
     batches = getattr(trainer.data_loader, "batch_sampler", None)
     latest = LatestCheckpoint(trainer.checkpointer, cfg.SOLVER.CHECKPOINT_SECONDS)
     # Evaluation can take long, and what comes before it would not be saved until its end.
@@ -168,6 +170,13 @@ class LatestCheckpoint(HookBase):
 
     def before_train(self) -> None:
         self._saved_at = time.monotonic()
+        last = os.path.join(self._checkpointer.save_dir, "last_checkpoint")
+        if comm.is_main_process() and self.trainer.start_iter == 0 and os.path.exists(last):
+            os.replace(last, f"{last}.before")
+            logger.warning(
+                f"{last} was of another run, with which --resume must not go on: it is now"
+                f" {last}.before"
+            )
         # Python lets no other thread handle signals.
         if threading.current_thread() is threading.main_thread():
             alone = comm.get_world_size() == 1

@@ -41,7 +41,9 @@ def resize(picture, shortest, longest):
     height, width = picture.shape[:2]
     scale = min(shortest / min(height, width), longest / max(height, width)) if shortest else 1
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(
+        picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
 
 
 def find_people(folder, picture, ending, min_score):
@@ -78,7 +80,8 @@ def main():
         labels = labels[: area.shape[0], : area.shape[1]]
         on_body = labels > 0
         area[on_body] = 0.3 * area[on_body] + 0.7 * TURBO[10 * labels[on_body]]  # 24 parts
-    cv2.imwrite(args.out, picture)
+    if not cv2.imwrite(args.out, picture):
+        parser.error(f"{args.out} cannot be written")
 
 
 if __name__ == "__main__":

@@ -257,6 +257,13 @@ def test_values_that_contradict(key, value, expected):
         check_config(cfg)
 
 
+def test_sgd_has_one_learning_rate():
+    cfg = defaults()
+    cfg.SOLVER.BACKBONE_LR_FACTOR = 0.5
+    with pytest.raises(ValueError, match=r"BACKBONE_LR_FACTOR = 0\.5, expected 1\.0 with .* SGD"):
+        check_config(cfg)
+
+
 def test_masks_train_two_channels_only():
     cfg = defaults()
     head = cfg.MODEL.ROI_DENSEPOSE_HEAD
@@ -282,6 +289,17 @@ def test_keys_that_accept_new_ones(tmp_path):
 def test_unknown_keys_are_refused(tmp_path):
     with pytest.raises(KeyError, match=r"ROI_DENSEPOSE_HEAD\.NUM_PATCHS"):
         official_config(tmp_path, "MODEL: {ROI_DENSEPOSE_HEAD: {NUM_PATCHS: 24}}")
+
+
+def test_what_was_mistyped_is_named():
+    path = get_config_file("densepose_rcnn_R_50_FPN_s1x.yaml")
+    for words, message in (
+        (["SOLVER.MAX_ITR", 5], r"s1x\.yaml: .*SOLVER\.MAX_ITR"),
+        (["SOLVER.MAX_ITER"], r"s1x\.yaml: .*odd"),
+        (["SOLVER.MAX_ITER", "many"], "SOLVER.MAX_ITER"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            load_config(path, words)
 
 
 def test_unknown_config_names_list_the_known_ones():

@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from densepose_ext.output_folder import check_space, check_writable, checkpoint_bytes
+from densepose_ext.output_folder import (
+    check_space,
+    check_writable,
+    checkpoint_bytes,
+    checkpoints_to_come,
+)
 
 
 def test_a_new_folder_is_made_and_left_empty(tmp_path):
@@ -24,11 +29,21 @@ def test_what_is_no_folder_is_named_with_the_reason(tmp_path):
 def test_a_full_disk_is_named_with_what_is_needed(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=2_999))
-    check_space(str(tmp_path), 999)
+    check_space(str(tmp_path), 999, 3)
     with pytest.raises(
         OSError, match=r"has 2,999 bytes free, .* about 3,000: 3 checkpoints of 1,0"
     ):
-        check_space(str(tmp_path), 1000)
+        check_space(str(tmp_path), 1000, 3)
+
+
+def test_all_checkpoints_of_a_run_are_counted(tmp_path):
+    assert checkpoints_to_come(str(tmp_path), 130_000, 5_000) == 29
+    assert checkpoints_to_come(str(tmp_path), 10, 5_000) == 3
+    for number in range(20):
+        (tmp_path / f"model_{number:07d}.pth").touch()
+    (tmp_path / "model_latest.pth").touch()
+    assert checkpoints_to_come(str(tmp_path), 130_000, 5_000) == 9
+    assert checkpoints_to_come(str(tmp_path), 10_000, 5_000) == 3
 
 
 @pytest.mark.parametrize(

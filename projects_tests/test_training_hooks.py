@@ -281,3 +281,13 @@ def test_with_the_plugin_the_hooks_are_there_once(tmp_path):
     assert kinds[0] == kinds[1]
     assert len(kinds[0]) == len(set(kinds[0]))
     assert with_training_hooks(own, own._hooks) is own._hooks
+
+
+def test_a_new_run_does_not_leave_the_end_of_another_to_be_resumed(tmp_path, caplog):
+    train(config(tmp_path, "SOLVER.MAX_ITER", 2))
+    assert (tmp_path / "last_checkpoint").read_text() == "model_final.pth"
+    with pytest.raises(Killed):
+        train(config(tmp_path), before_step=kill_at(1))
+    assert "was of another run" in caplog.text
+    assert (tmp_path / "last_checkpoint.before").read_text() == "model_final.pth"
+    assert train(config(tmp_path, "SOLVER.MAX_ITER", 1), resume=True).start_iter == 0

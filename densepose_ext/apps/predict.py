@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         default="overlay,iuv",
         metavar="F,F,...",
-        help="some of iuv, overlay, parts, uv, contour, mask, npz, vertices (files for each "
-        "picture) and json (results.json, in the official format); default overlay,iuv",
+        help="some of iuv, overlay, parts, uv, control, contour, mask, npz, vertices (files for "
+        "each picture) and json (results.json, in the official format); default overlay,iuv",
     )
     parser.add_argument(
         "--model", metavar="NAME|CONFIG", help="a model or config of the package, or a YAML file"

@@ -91,8 +91,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _apply(args: argparse.Namespace) -> None:
     from ..texture import Atlas, apply_texture, fill_black
-    from ..visualization.picture_file import write_picture
+    from ..visualization.picture_file import check_ending, write_picture
 
+    check_ending(args.out)
     atlas = Atlas.read(args.texture)
     if args.fill_black:
         atlas = fill_black(atlas)
@@ -108,19 +109,30 @@ def _extract(args: argparse.Namespace) -> None:
 
     from ..texture import TextureExtractor, fill_atlas
     from ..video.reader import is_video
-    from ..visualization.picture_file import write_picture
+    from ..visualization.picture_file import check_ending, write_picture
 
     if args.symmetric and args.as_seen:
         raise ValueError("--symmetric fills, --as-seen does not: choose one")
+    for path in filter(None, (args.out, args.coverage)):
+        check_ending(path)
     videos = [path for path in args.inputs if is_video(path)]
     pictures = [path for path in args.inputs if path not in videos]
     if videos and args.iuv is not None:
         raise ValueError(f"--iuv goes with pictures; {videos[0]} is a video")
     extractor = TextureExtractor(args.tile, args.flatten)
+    left_out = []
     for path, (picture, people) in zip(pictures, read_with_people(args, pictures)):
-        extractor.add(picture, choose(people, args.person, path))
+        try:
+            extractor.add(picture, choose(people, args.person, path))
+        except ValueError as error:
+            left_out.append(str(error))
     for path in videos:
-        _add_video(extractor, path, args)
+        if not _add_video(extractor, path, args):
+            left_out.append(f"{path}: no frame with {args.person or 1} people")
+    if len(left_out) == len(args.inputs):
+        raise ValueError("; ".join(left_out))
+    for reason in left_out:
+        print(f"left out: {reason}", file=sys.stderr)
     extraction = extractor.extract()
     atlas = extraction.atlas if args.as_seen else fill_atlas(extraction, args.symmetric)
     atlas.write(args.out)
@@ -130,27 +142,37 @@ def _extract(args: argparse.Namespace) -> None:
     print(f"{extraction.share:.0%} of the surface seen: {args.out}")
 
 
-def _add_video(extractor: TextureExtractor, path: str, args: argparse.Namespace) -> None:
+def _add_video(extractor: TextureExtractor, path: str, args: argparse.Namespace) -> int:
+    """Adds the frames of a video in which the person is; returns their number.
+
+    Ctrl-C ends the video there.
+    """
+    from tqdm import tqdm
+
     from ..video import VideoReader
     from ..video.following import follow_person
 
     seen = 0
     number = 1 if args.person is None else args.person
     with VideoReader(path) as video:
-        for picture, person in follow_person(video, predictor_of(args), number, args.every):
-            extractor.add(picture, person)
-            seen += 1
+        frames = tqdm(video, "looking", video.count, unit="frame", disable=None)
+        try:
+            for picture, person in follow_person(frames, predictor_of(args), number, args.every):
+                extractor.add(picture, person)
+                seen += 1
+        except KeyboardInterrupt:
+            print(f"\n{path}: stopped; what was seen until then is taken", file=sys.stderr)
     if video.problem:
         print(video.problem, file=sys.stderr)
-    if not seen:
-        raise ValueError(f"{path}: no frame with {number} people")
     print(f"{path}: person {number} seen in {seen} frames")
+    return seen
 
 
 def _transfer(args: argparse.Namespace) -> None:
     from ..texture import transfer_texture
-    from ..visualization.picture_file import write_picture
+    from ..visualization.picture_file import check_ending, write_picture
 
+    check_ending(args.out)
     (source, from_people), (target, people) = read_with_people(args, [args.source, args.target])
     person = choose(from_people, args.person, args.source)
     if args.onto is not None:

@@ -69,7 +69,10 @@ def read_losses(path: Path) -> dict[str, list[tuple[int, float]]]:
     """
     found: dict[str, dict[int, float]] = {}
     for line in path.read_text().splitlines():
-        entry = json.loads(line)
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue  # the run was killed while it wrote this line
         for key, value in entry.items():
             if "loss" in key:
                 found.setdefault(key, {})[entry["iteration"]] = value

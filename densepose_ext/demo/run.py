@@ -8,11 +8,12 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.data import DatasetCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.evaluation import inference_on_dataset
 from detectron2.utils.env import seed_all_rng
 from detectron2.utils.logger import setup_logger
@@ -22,7 +23,7 @@ from ..config import get_config_file
 from ..data.build import build_densepose_test_loader
 from ..engine import DensePoseTrainer, build_evaluator, load_config
 from ..predictor import DensePosePredictor
-from ..surface.cache import replacing
+from ..surface.cache import content_key, replacing
 from .page import write_demo_page
 from .pictures import draw_pictures
 from .progress import Progress
@@ -48,14 +49,19 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
         path of the page.
 
     Raises:
-        ValueError: the folder holds a run with another config.
+        ValueError: the folder holds a run with another config, or DATASETS.TEST is not one set of
+            synthetic people, whose truth is drawn beside what the model sees.
     """
+    given = list(overrides or [])
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    config = config or get_config_file(CONFIG_ON_GPU if device == "cuda" else CONFIG_ON_CPU)
+    device = dict(zip(given[::2], given[1::2])).get("MODEL.DEVICE", device)
+    on_gpu = device.startswith("cuda")
+    config = config or get_config_file(CONFIG_ON_GPU if on_gpu else CONFIG_ON_CPU)
     own = ["MODEL.DEVICE", device, "OUTPUT_DIR", str(out / "training")]
-    if device == "cuda":  # which would wait for pictures otherwise
+    if on_gpu:  # which would wait for pictures otherwise
         own += ["DATALOADER.NUM_WORKERS", min(os.cpu_count() or 1, 8)]
-    cfg = load_config(config, [*own, *(overrides or [])])
+    cfg = load_config(config, [*own, *given])
+    _check_tests(cfg.DATASETS.TEST)
     out.mkdir(parents=True, exist_ok=True)
     _claim(out / "config.yaml", cfg)
     _log_to(out / "log.txt")
@@ -101,6 +107,14 @@ def _claim(path: Path, cfg: CfgNode) -> None:
         temporary.write_text(text)
 
 
+def _check_tests(names: Sequence[str]) -> None:
+    records = [MetadataCatalog.get(name).get("synthetic") for name in names]
+    if len(records) != 1 or not records[0] or records[0]["backgrounds"]:
+        raise ValueError(
+            f"DATASETS.TEST = {names}; expected one set of synthetic people without photographs"
+        )
+
+
 def _log_to(path: Path) -> None:
     """Detectron2's log goes to a file; warnings also to the terminal."""
     for name in ("detectron2", "fvcore"):
@@ -133,8 +147,8 @@ def _score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path)
         "box", Detectron2's scores of the boxes in percent; "densepose", what ``metrics.json``
         holds; "milliseconds", the mean time of an image, of boxes and dense pose.
     """
-    path = folder / "box.json"
-    if not path.exists():
+    path, weights = folder / "box.json", content_key(predictor.cfg.MODEL.WEIGHTS)
+    if not path.exists() or json.loads(path.read_text()).get("weights") != weights:
         folder.mkdir(parents=True, exist_ok=True)
         loader = build_densepose_test_loader(predictor.cfg, dataset)
         evaluator = build_evaluator(predictor.cfg, dataset, str(folder))
@@ -147,8 +161,10 @@ def _score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path)
             results = inference_on_dataset(predictor.model, bar, evaluator)
         milliseconds = (time.perf_counter() - start) * 1000 / len(loader)
         with replacing(path) as temporary:
-            temporary.write_text(json.dumps({**results["bbox"], "milliseconds": milliseconds}))
+            own = {"milliseconds": milliseconds, "weights": weights}
+            temporary.write_text(json.dumps(results["bbox"] | own))
     box = json.loads(path.read_text())
+    del box["weights"]
     return {
         "milliseconds": box.pop("milliseconds"),
         "box": box,

@@ -88,6 +88,10 @@ def _uv(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, .
     )
 
 
+def _control(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
+    return (_encoded(".png", control_picture(people, people.size)),)
+
+
 def _mask(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
     return (_encoded(".png", (people.to_index() > 0).astype(np.uint8) * 255),)
 
@@ -110,6 +114,7 @@ FORMATS = {
     "overlay": Format("parts, boxes and scores over the picture", ("_overlay.jpg",), _overlay),
     "parts": Format("parts in colour on black", ("_parts.png",), _parts),
     "uv": Format("U and V in colour on black", ("_u.png", "_v.png"), _uv),
+    "control": Format("parts in viridis, for models to be steered", ("_control.png",), _control),
     "contour": Format("lines of equal U and V over the picture", ("_contour.jpg",), _contour),
     "mask": Format("white where people are", ("_mask.png",), _mask),
     "npz": Format("all of each person, unrounded", ("_people.npz",), _npz),

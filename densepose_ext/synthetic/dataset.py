@@ -147,6 +147,8 @@ def generate(out: str | os.PathLike, settings: Settings, counts: dict[str, int],
     if workers < 1:
         raise ValueError(f"{workers} workers; expected 1 or more")
     out = Path(out)
+    if _is_made(out, settings, counts):
+        return  # nothing to write: the folder may be one that others may only read
     with _claimed(out, settings):
         for split, count in counts.items():
             if count:
@@ -171,11 +173,28 @@ def _claimed(out: Path, settings: Settings) -> Iterator[None]:
                 raise ValueError(
                     f"{out} holds images of other settings ("
                     + ", ".join(f"{k}: {there.get(k)}, now {record.get(k)}" for k in differing)
-                    + "); choose another folder"
+                    + "); choose another folder, or delete this one"
                 )
         else:
             _write(path, json.dumps(record, indent=1).encode())
         yield
+
+
+def _is_made(out: Path, settings: Settings, counts: dict[str, int]) -> bool:
+    """Whether a folder holds all that is asked for, of these settings."""
+    path = out / "settings.json"
+    if not path.exists() or json.loads(path.read_text()) != settings.record():
+        return False
+    return all(_count(out, split) == count for split, count in counts.items() if count)
+
+
+def _count(out: Path, split: str) -> int | None:
+    """Images of a split that is complete; None if it is not."""
+    result = out / f"densepose_{split}.json"
+    if not result.exists():
+        return None
+    with open(result) as file:
+        return len(json.load(file)["images"])
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -187,10 +206,8 @@ def _write(path: Path, content: bytes) -> None:
 
 def _generate_split(out: Path, settings: Settings, split: str, count: int, workers: int) -> None:
     result = out / f"densepose_{split}.json"
-    if result.exists():
-        with open(result) as file:
-            if len(json.load(file)["images"]) == count:
-                return
+    if _count(out, split) == count:
+        return
     parts = out / ".parts" / split
     parts.mkdir(parents=True, exist_ok=True)
     (out / split).mkdir(exist_ok=True)

@@ -168,7 +168,6 @@ def _name_parts(
             )
             write_text(picture, name, (start, row - line_height(text) // 2), text, INK)
             spot = x + places[part][0], places[part][1]
-            spot = x + places[part][0], places[part][1]
             near = edge - 3 if side else edge + 3
             cv2.line(picture, (near, row), spot, _LEADER, 1, cv2.LINE_AA)
             cv2.circle(picture, spot, 2 + height // 480, INK, -1, cv2.LINE_AA)

@@ -90,3 +90,27 @@ def test_losses_of_a_resumed_training_are_read_once(tmp_path):
         "total_loss": [(19, 4.0), (39, 2.0)],
         "loss_cls": [(19, 1.0), (39, 0.7)],
     }
+
+
+def test_scores_of_other_weights_are_measured_again(overrides, done):
+    scores = done.parent / "scores" / "shipped_model" / "box.json"
+    box = json.loads(scores.read_text())
+    scores.write_text(json.dumps(box | {"AP": -7, "weights": "of an earlier version"}))
+    run_demo(done.parent, get_config_file(CONFIG), overrides)
+    again = json.loads(scores.read_text())
+    assert {**again, "milliseconds": 0} == {**box, "milliseconds": 0}
+
+
+def test_what_cannot_be_drawn_is_said_before_training(overrides, tmp_path):
+    for names in ((), ("demo_test_val", "demo_test_train"), ("densepose_coco_2014_minival",)):
+        with pytest.raises(ValueError, match="expected one set of synthetic people"):
+            run_demo(tmp_path, get_config_file(CONFIG), [*overrides, "DATASETS.TEST", names])
+    with pytest.raises(ValueError, match=r"SOLVER\.MAX_ITR"):
+        run_demo(tmp_path, get_config_file(CONFIG), ["SOLVER.MAX_ITR", 5])
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_line_that_was_cut_off_is_passed_over(tmp_path):
+    path = tmp_path / "metrics.json"
+    path.write_text('{"iteration": 19, "loss_cls": 1.0}\n{"iteration": 39, "loss_c{"iteration"')
+    assert read_losses(path) == {"loss_cls": [(19, 1.0)]}

@@ -244,6 +244,13 @@ def test_human_errors_have_the_measured_size(examples, surface):
             assert np.mean(found) == pytest.approx(MEAN_ERROR[group], rel=0.3), group
 
 
+def test_a_set_that_is_made_is_not_written_to(folder):
+    (folder / ".lock").unlink()
+    before = {path: path.stat().st_mtime_ns for path in [folder, *folder.rglob("*")]}
+    generate(folder, SMALL, {"train": 4, "val": 2})
+    assert {path: path.stat().st_mtime_ns for path in [folder, *folder.rglob("*")]} == before
+
+
 def test_background_folder(tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()

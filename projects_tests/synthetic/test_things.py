@@ -28,27 +28,29 @@ def test_meshes_are_closed_and_face_outwards(kind):
         assert (a * np.cross(b, c)).sum() > 0
         # From any side, the faces that look towards the camera hide those that do not.
         look = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
-        points = thing.vertices @ look.T + [0, thing.vertices[:, 2].max() / 2, 12]
+        size = np.ptp(thing.vertices, axis=0).max()
+        points = thing.vertices @ look.T + [0, thing.vertices[:, 2].max() / 2, 3 * size]
         front = rasterize(points, thing.faces, 150, (96, 96))
         both = rasterize(points, thing.faces, 150, (96, 96), two_sided=True)
-        assert front.hit.sum() > 5
+        assert front.hit.sum() > 50
         np.testing.assert_array_equal(front.hit, both.hit)
 
 
 def test_they_are_nobody_and_hide_people():
-    hidden = 0
-    for number in range(6):
+    hidden = shown = 0
+    for number in range(20):
         example = make_example(CROWDED, "train", number)
         camera = example.scene.camera
         for thing in example.scene.things:
             seen = rasterize(camera.view(thing.vertices), thing.faces, camera.focal, camera.size)
             people = np.min([b.depth for b in example.seen.bodies], axis=0)
-            before = seen.depth < people - 0.5  # hair and skirts stand off the body
-            assert (example.seen.owner[before] == -1).all()
-            hidden += (before & np.isfinite(people)).sum()
+            before = np.isfinite(people) & (seen.depth < people - 0.3)
+            shown += (example.seen.owner[before] >= 0).sum()
+            hidden += before.sum()
         for annotation in example.annotations:
             assert annotation["bbox"][2] > 0
-    assert hidden > 100
+    assert hidden > 30
+    assert shown < 0.1 * hidden  # of hair and skirts, which stand off the body
 
 
 def test_things_are_there_when_asked_for_and_change_nothing_else():
