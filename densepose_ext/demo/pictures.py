@@ -16,7 +16,7 @@ from ..structures import Person
 from ..synthetic.dataset import Settings, make_example
 from ..synthetic.truth import true_people
 from ..texture import transfer_texture
-from ..visualization import draw_boxes, draw_parts, draw_u, draw_v, side_by_side
+from ..visualization import draw_boxes, draw_legend, draw_parts, draw_u, draw_v, side_by_side
 from ..visualization.picture_file import write_picture
 
 #: How many pictures of the test set are shown, and how many of them with U and V.
@@ -47,7 +47,7 @@ def draw_pictures(
     folder.mkdir(parents=True, exist_ok=True)
     record = MetadataCatalog.get(dataset).synthetic
     settings = Settings(**{key: value for key, value in record.items() if key != "version"})
-    pictures, examples = [], []
+    pictures, examples = [_write(folder / "legend.jpg", draw_legend(HEIGHT), "the 24 parts")], []
     with contextlib.closing(tqdm(total=SHOWN + 2, desc="pictures", unit="picture")) as bar:
         for number in range(SHOWN):
             example = make_example(settings, "val", number)

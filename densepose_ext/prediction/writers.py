@@ -12,7 +12,13 @@ import numpy as np
 
 from ..conversions import People
 from ..surface.cache import replacing
-from ..visualization import control_picture, draw_boxes, draw_contours, draw_parts
+from ..visualization import (
+    control_picture,
+    draw_boxes,
+    draw_contours,
+    draw_keypoints,
+    draw_parts,
+)
 
 _JPEG_QUALITY = 92
 
@@ -70,7 +76,8 @@ def _iuv(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, 
 
 
 def _overlay(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
-    return (_encoded(".jpg", draw_boxes(draw_parts(picture, people), people)),)
+    drawn = draw_keypoints(draw_parts(picture, people), people)
+    return (_encoded(".jpg", draw_boxes(drawn, people)),)
 
 
 def _contour(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
@@ -111,7 +118,9 @@ FORMATS = {
         ("_iuv.png", "_instances.png"),
         _iuv,
     ),
-    "overlay": Format("parts, boxes and scores over the picture", ("_overlay.jpg",), _overlay),
+    "overlay": Format(
+        "parts, boxes, scores, keypoints over the picture", ("_overlay.jpg",), _overlay
+    ),
     "parts": Format("parts in colour on black", ("_parts.png",), _parts),
     "uv": Format("U and V in colour on black", ("_u.png", "_v.png"), _uv),
     "control": Format("parts in viridis, for models to be steered", ("_control.png",), _control),

@@ -32,6 +32,9 @@ from .shading import shading_of
 VIEWS = 8
 #: A quadrilateral so many times longer than is usual on its part spans a fold or an error.
 LONGEST = 6.0
+#: Pixels of a person that a view is made of: the atlas has no more texels, and each pixel takes a
+#: kilobyte while it is drawn.
+MOST_PIXELS = 1_000_000
 #: Widths, as shares of the person's size (square root of the area), of the outline, where
 #: background shines in, and of the band where it may, as labels are inexact.
 MARGIN, BAND = 0.012, 0.06
@@ -104,6 +107,11 @@ class TextureExtractor:
         labels = person.result.labels.numpy()[where.of_labels]
         u, v = (values[where.of_labels] for values in person.result.uv.numpy())
         seen = picture[where.of_picture]
+        step = max(round((np.count_nonzero(labels) / MOST_PIXELS) ** 0.5), 1)
+        if step > 1:
+            every = slice(step // 2, None, step), slice(step // 2, None, step)
+            seen = np.ascontiguousarray(cv2.blur(seen, (step, step))[every])
+            labels, u, v = (np.ascontiguousarray(values[every]) for values in (labels, u, v))
         if self.flatten:
             seen = np.clip(seen / shading_of(seen, labels)[..., None] + 0.5, 0, 255)
             seen = seen.astype(np.uint8)
@@ -111,6 +119,7 @@ class TextureExtractor:
         if view is None:
             return
         colour, weight = view
+        weight *= step**2
         if len(self._colours) < VIEWS:
             self._colours.append(colour)
             self._weights.append(weight)

@@ -55,6 +55,20 @@ def test_round_trip(scenes, tile):
         assert np.percentile(error, 75) <= 8
 
 
+def test_large_pictures_are_taken_smaller(scenes, monkeypatch):
+    """Nearly the same atlas and coverage, at a fraction of the memory."""
+    picture, person = scenes[0]
+    painted = apply_texture(picture, [person], Atlas(np.full((600, 400, 3), 90, np.uint8)))
+    whole = extracted([(painted, person)], 50)
+    monkeypatch.setattr("densepose_ext.texture.extract.MOST_PIXELS", area(person) // 4)
+    small = extracted([(painted, person)], 50)
+    assert small.weight.sum() == pytest.approx(whole.weight.sum(), rel=0.2)
+    assert small.share == pytest.approx(whole.share, rel=0.25)
+    both = (small.weight > 0.1) & (whole.weight > 0.1)
+    assert both.sum() > 200
+    assert np.median(np.abs(small.picture[both].astype(int) - 90)) <= 2
+
+
 def test_facing_and_near_weighs_more(scenes):
     """Weight is pixels a texel: their sum is about the person's area."""
     for picture, person in scenes:
