@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def add_people_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
-    found = parser.add_argument_group("people, found by a model")
+    found = parser.add_argument_group(
+        "people, found by a model",
+        "U and V are taken for those of the open body, which the shipped model was trained on. "
+        "With other charts, as official models have, places on the body are approximate.",
+    )
     found.add_argument(
         "--model", metavar="NAME|CONFIG", help="a model or config of the package, or a YAML file"
     )

@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ATLAS",
         help="of the body; default: gathered from the picture, what is not seen filled",
     )
+    parser.add_argument(
+        "--fill-black", action="store_true", help="black in --texture is no colour: fill it"
+    )
     parser.add_argument("--tile", type=int, default=200, help="side of the gathered atlas's tiles")
     add_people_arguments(parser)
 
@@ -31,10 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
     from ..mesh import draw_template, seen_points, write_obj, write_ply
-    from ..texture import Atlas, TextureExtractor, fill_atlas
+    from ..texture import Atlas, TextureExtractor, fill_atlas, fill_black, fill_transparent
     from ..visualization.picture_file import write_picture
 
+    if args.fill_black and not args.texture:
+        raise ValueError("--fill-black goes with --texture")
     atlas = Atlas.read(args.texture) if args.texture else None
+    if atlas is not None:
+        atlas = fill_black(atlas) if args.fill_black else fill_transparent(atlas)
     [(picture, people)] = read_with_people(args, [args.picture])
     person = choose(people, args.person, args.picture)
     extractor = TextureExtractor(args.tile)

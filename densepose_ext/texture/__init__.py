@@ -7,6 +7,6 @@ Painted onto people, gathered from people, and carried from one person to anothe
 from .apply import apply_texture
 from .atlas import Atlas
 from .extract import Extraction, TextureExtractor
-from .fill import fill_atlas, fill_black
+from .fill import fill_atlas, fill_black, fill_transparent
 from .iuv_picture import people_of_iuv
 from .transfer import atlas_of, transfer_texture

@@ -67,11 +67,25 @@ def fill_black(atlas: Atlas) -> Atlas:
     Raises:
         ValueError: if all of it is black.
     """
-    known = tiles((atlas.picture > 0).any(2).astype(np.uint8))
+    known = (atlas.picture > 0).any(2)
+    if atlas.alpha is not None:
+        known &= atlas.alpha > 0
+    known = tiles(known.astype(np.uint8))
     # the texels next to black ones are half black
     kernel = np.ones((5, 5), np.uint8)
     known = untiled(np.stack([cv2.erode(own, kernel, borderValue=1) for own in known]))
     return fill_atlas(Extraction(atlas.picture, known.astype(np.float32)))
+
+
+def fill_transparent(atlas: Atlas) -> Atlas:
+    """An atlas that is known everywhere; one without transparency as it is.
+
+    Raises:
+        ValueError: if nothing of it is known.
+    """
+    if atlas.alpha is None:
+        return atlas
+    return fill_atlas(Extraction(atlas.picture, (atlas.alpha > 0).astype(np.float32)))
 
 
 @lru_cache(maxsize=2)

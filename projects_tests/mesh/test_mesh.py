@@ -150,6 +150,22 @@ def test_command(tmp_path, scene, capsys):
     assert main([*words, *atlas, "--out", str(tmp_path / "two")]) == 0
     given = Atlas.read(tmp_path / "two" / "body.png").picture
     np.testing.assert_array_equal(given, random_atlas(16).picture)
+    clear = np.full((96, 64), 255, np.uint8)
+    clear[:8] = 0
+    holed = random_atlas(16).picture
+    holed[-8:] = 0
+    Atlas(holed, clear).write(tmp_path / "holed.png")
+    atlas = ["--texture", str(tmp_path / "holed.png"), "--fill-black"]
+    assert main([*words, *atlas, "--out", str(tmp_path / "filled")]) == 0
+    filled = Atlas.read(tmp_path / "filled" / "body.png")
+    assert filled.alpha is None
+    assert (filled.picture[-8:] > 0).any()
+    assert main([*words, *atlas[:2], "--out", str(tmp_path / "opaque")]) == 0
+    opaque = Atlas.read(tmp_path / "opaque" / "body.png")
+    assert opaque.alpha is None
+    assert not (opaque.picture[-4:] > 30).any()
+    assert main([*words, "--fill-black", "--out", str(tmp_path / "x")]) == 2
+    assert "--fill-black goes with --texture" in capsys.readouterr().err
     assert main([*words, "--person", "9", "--out", str(tmp_path / "three")]) == 2
     assert "no person 9" in capsys.readouterr().err
     assert not (tmp_path / "three").exists()
