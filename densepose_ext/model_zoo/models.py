@@ -23,7 +23,7 @@ class Model:
 
     Attributes:
         name: of its config, without ``.yaml``.
-        config: path of the YAML file that it was trained with.
+        config: path of the YAML file that it is tested with.
         weights: path of its weights.
         card: path of a text: data, recipe, figures, limits, licence.
     """
