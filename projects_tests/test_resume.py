@@ -107,22 +107,29 @@ def test_killed_twice_a_run_ends_with_the_weights_of_one_that_was_not(workplace)
 def test_ctrl_c_says_how_to_go_on(workplace):
     """As a terminal does it: the signal goes to all processes of the group, workers too."""
     output = ["OUTPUT_DIR", "ctrl_c", "DATALOADER.NUM_WORKERS", "2"]
+    rolling = ["SOLVER.CHECKPOINT_PERIOD", "50000", "SOLVER.CHECKPOINT_SECONDS", "0.2"]
     folder, log_file = workplace.folder / "ctrl_c", workplace.folder / "ctrl_c.txt"
     with log_file.open("w") as printed:  # a pipe that nobody reads would fill, and stop the run
         process = subprocess.Popen(
             [
                 sys.executable, "-W", "ignore", ROOT / "train_net.py",
                 "--config-file", get_config_file(CONFIG),
-                "MODEL.DEVICE", "cpu", "SEED", "1", *SETTINGS, *output, "SOLVER.MAX_ITER", "100000",
+                "MODEL.DEVICE", "cpu", "SEED", "1", *SETTINGS, *output, *rolling,
+                "SOLVER.MAX_ITER", "100000",
             ],
             cwd=workplace.folder, env=workplace.environment(), start_new_session=True,
             stdout=printed, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
         deadline = time.monotonic() + 120
-        while not (folder / "last_checkpoint").exists() and time.monotonic() < deadline:
+        while (
+            not (folder / "last_checkpoint").exists()
+            and process.poll() is None
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=60)
     finally:
         if process.poll() is None:
