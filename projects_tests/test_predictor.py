@@ -70,6 +70,7 @@ def test_results_may_be_changed_in_place(predictor):
     person = predictor(noise())[0]
     person.result.uv.clamp_(0, 1)
     person.result.labels[0, 0] = 3
+    assert person.result.labels[0, 0] == 3
 
 
 def test_masks_and_keypoints(tmp_path):
@@ -103,7 +104,7 @@ def test_batch_of_several_sizes(predictor):
 
 @pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (2, 3)])
 def test_extreme_shapes(predictor, shape):
-    predictor(noise(*shape))
+    assert predictor(noise(*shape)).size == shape
 
 
 def test_min_score(weights, predictor):

@@ -13,6 +13,25 @@ if TYPE_CHECKING:
     from ..structures import Person
 
 
+def add_model_arguments(parser: argparse._ActionsContainer) -> None:
+    """Adds the options that say which model finds people, and how."""
+    parser.add_argument(
+        "--model", metavar="NAME|CONFIG", help="a model or config of the package, or a YAML file"
+    )
+    parser.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1; default: cuda where there is one")
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16", "fp16"], help="default: of the model"
+    )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        default=0.5,
+        metavar="S",
+        help="leave people with a lower score out; default 0.5 (0.05 to score the results)",
+    )
+
+
 def add_people_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     found = parser.add_argument_group(
@@ -20,18 +39,7 @@ def add_people_arguments(parser: argparse.ArgumentParser) -> None:
         "U and V are taken for those of the open body, which the shipped model was trained on. "
         "With other charts, as official models have, places on the body are approximate.",
     )
-    found.add_argument(
-        "--model", metavar="NAME|CONFIG", help="a model or config of the package, or a YAML file"
-    )
-    found.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
-    found.add_argument("--device", help="cpu, cuda, cuda:1; default: cuda where there is one")
-    found.add_argument(
-        "--min-score",
-        type=float,
-        default=0.5,
-        metavar="S",
-        help="leave people with a lower score out; default 0.5",
-    )
+    add_model_arguments(found)
     given = parser.add_argument_group("people, given")
     given.add_argument(
         "--iuv",
@@ -55,7 +63,7 @@ def predictor_of(args: argparse.Namespace) -> DensePosePredictor:
     """The model of the options."""
     from ..predictor import DensePosePredictor
 
-    return DensePosePredictor(args.model, args.weights, args.device, min_score=args.min_score)
+    return DensePosePredictor(args.model, args.weights, args.device, args.precision, args.min_score)
 
 
 def read_with_people(

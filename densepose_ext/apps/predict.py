@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from .finding_people import add_model_arguments
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
@@ -30,21 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="some of iuv, overlay, parts, uv, control, contour, mask, npz, vertices (files for "
         "each picture) and json (results.json, in the official format); default overlay,iuv",
     )
-    parser.add_argument(
-        "--model", metavar="NAME|CONFIG", help="a model or config of the package, or a YAML file"
-    )
-    parser.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1; default: cuda where there is one")
-    parser.add_argument(
-        "--precision", choices=["fp32", "bf16", "fp16"], help="default: of the model"
-    )
-    parser.add_argument(
-        "--min-score",
-        type=float,
-        default=0.5,
-        metavar="S",
-        help="leave people with a lower score out; default 0.5 (0.05 to score the results)",
-    )
+    add_model_arguments(parser)
     parser.add_argument("--batch", type=int, default=1, help="pictures at once; default 1")
     parser.add_argument(
         "--workers", type=int, default=2, help="threads that read, and that write; default 2"

@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from .finding_people import add_model_arguments, predictor_of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
@@ -37,21 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seconds", type=float, metavar="S", help="of the video, at most")
     parser.add_argument("--frames", type=int, metavar="N", help="at most")
-    parser.add_argument(
-        "--model", metavar="NAME|CONFIG", help="a model or config of the package, or a YAML file"
-    )
-    parser.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1; default: cuda where there is one")
-    parser.add_argument(
-        "--precision", choices=["fp32", "bf16", "fp16"], help="default: of the model"
-    )
-    parser.add_argument(
-        "--min-score",
-        type=float,
-        default=0.5,
-        metavar="S",
-        help="leave people with a lower score out; default 0.5",
-    )
+    add_model_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,16 +51,13 @@ def run(args: argparse.Namespace) -> int:
     if args.out.exists() and os.path.exists(args.input) and args.out.samefile(args.input):
         raise ValueError(f"{args.out} is the video itself; write to another file")
 
-    from ..predictor import DensePosePredictor
     from ..video import SurfaceSmoother, VideoReader, VideoWriter
     from ..video.run import draw_video
 
     smoother = None if args.smooth is None else SurfaceSmoother(args.smooth)
     sound = args.input if os.path.exists(args.input) else None  # else it is a camera
     with VideoReader(args.input) as video, VideoWriter(args.out, video.rate, sound) as writer:
-        predictor = DensePosePredictor(
-            args.model, args.weights, args.device, args.precision, args.min_score
-        )
+        predictor = predictor_of(args)
         done = draw_video(video, writer, predictor, args.draw, smoother, args.frames, args.seconds)
     if video.problem:
         print(video.problem, file=sys.stderr)
