@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .finding_people import add_people_arguments, choose, predictor_of, read_with_people
 
 if TYPE_CHECKING:
+    from ..predictor import DensePosePredictor
     from ..texture import TextureExtractor
 
 
@@ -126,8 +127,9 @@ def _extract(args: argparse.Namespace) -> None:
             extractor.add(picture, choose(people, args.person, path))
         except ValueError as error:
             left_out.append(str(error))
+    predictor = predictor_of(args) if videos else None
     for path in videos:
-        if not _add_video(extractor, path, args):
+        if not _add_video(extractor, path, predictor, args):
             left_out.append(f"{path}: no frame with {args.person or 1} people")
     if len(left_out) == len(args.inputs):
         raise ValueError("; ".join(left_out))
@@ -142,7 +144,9 @@ def _extract(args: argparse.Namespace) -> None:
     print(f"{extraction.share:.0%} of the surface seen: {args.out}")
 
 
-def _add_video(extractor: TextureExtractor, path: str, args: argparse.Namespace) -> int:
+def _add_video(
+    extractor: TextureExtractor, path: str, predictor: DensePosePredictor, args: argparse.Namespace
+) -> int:
     """Adds the frames of a video in which the person is; returns their number.
 
     Ctrl-C ends the video there.
@@ -157,7 +161,7 @@ def _add_video(extractor: TextureExtractor, path: str, args: argparse.Namespace)
     with VideoReader(path) as video:
         frames = tqdm(video, "looking", video.count, unit="frame", disable=None)
         try:
-            for picture, person in follow_person(frames, predictor_of(args), number, args.every):
+            for picture, person in follow_person(frames, predictor, number, args.every):
                 extractor.add(picture, person)
                 seen += 1
         except KeyboardInterrupt:
