@@ -121,16 +121,24 @@ def _spread(rng, pixels: np.ndarray, count: int) -> np.ndarray:
         sample = pixels[rng.choice(len(pixels), 700, replace=False)]
     sample = sample.astype(np.float64)
     centres = sample[rng.integers(len(sample))][None]
+    distance = _squared_distances(sample, centres)[:, 0]
     while len(centres) < count:  # each further centre as far as can be from the others
-        distance = ((sample[:, None] - centres) ** 2).sum(-1).min(1)
         centres = np.concatenate([centres, sample[distance.argmax()][None]])
+        np.minimum(distance, _squared_distances(sample, centres[-1:])[:, 0], out=distance)
     for _ in range(4):
-        nearest = ((sample[:, None] - centres) ** 2).sum(-1).argmin(1)
+        nearest = _squared_distances(sample, centres).argmin(1)
         total = np.bincount(nearest, minlength=count)
         moved = np.stack([np.bincount(nearest, sample[:, k], count) for k in range(2)], 1)
         centres = np.where(total[:, None] > 0, moved / np.maximum(total, 1)[:, None], centres)
-    chosen = ((sample[:, None] - centres) ** 2).sum(-1).argmin(0)
+    chosen = _squared_distances(sample, centres).argmin(0)
     return sample[np.unique(chosen)].astype(np.int64)
+
+
+def _squared_distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """(n, k) of points (n, 2) and centres (k, 2)."""
+    down = points[:, 0, None] - centres[:, 0]
+    across = points[:, 1, None] - centres[:, 1]
+    return down * down + across * across
 
 
 def _part_masks(coarse: np.ndarray) -> list:

@@ -310,10 +310,14 @@ def sample_posture(
     candidates = [activity(rng) for _ in range(TRIALS)]
     if rng.random() < 0.5:
         candidates = [pose.mirrored() for pose in candidates]
-    rotations = np.stack([skeleton.rotations(pose) for pose in candidates])
-    transforms = body.joint_transforms(np.tile(joints, (TRIALS, 1, 1)), rotations)
-    posed = (transforms[..., :3] @ joints[None, ..., None])[..., 0] + transforms[..., 3]
-    depth = self_intersection(body, posed)
-    free = np.flatnonzero(depth < TOLERANCE)
-    best = int(free[0]) if len(free) else int(depth.argmin())
-    return candidates[best], rotations[best]
+    tried = []
+    for pose in candidates:
+        rotations = skeleton.rotations(pose)
+        transforms = body.joint_transforms(joints[None], rotations[None])
+        posed = (transforms[..., :3] @ joints[None, ..., None])[..., 0] + transforms[..., 3]
+        depth = self_intersection(body, posed)[0]
+        if depth < TOLERANCE:
+            return pose, rotations
+        tried.append((depth, pose, rotations))
+    _, pose, rotations = min(tried, key=lambda trial: trial[0])
+    return pose, rotations

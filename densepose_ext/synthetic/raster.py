@@ -63,17 +63,22 @@ def rasterize(
     depth = points[:, 2]
     pixel = project(points, focal, size)
     corner = pixel[faces]  # (F, 3, 2)
-    low = corner.min(1)
-    high = corner.max(1)
+    a, b, c = corner[:, 0], corner[:, 1], corner[:, 2]
+    # minimum() of three arrays: numpy reduces an axis of three many times slower
+    low = np.minimum(np.minimum(a, b), c)
+    high = np.maximum(np.maximum(a, b), c)
     # pixel x is touched when low <= x + 0.5 <= high
     first = np.maximum(np.ceil(low - 0.5), 0)
     last = np.minimum(np.floor(high - 0.5), [width - 1, height - 1])
-    a, b, c = corner[:, 0], corner[:, 1], corner[:, 2]
     area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
     # y points down, so an outside seen counter-clockwise has negative area
     facing = (np.abs(area) if two_sided else -area) > 1e-9
-    drawn = facing & (last >= first).all(1) & (depth[faces].min(1) > NEAR)
-    drawn = np.flatnonzero(drawn)
+    in_frame = (last[:, 0] >= first[:, 0]) & (last[:, 1] >= first[:, 1])
+    before_camera = depth > NEAR
+    before_camera = (
+        before_camera[faces[:, 0]] & before_camera[faces[:, 1]] & before_camera[faces[:, 2]]
+    )
+    drawn = np.flatnonzero(facing & in_frame & before_camera)
 
     seen = np.full(height * width, -1, np.int32)
     nearest = np.full(height * width, np.inf)
