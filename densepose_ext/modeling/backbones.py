@@ -14,6 +14,8 @@ from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 from detectron2.utils.file_io import PathManager
 from torch import nn
 
+from .frozen_norm import apply_frozen_norms
+
 #: Installable packages that hold ImageNet weights, and the timm model those are of.
 WEIGHT_PACKAGES = {
     "efficientnet-lite0": "tf_efficientnet_lite0",
@@ -112,6 +114,8 @@ class TimmBackbone(Backbone):
         self._freeze(freeze_at)
         self._set_norm(norm)
         self._check_any_size(name)
+        if norm == "FrozenBN":
+            apply_frozen_norms(self.body, torch.zeros(1, 3, 64, 96))
 
     @torch.no_grad()
     def _check_any_size(self, name: str) -> None:

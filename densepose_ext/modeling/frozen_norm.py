@@ -1,0 +1,114 @@
+"""Frozen batch norms in the weights of the convolutions before them.
+
+A frozen norm multiplies each channel by a constant and adds one. In the weights and the bias of the
+convolution that costs nothing, after it a pass over all features in memory, forward and back: a
+fifth of the time of a light backbone on a CPU.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.ops import FrozenBatchNorm2d
+
+
+class AppliedNorm(nn.Module):
+    """What is left of a frozen batch norm that a convolution has taken over: its activation.
+
+    It keeps the norm's four vectors under their names, so that checkpoints stay as they are.
+    """
+
+    def __init__(self, norm: nn.Module):
+        """
+        Args:
+            norm: torchvision's FrozenBatchNorm2d or timm's FrozenBatchNormAct2d.
+        """
+        super().__init__()
+        for name in ("weight", "bias", "running_mean", "running_var"):
+            self.register_buffer(name, getattr(norm, name))
+        self.eps = norm.eps
+        self.drop = getattr(norm, "drop", nn.Identity())
+        self.act = getattr(norm, "act", nn.Identity())
+
+    def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Factor and summand of each channel, (C,) both."""
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        return scale, self.bias - self.running_mean * scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(self.drop(x))
+
+
+class ConvWithNorm(nn.Module):
+    """A convolution without bias, followed by the scale and shift of a frozen norm."""
+
+    def __init__(self, conv: nn.Conv2d, norm: AppliedNorm, pad=None):
+        """
+        Args:
+            conv: its parameter is shared, not copied.
+            norm: a sibling in the model, which owns it.
+            pad: pads the input for ``conv``, whose own padding then does not count; None: it does.
+        """
+        super().__init__()
+        self.weight = conv.weight
+        self.stride, self.dilation, self.groups = conv.stride, conv.dilation, conv.groups
+        self.kernel_size = conv.kernel_size
+        self.padding = conv.padding if pad is None else 0
+        self._pad = pad
+        self._norm = (norm,)  # in a tuple, since a module here would be in the checkpoint twice
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scale, shift = self._norm[0].affine()
+        if self._pad is not None:
+            x = self._pad(x, self.kernel_size, self.stride, self.dilation)
+        weight = self.weight * scale[:, None, None, None]
+        return F.conv2d(x, weight, shift, self.stride, self.padding, self.dilation, self.groups)
+
+
+@torch.no_grad()
+def apply_frozen_norms(body: nn.Module, image: torch.Tensor) -> int:
+    """Puts the frozen norms of a timm model into the convolutions before them, in place.
+
+    Args:
+        body: the model; parameter and buffer names stay as they are.
+        image: a picture that it takes, to see which norm follows which convolution.
+
+    Returns:
+        how many norms were taken over: those that read what a convolution of theirs wrote.
+    """
+    from timm.layers import Conv2dSame, FrozenBatchNormAct2d, pad_same
+
+    frozen = (FrozenBatchNorm2d, FrozenBatchNormAct2d)
+
+    written: dict[str, torch.Tensor] = {}
+    pairs: list[tuple[str, str]] = []
+
+    def note(name: str, module: nn.Module):
+        def hook(_, inputs, output):
+            if isinstance(module, frozen):
+                # Of the same parent: another one's may be read by a shortcut, too.
+                parent = name.rpartition(".")[0]
+                for conv, result in written.items():
+                    if result is inputs[0] and conv.rpartition(".")[0] == parent:
+                        pairs.append((conv, name))
+            else:
+                written[name] = output
+
+        return hook
+
+    handles = [
+        module.register_forward_hook(note(name, module))
+        for name, module in body.named_modules()
+        if isinstance(module, frozen)
+        or (type(module) in (nn.Conv2d, Conv2dSame) and module.bias is None)
+    ]
+    body(image)
+    for handle in handles:
+        handle.remove()
+    for conv_name, norm_name in pairs:
+        conv, norm = body.get_submodule(conv_name), AppliedNorm(body.get_submodule(norm_name))
+        pad = pad_same if isinstance(conv, Conv2dSame) else None
+        body.set_submodule(norm_name, norm)
+        body.set_submodule(conv_name, ConvWithNorm(conv, norm, pad))
+    return len(pairs)

@@ -1,0 +1,76 @@
+"""Frozen norms in the weights of convolutions: the same results, gradients and checkpoints."""
+
+import copy
+
+import pytest
+import torch
+from torchvision.ops import FrozenBatchNorm2d
+
+timm = pytest.importorskip("timm")
+
+from densepose_ext.modeling import TimmBackbone  # noqa: E402
+from densepose_ext.modeling.frozen_norm import AppliedNorm, apply_frozen_norms  # noqa: E402
+
+
+def frozen_model(name: str):
+    torch.manual_seed(0)
+    body = timm.create_model(name, features_only=True)
+    for module in body.modules():
+        if getattr(module, "running_var", None) is not None:
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    return timm.layers.freeze_batch_norm_2d(body).eval()
+
+
+@pytest.mark.parametrize(
+    ("name", "all_norms"),
+    [
+        ("tf_efficientnet_lite0", True),  # asymmetric padding
+        ("resnet18", True),  # norms and activations apart
+        ("resnetv2_50", False),  # norms before convolutions, and shortcuts between
+        ("densenet121", False),  # norms of several convolutions together
+    ],
+)
+def test_results_gradients_and_names_are_the_same(name, all_norms):
+    plain = frozen_model(name)
+    fused = copy.deepcopy(plain)
+    count = apply_frozen_norms(fused, torch.zeros(1, 3, 64, 96))
+    kinds = (FrozenBatchNorm2d, timm.layers.FrozenBatchNormAct2d)
+    left = sum(isinstance(m, kinds) for m in fused.modules())
+    assert count > 0
+    assert (left == 0) is all_norms
+    assert plain.state_dict().keys() == fused.state_dict().keys()
+    image = torch.randn(2, 3, 64, 64)
+    gradients = []
+    for model in (plain, fused):
+        outputs = model(image)
+        sum(output.square().mean() for output in outputs).backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    for one, other in zip(plain(image), fused(image)):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * one.abs().max().item())
+    assert gradients[0].keys() == gradients[1].keys()
+    for key, one in gradients[0].items():
+        scale = one.abs().max().item() + 1e-12
+        torch.testing.assert_close(gradients[1][key] / scale, one / scale, rtol=0, atol=2e-3)
+
+
+def test_checkpoints_of_norms_that_stand_alone_load():
+    plain = frozen_model("tf_efficientnet_lite0")
+    backbone = TimmBackbone("tf_efficientnet_lite0").eval()
+    assert any(isinstance(m, AppliedNorm) for m in backbone.modules())
+    backbone.body.load_state_dict(plain.state_dict())
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        for one, other in zip(plain(image), backbone(image).values()):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4 * one.abs().max().item())
+
+
+def test_a_copy_does_not_share_its_norms():
+    fused = frozen_model("tf_efficientnet_lite0")
+    apply_frozen_norms(fused, torch.zeros(1, 3, 64, 96))
+    twin = copy.deepcopy(fused)
+    image = torch.randn(1, 3, 64, 64)
+    before = twin(image)[-1]
+    next(m for m in fused.modules() if isinstance(m, AppliedNorm)).weight.zero_()
+    assert torch.equal(twin(image)[-1], before)
+    assert not torch.equal(fused(image)[-1], before)
