@@ -199,12 +199,15 @@ def _add_own(cfg: CN) -> None:
     # With 15 coarse channels a pixel is the person's, at inference, where one part outweighs the
     # background (False, as the official models were scored) or all parts together do (True).
     cfg.MODEL.ROI_DENSEPOSE_HEAD.COARSE_PARTS_TOGETHER = False
+    # With 15 coarse channels: the logit of each coarse part is added to those of its fine parts.
+    cfg.MODEL.ROI_DENSEPOSE_HEAD.FINE_FROM_COARSE = False
     # Strength of random brightness, contrast and saturation in training: each is multiplied by a
     # factor drawn from [1 - x, 1 + x]. 0 leaves colours alone.
     cfg.INPUT.COLOR_JITTER = 0.0
     # All pictures of a batch get the same one of MIN_SIZE_TRAIN: a batch is padded to its largest.
     cfg.INPUT.SAME_SIZE_IN_BATCH = False
-    # SGD, or AdamW with the learning rate of the layers below the FPN scaled by a factor.
+    # SGD, AdamW, or Muon for hidden layers and AdamW for all else; with the latter two the learning
+    # rate of the layers below the FPN is scaled by a factor.
     cfg.SOLVER.OPTIMIZER = "SGD"
     cfg.SOLVER.BACKBONE_LR_FACTOR = 1.0
     # Write model_latest.pth whenever this many seconds have passed since the last time; 0: never.
@@ -266,7 +269,7 @@ def check_config(cfg: CN) -> None:
         (prefix + "HEATMAP_SIZE", (side,)),
         (prefix + "UV_CONFIDENCE.TYPE", ("iid_iso", "indep_aniso")),
         (prefix + "INFERENCE_PRECISION", ("fp32", "bf16", "fp16")),
-        ("SOLVER.OPTIMIZER", ("SGD", "AdamW")),
+        ("SOLVER.OPTIMIZER", ("SGD", "AdamW", "Muon")),
     ]:
         if _get(cfg, key) not in allowed:
             raise ValueError(

@@ -1,13 +1,20 @@
-"""The optimizer of a config: Detectron2's SGD, or AdamW with a slower pretrained backbone."""
+"""The optimizer of a config: Detectron2's SGD, AdamW or Muon, slower in a pretrained backbone."""
 
 from __future__ import annotations
 
 import torch
 from detectron2.config import CfgNode
+from detectron2.modeling.roi_heads.fast_rcnn import FastRCNNOutputLayers
 from detectron2.solver import build_optimizer as build_sgd
 from detectron2.solver import get_default_optimizer_params
 from detectron2.solver.build import maybe_add_gradient_clipping
 from torch import nn
+
+from .modeling.predictor import DensePoseChartPredictor
+from .muon import MuonAdamW
+
+#: The layers below the FPN, which start from ImageNet weights.
+_PRETRAINED = "backbone.bottom_up."
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
@@ -15,6 +22,7 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
 
     With AdamW (Loshchilov and Hutter, ICLR 2019) SOLVER.BACKBONE_LR_FACTOR scales the learning
     rate of the layers below the FPN, which start from ImageNet weights while all others are new.
+    Muon (see :class:`MuonAdamW`) trains the hidden layers above these, AdamW the rest.
     """
     if cfg.SOLVER.OPTIMIZER == "SGD":
         return build_sgd(cfg, model)
@@ -26,7 +34,53 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         weight_decay_norm=cfg.SOLVER.WEIGHT_DECAY_NORM,
         bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
         weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
-        lr_factor_func=lambda name: factor if name.startswith("backbone.bottom_up.") else 1.0,
+        lr_factor_func=lambda name: factor if name.startswith(_PRETRAINED) else 1.0,
     )
-    adamw = maybe_add_gradient_clipping(cfg, torch.optim.AdamW)
-    return adamw(parameters, lr=cfg.SOLVER.BASE_LR, weight_decay=cfg.SOLVER.WEIGHT_DECAY)
+    if cfg.SOLVER.OPTIMIZER == "Muon":
+        parameters = _hidden_apart(parameters, hidden_weights(model))
+    kind = {"AdamW": torch.optim.AdamW, "Muon": MuonAdamW}[cfg.SOLVER.OPTIMIZER]
+    # One pass over all values in place of a dozen small operations for each parameter. On a GPU a
+    # fused step would take gradients that mixed precision has not scaled back yet, and clip them.
+    fused = {parameter.device.type for parameter in model.parameters()} == {"cpu"}
+    adamw = maybe_add_gradient_clipping(cfg, kind)
+    return adamw(
+        parameters,
+        lr=cfg.SOLVER.BASE_LR,
+        weight_decay=cfg.SOLVER.WEIGHT_DECAY,
+        **({"fused": True} if fused else {}),
+    )
+
+
+def hidden_weights(model: nn.Module) -> set[nn.Parameter]:
+    """Matrices and convolutions that Muon trains: neither pretrained nor the last of their branch.
+
+    Depthwise convolutions, whose channels have nothing to do with each other, are not among them.
+    """
+    last = (FastRCNNOutputLayers, DensePoseChartPredictor)
+    outputs = {p for m in model.modules() if isinstance(m, last) for p in m.parameters()}
+    outputs |= {
+        p
+        for name, module in model.named_modules()
+        if name.endswith(("objectness_logits", "anchor_deltas"))
+        for p in module.parameters()
+    }
+    return {
+        parameter
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+        and parameter.dim() >= 2
+        and min(parameter.flatten(1).shape) > 1
+        and not name.startswith(_PRETRAINED)
+        and parameter not in outputs
+    }
+
+
+def _hidden_apart(groups: list[dict], hidden: set[nn.Parameter]) -> list[dict]:
+    """Groups of which each holds only hidden weights, for Muon, or only others."""
+    split = []
+    for group in groups:
+        for orthogonal in (False, True):
+            members = [p for p in group["params"] if (p in hidden) == orthogonal]
+            if members:
+                split.append({**group, "params": members, "orthogonal": orthogonal})
+    return split

@@ -5,6 +5,7 @@ import torch
 
 from densepose_ext import get_config_file, load_config
 from densepose_ext.engine import build_model
+from densepose_ext.muon import MuonAdamW
 from densepose_ext.optimizer import build_optimizer
 from projects_tests.tiny_model import tiny_config
 
@@ -31,6 +32,26 @@ def test_adamw_slows_the_layers_below_the_fpn():
     for name, rate in found.items():
         expected = 0.001 if name.startswith("backbone.bottom_up.") else 0.01
         assert rate == pytest.approx(expected), name
+
+
+def test_muon_trains_hidden_layers_and_adamw_the_rest():
+    cfg = tiny_config("SOLVER.OPTIMIZER", "Muon", "SOLVER.BACKBONE_LR_FACTOR", 0.1)
+    model = build_model(cfg)
+    optimizer = build_optimizer(cfg, model)
+    assert isinstance(optimizer, MuonAdamW)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    by_muon, by_adamw = (
+        {names[id(p)] for g in optimizer.param_groups if g["orthogonal"] is o for p in g["params"]}
+        for o in (True, False)
+    )
+    assert by_muon | by_adamw == {n for n, p in model.named_parameters() if p.requires_grad}
+    assert not by_muon & by_adamw
+    assert {"backbone.fpn_output2.weight", "roi_heads.box_head.fc1.weight"} <= by_muon
+    assert "roi_heads.densepose_head.body_conv_fcn1.weight" in by_muon
+    assert not any("bottom_up" in n or n.endswith("bias") for n in by_muon)
+    for last in ("box_predictor", "densepose_predictor", "objectness_logits", "anchor_deltas"):
+        assert any(last in n for n in by_adamw)
+        assert not any(last in n for n in by_muon)
 
 
 def test_sgd_is_detectron2s():

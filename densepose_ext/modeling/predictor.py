@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..structures import DensePoseOutput
+from ..surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS
 from .heads import kaiming_init
 from .registry import DENSEPOSE_PREDICTOR_REGISTRY
 from .sampling import DeferredOutput
@@ -44,11 +45,15 @@ class DensePoseChartPredictor(nn.Module):
         num_patches: int = 24,
         kernel_size: int = 4,
         upscale: int = 2,
+        fine_from_coarse: bool = False,
     ):
         """
         Args:
             input_channels: of the head's features.
             coarse_channels: K, 2 or 15.
+            fine_from_coarse: add the logit of each coarse part to those of its fine parts, so that
+                what the coarse masks teach everywhere need not be learnt again from points; for 15
+                coarse channels.
             num_patches: fine parts without background.
             kernel_size: of the transposed convolutions; even.
             upscale: bilinear enlargement after them.
@@ -58,6 +63,12 @@ class DensePoseChartPredictor(nn.Module):
             raise ValueError(
                 f"MODEL.ROI_DENSEPOSE_HEAD.DECONV_KERNEL = {kernel_size}, expected an even number"
             )
+        if fine_from_coarse and coarse_channels != NUM_COARSE_PARTS + 1:
+            raise ValueError(
+                "MODEL.ROI_DENSEPOSE_HEAD.FINE_FROM_COARSE = True needs NUM_COARSE_SEGM_CHANNELS"
+                f" {NUM_COARSE_PARTS + 1}, not {coarse_channels}"
+            )
+        self.fine_from_coarse = fine_from_coarse
         self.input_channels = input_channels
         self.kernel_size = kernel_size
         self.upscale = upscale
@@ -78,6 +89,7 @@ class DensePoseChartPredictor(nn.Module):
             "num_patches": head.NUM_PATCHES,
             "kernel_size": head.DECONV_KERNEL,
             "upscale": head.UP_SCALE,
+            "fine_from_coarse": head.FINE_FROM_COARSE,
         }
 
     def _add_map(self, name: str, channels: int) -> None:
@@ -126,7 +138,10 @@ class DensePoseChartPredictor(nn.Module):
 
     def _split(self, maps: torch.Tensor) -> DensePoseOutput:
         parts = maps.split(list(self._channels.values()), dim=1)
-        return DensePoseOutput(**dict(zip(self._channels, parts)))
+        output = DensePoseOutput(**dict(zip(self._channels, parts)))
+        if self.fine_from_coarse:
+            output.fine_segm = output.fine_segm + output.coarse_segm[:, FINE_TO_COARSE]
+        return output
 
 
 @DENSEPOSE_PREDICTOR_REGISTRY.register()

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from densepose_ext.modeling import DensePoseChartPredictor, DensePoseChartWithConfidencePredictor
 from densepose_ext.modeling.sampling import sample_points
 from densepose_ext.structures import DensePoseOutput
+from densepose_ext.surface.parts import FINE_TO_COARSE
 
 VARIANTS = {
     "plain": {},
@@ -76,6 +77,23 @@ def test_points_of_the_maps_that_do_not_exist(predictor):
             torch.testing.assert_close(deferred[name], full[name], rtol=1e-4, atol=1e-4, msg=name)
 
 
+def test_fine_parts_take_the_logit_of_their_coarse_part():
+    torch.manual_seed(0)
+    apart = DensePoseChartPredictor(8, coarse_channels=15)
+    together = DensePoseChartPredictor(8, coarse_channels=15, fine_from_coarse=True)
+    together.load_state_dict(apart.state_dict())
+    features = torch.randn(2, 8, 6, 6)
+    with torch.no_grad():
+        one, other = apart.eval()(features), together.eval()(features)
+        training = together.train()(features).enlarged("fine_segm")
+    for part, coarse in enumerate(FINE_TO_COARSE):
+        expected = one.fine_segm[:, part] + one.coarse_segm[:, coarse]
+        torch.testing.assert_close(other.fine_segm[:, part], expected)
+    torch.testing.assert_close(training, other.fine_segm)
+    for name in ("coarse_segm", "u", "v"):
+        torch.testing.assert_close(getattr(other, name), getattr(one, name))
+
+
 def test_plain_and_confident_predictor_share_names():
     plain = DensePoseChartPredictor(8, coarse_channels=15)
     confident = DensePoseChartWithConfidencePredictor(8, coarse_channels=15)
@@ -87,3 +105,5 @@ def test_bad_arguments():
         DensePoseChartPredictor(8, coarse_channels=2, kernel_size=3)
     with pytest.raises(ValueError, match="'isotropic', expected iid_iso or indep_aniso"):
         DensePoseChartWithConfidencePredictor(8, coarse_channels=2, uv_confidence="isotropic")
+    with pytest.raises(ValueError, match=r"FINE_FROM_COARSE = True needs .* 15, not 2"):
+        DensePoseChartPredictor(8, coarse_channels=2, fine_from_coarse=True)
