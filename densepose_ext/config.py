@@ -199,6 +199,8 @@ def _add_own(cfg: CN) -> None:
     # With 15 coarse channels a pixel is the person's, at inference, where one part outweighs the
     # background (False, as the official models were scored) or all parts together do (True).
     cfg.MODEL.ROI_DENSEPOSE_HEAD.COARSE_PARTS_TOGETHER = False
+    # At inference a pixel is the person's where the probability of that is larger.
+    cfg.MODEL.ROI_DENSEPOSE_HEAD.PERSON_THRESHOLD = 0.5
     # With 15 coarse channels: the logit of each coarse part is added to those of its fine parts.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.FINE_FROM_COARSE = False
     # Strength of random brightness, contrast and saturation in training: each is multiplied by a

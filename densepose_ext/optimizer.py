@@ -41,7 +41,8 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     kind = {"AdamW": torch.optim.AdamW, "Muon": MuonAdamW}[cfg.SOLVER.OPTIMIZER]
     # One pass over all values in place of a dozen small operations for each parameter. On a GPU a
     # fused step would take gradients that mixed precision has not scaled back yet, and clip them.
-    fused = {parameter.device.type for parameter in model.parameters()} == {"cpu"}
+    on_cpu = {parameter.device.type for parameter in model.parameters()} == {"cpu"}
+    fused = on_cpu and torch.__version__ >= (2, 4)  # older ones fuse on GPUs alone
     adamw = maybe_add_gradient_clipping(cfg, kind)
     return adamw(
         parameters,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
@@ -42,6 +44,7 @@ class DensePoseROIHeads(StandardROIHeads):
         densepose_iou_threshold: float = 0.7,
         densepose_precision: str = "fp32",
         densepose_parts_together: bool = False,
+        densepose_person_threshold: float = 0.5,
         **kwargs,
     ):
         """
@@ -55,12 +58,20 @@ class DensePoseROIHeads(StandardROIHeads):
             densepose_precision: of the branch at inference: fp32, bf16 or fp16.
             densepose_parts_together: at inference, give the coarse parts as one channel of the
                 person, whose probability is the sum of theirs.
+            densepose_person_threshold: at inference a pixel is the person's where that probability
+                is larger. (With many coarse channels apart: where one part is this much likelier
+                than background, in odds.)
             kwargs: as for StandardROIHeads.
         """
         super().__init__(**kwargs)
         if densepose_precision not in PRECISIONS:
             raise ValueError(
                 f"precision {densepose_precision!r}, expected one of {', '.join(PRECISIONS)}"
+            )
+        if not 0 < densepose_person_threshold < 1:
+            raise ValueError(
+                "MODEL.ROI_DENSEPOSE_HEAD.PERSON_THRESHOLD ="
+                f" {densepose_person_threshold}, expected a number between 0 and 1"
             )
         self.densepose_on = densepose_in_features is not None
         if not self.densepose_on:
@@ -75,6 +86,7 @@ class DensePoseROIHeads(StandardROIHeads):
         self.densepose_iou_threshold = densepose_iou_threshold
         self.densepose_precision = densepose_precision
         self.densepose_parts_together = densepose_parts_together
+        self.densepose_person_threshold = densepose_person_threshold
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
@@ -111,6 +123,7 @@ class DensePoseROIHeads(StandardROIHeads):
             "densepose_iou_threshold": head_cfg.FG_IOU_THRESHOLD,
             "densepose_precision": head_cfg.INFERENCE_PRECISION,
             "densepose_parts_together": head_cfg.COARSE_PARTS_TOGETHER,
+            "densepose_person_threshold": head_cfg.PERSON_THRESHOLD,
         }
 
     def forward(
@@ -181,6 +194,11 @@ class DensePoseROIHeads(StandardROIHeads):
         if self.densepose_parts_together:
             person = output.coarse_segm[:, 1:].logsumexp(1, keepdim=True)
             output.coarse_segm = torch.cat([output.coarse_segm[:, :1], person], 1)
+        if self.densepose_person_threshold != 0.5:
+            # What decides is which logit is larger: the same from a probability of .5 on.
+            odds = self.densepose_person_threshold / (1 - self.densepose_person_threshold)
+            background, rest = output.coarse_segm[:, :1], output.coarse_segm[:, 1:]
+            output.coarse_segm = torch.cat([background + math.log(odds), rest], 1)
         return output
 
     def _decode(self, features: dict[str, torch.Tensor]) -> list[torch.Tensor]:

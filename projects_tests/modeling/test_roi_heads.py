@@ -141,6 +141,24 @@ def test_coarse_parts_together_are_the_sum_of_their_probabilities():
     assert (other.coarse_segm.argmax(1)[best_alone] == 1).all()
 
 
+def test_person_threshold_is_one_of_probability():
+    plain, eager = (tiny_model(HEAD + "PERSON_THRESHOLD", value) for value in (0.5, 0.2))
+    one, other = (model([picture()])[0]["instances"].pred_densepose for model in (plain, eager))
+    person = one.coarse_segm.softmax(1)[:, 1]
+    assert ((person > 0.2) & (person < 0.5)).any()
+    sure = (person - 0.2).abs() > 1e-5
+    assert torch.equal((other.coarse_segm.argmax(1) == 1)[sure], (person > 0.2)[sure])
+    assert torch.equal(one.fine_segm, other.fine_segm)
+
+
+def test_person_threshold_is_a_probability():
+    for value in (0.0, 1.0):
+        with pytest.raises(
+            ValueError, match=r"PERSON_THRESHOLD = \d\.0, expected a number between"
+        ):
+            tiny_model(HEAD + "PERSON_THRESHOLD", value)
+
+
 def test_coarse_parts_together_take_part_in_training_one_by_one(tmp_path):
     cfg = tiny_config(*VARIANTS["legacy"], HEAD + "COARSE_PARTS_TOGETHER", True)
     batch = batch_of(cfg, tmp_path, None)
