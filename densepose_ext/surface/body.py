@@ -171,9 +171,8 @@ class OpenBody:
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Unit normals (V, 3) of vertices (V, 3): the mean of the faces' ones, weighted by area."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
-    normals = np.cross(b - a, c - a)
+    (ux, uy, uz), (vx, vy, vz) = (b - a).T, (c - a).T
+    normals = (uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
     corner = faces.ravel(order="F")
-    summed = np.stack(
-        [np.bincount(corner, np.tile(normals[:, k], 3), len(vertices)) for k in range(3)], 1
-    )
+    summed = np.stack([np.bincount(corner, np.tile(n, 3), len(vertices)) for n in normals], 1)
     return summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)

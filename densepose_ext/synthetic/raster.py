@@ -62,35 +62,33 @@ def rasterize(
     height, width = size
     depth = points[:, 2]
     pixel = project(points, focal, size)
-    corner = pixel[faces]  # (F, 3, 2)
-    a, b, c = corner[:, 0], corner[:, 1], corner[:, 2]
+    a, b, c = pixel[faces[:, 0]], pixel[faces[:, 1]], pixel[faces[:, 2]]
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    # y points down, so an outside seen counter-clockwise has negative area
+    drawn = np.flatnonzero((np.abs(area) if two_sided else -area) > 1e-9)
+    a, b, c = a[drawn], b[drawn], c[drawn]
     # minimum() of three arrays: numpy reduces an axis of three many times slower
     low = np.minimum(np.minimum(a, b), c)
     high = np.maximum(np.maximum(a, b), c)
     # pixel x is touched when low <= x + 0.5 <= high
     first = np.maximum(np.ceil(low - 0.5), 0)
     last = np.minimum(np.floor(high - 0.5), [width - 1, height - 1])
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    # y points down, so an outside seen counter-clockwise has negative area
-    facing = (np.abs(area) if two_sided else -area) > 1e-9
     in_frame = (last[:, 0] >= first[:, 0]) & (last[:, 1] >= first[:, 1])
-    before_camera = depth > NEAR
-    before_camera = (
-        before_camera[faces[:, 0]] & before_camera[faces[:, 1]] & before_camera[faces[:, 2]]
-    )
-    drawn = np.flatnonzero(facing & in_frame & before_camera)
+    ahead = (depth > NEAR)[faces[drawn]]
+    kept = in_frame & ahead[:, 0] & ahead[:, 1] & ahead[:, 2]
+    drawn, first = drawn[kept], first[kept].astype(np.int64)
+    extent = (last[kept] - first + 1).astype(np.int64)
 
     seen = np.full(height * width, -1, np.int32)
     nearest = np.full(height * width, np.inf)
-    extent = (last - first + 1)[drawn].astype(np.int64)
     count = extent[:, 0] * extent[:, 1]
     for start, stop in _chunks(count):
         index = drawn[start:stop]
         pixels, owner, z = _inside(
-            corner[index],
+            pixel[faces[index]],
             1 / depth[faces[index]],
             area[index],
-            first[index].astype(np.int64),
+            first[start:stop],
             extent[start:stop],
             width,
         )
@@ -103,7 +101,7 @@ def rasterize(
     hit = np.flatnonzero(seen >= 0)
     barycentric = np.zeros((height * width, 3), np.float32)
     barycentric[hit] = _barycentric(
-        corner[seen[hit]], 1 / depth[faces[seen[hit]]], area[seen[hit]], hit, width
+        pixel[faces[seen[hit]]], 1 / depth[faces[seen[hit]]], area[seen[hit]], hit, width
     )
     return Buffers(
         seen.reshape(size),

@@ -187,8 +187,8 @@ class Skeleton:
         grip = np.cross(self._hand, self._palm)
         result["wrist"] = turn(self._lower, 0.5 * arm.roll) @ turn(grip, arm.wrist)
         for finger in (2, 3, 4, 5):
-            for joint in (1, 2, 3):
-                result[f"finger{finger}-{joint}"] = turn(grip, arm.curl * (0.85 + 0.05 * finger))
+            bent = turn(grip, arm.curl * (0.85 + 0.05 * finger))
+            result.update({f"finger{finger}-{joint}": bent for joint in (1, 2, 3)})
         result["finger1-2"] = turn(grip, 0.4 * arm.curl)
         result["finger1-3"] = turn(grip, 0.5 * arm.curl)
         return result
