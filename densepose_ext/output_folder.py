@@ -62,11 +62,13 @@ def checkpoint_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
 
     An optimizer has no state before its first step; what it will keep is known of its kind.
     """
-    # Adam and its kin keep two averages of each gradient, SGD with momentum keeps one.
-    defaults = optimizer.defaults
-    averages = 2 if "betas" in defaults else int(bool(defaults.get("momentum")))
-    trained = (p for group in optimizer.param_groups for p in group["params"])
-    return sum(map(_bytes, model.state_dict().values())) + averages * sum(map(_bytes, trained))
+    averages = 0
+    for group in optimizer.param_groups:
+        # Adam and its kin keep two averages of each gradient, Muon and SGD with momentum one.
+        two = "betas" in group and not group.get("orthogonal")
+        count = 2 if two else int(bool(group.get("momentum")))
+        averages += count * sum(map(_bytes, group["params"]))
+    return sum(map(_bytes, model.state_dict().values())) + averages
 
 
 def _bytes(tensor: torch.Tensor) -> int:

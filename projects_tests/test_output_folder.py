@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from densepose_ext.muon import MuonAdamW
 from densepose_ext.output_folder import (
     check_space,
     check_writable,
@@ -52,6 +53,7 @@ def test_all_checkpoints_of_a_run_are_counted(tmp_path):
         lambda p: torch.optim.SGD(p, 0.1),
         lambda p: torch.optim.SGD(p, 0.1, momentum=0.9),
         lambda p: torch.optim.AdamW(p, 0.1),
+        lambda p: MuonAdamW([{"params": p[:1], "orthogonal": True}, {"params": p[1:]}], lr=0.1),
     ],
 )
 def test_the_size_of_a_checkpoint(make, tmp_path):
