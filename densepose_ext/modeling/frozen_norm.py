@@ -80,7 +80,6 @@ def apply_frozen_norms(body: nn.Module, image: torch.Tensor) -> int:
     from timm.layers import Conv2dSame, FrozenBatchNormAct2d, pad_same
 
     frozen = (FrozenBatchNorm2d, FrozenBatchNormAct2d)
-
     written: dict[str, torch.Tensor] = {}
     pairs: list[tuple[str, str]] = []
 

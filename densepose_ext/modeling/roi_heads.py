@@ -195,7 +195,7 @@ class DensePoseROIHeads(StandardROIHeads):
             person = output.coarse_segm[:, 1:].logsumexp(1, keepdim=True)
             output.coarse_segm = torch.cat([output.coarse_segm[:, :1], person], 1)
         if self.densepose_person_threshold != 0.5:
-            # What decides is which logit is larger: the same from a probability of .5 on.
+            # Results take the larger logit, a threshold of .5: so background is shifted.
             odds = self.densepose_person_threshold / (1 - self.densepose_person_threshold)
             background, rest = output.coarse_segm[:, :1], output.coarse_segm[:, 1:]
             output.coarse_segm = torch.cat([background + math.log(odds), rest], 1)

@@ -1,0 +1,66 @@
+"""The light backbone with its frozen norms in the convolutions, and the optimizers' steps.
+
+    python benchmarks/bench_training_step.py
+
+"norms apart" is the same backbone as timm makes it. The optimizers step over the parameters of
+``make demo``'s model; its forward and backward pass takes some 300 ms.
+"""
+
+import timm
+import torch
+from timing import measure, report
+
+from densepose_ext import get_config_file, load_config
+from densepose_ext.engine import build_model
+from densepose_ext.optimizer import build_optimizer
+
+CONFIG = "densepose_rcnn_EffLite0_FPN_synth_demo.yaml"
+PICTURES, SIDE = 4, 192
+
+
+def backbone_passes() -> dict:
+    """Forward and backward through the stages that are trained by default."""
+    cfg = load_config(get_config_file(CONFIG), ["MODEL.DEVICE", "cpu", "MODEL.TIMM.WEIGHTS", ""])
+    ours = build_model(cfg).backbone.bottom_up.body
+    apart = timm.create_model(cfg.MODEL.TIMM.NAME, features_only=True)
+    apart = timm.layers.freeze_batch_norm_2d(apart).to(memory_format=torch.channels_last)
+    apart.load_state_dict(ours.state_dict())
+    trained = {name for name, parameter in ours.named_parameters() if parameter.requires_grad}
+    for name, parameter in apart.named_parameters():
+        parameter.requires_grad_(name in trained)
+    images = torch.randn(PICTURES, 3, SIDE, SIDE).to(memory_format=torch.channels_last)
+
+    def run(body):
+        sum(feature.mean() for feature in body(images)[2:]).backward()
+
+    return {"norms apart": lambda: run(apart), "norms in weights": lambda: run(ours)}
+
+
+def optimizer_steps() -> dict:
+    """A step of each optimizer over gradients that are there."""
+
+    def step(*overrides):
+        settings = ["MODEL.DEVICE", "cpu", "MODEL.TIMM.WEIGHTS", "", *overrides]
+        cfg = load_config(get_config_file(CONFIG), settings)
+        model = build_model(cfg)
+        for parameter in model.parameters():
+            parameter.grad = torch.randn_like(parameter) if parameter.requires_grad else None
+        return build_optimizer(cfg, model), model
+
+    adamw, _ = step("SOLVER.OPTIMIZER", "AdamW")
+    muon, _ = step("SOLVER.OPTIMIZER", "Muon")
+    plain, _ = step("SOLVER.OPTIMIZER", "AdamW")
+    for group in plain.param_groups:
+        group["fused"] = False
+    return {"AdamW, not fused": plain.step, "AdamW": adamw.step, "Muon": muon.step}
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    title = f"light backbone, {PICTURES} pictures of {SIDE}, forward and backward"
+    report(title, measure(backbone_passes()), "norms apart")
+    report("a step of the optimizer", measure(optimizer_steps()), "AdamW")
+
+
+if __name__ == "__main__":
+    main()
