@@ -1,5 +1,7 @@
 """The optimizer of a config."""
 
+import copy
+
 import pytest
 import torch
 
@@ -52,6 +54,31 @@ def test_muon_trains_hidden_layers_and_adamw_the_rest():
     for last in ("box_predictor", "densepose_predictor", "objectness_logits", "anchor_deltas"):
         assert any(last in n for n in by_adamw)
         assert not any(last in n for n in by_muon)
+
+
+@pytest.mark.parametrize("kind", ["AdamW", "Muon"])
+def test_a_resumed_optimizer_goes_on_to_the_bit(kind):
+    cfg = tiny_config("SOLVER.OPTIMIZER", kind, "SOLVER.CLIP_GRADIENTS.ENABLED", True)
+
+    def run(model, optimizer, steps):
+        for step in steps:
+            generator = torch.Generator().manual_seed(step)
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.grad = torch.randn(parameter.shape, generator=generator)
+            optimizer.step()
+
+    whole, half, resumed = (build_model(cfg) for _ in range(3))
+    half.load_state_dict(whole.state_dict())
+    optimizer = build_optimizer(cfg, half)
+    run(whole, build_optimizer(cfg, whole), range(4))
+    run(half, optimizer, range(2))
+    resumed.load_state_dict(half.state_dict())
+    again = build_optimizer(cfg, resumed)
+    again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    run(resumed, again, range(2, 4))
+    for (name, one), other in zip(whole.named_parameters(), resumed.parameters()):
+        assert torch.equal(one, other), name
 
 
 def test_sgd_is_detectron2s():
