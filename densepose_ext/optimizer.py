@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.modeling.roi_heads.fast_rcnn import FastRCNNOutputLayers
 from detectron2.solver import build_optimizer as build_sgd
 from detectron2.solver import get_default_optimizer_params
 from detectron2.solver.build import maybe_add_gradient_clipping
 from torch import nn
 
-from .modeling.predictor import DensePoseChartPredictor
 from .muon import MuonAdamW
 
 #: The layers below the FPN, which start from ImageNet weights.
 _PRETRAINED = "backbone.bottom_up."
+
+#: The last layers of the RPN and of each head, by what Detectron2 and this package call them.
+_LAST = (
+    "objectness_logits",
+    "anchor_deltas",
+    "box_predictor",
+    "mask_head.predictor",
+    "keypoint_head.score_lowres",
+    "densepose_predictor",
+)
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
@@ -57,22 +65,14 @@ def hidden_weights(model: nn.Module) -> set[nn.Parameter]:
 
     Depthwise convolutions, whose channels have nothing to do with each other, are not among them.
     """
-    last = (FastRCNNOutputLayers, DensePoseChartPredictor)
-    outputs = {p for m in model.modules() if isinstance(m, last) for p in m.parameters()}
-    outputs |= {
-        p
-        for name, module in model.named_modules()
-        if name.endswith(("objectness_logits", "anchor_deltas"))
-        for p in module.parameters()
-    }
     return {
         parameter
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
         and parameter.dim() >= 2
-        and min(parameter.flatten(1).shape) > 1
+        and min(parameter.shape[:2]) > 1
         and not name.startswith(_PRETRAINED)
-        and parameter not in outputs
+        and not any(f".{last}." in name for last in _LAST)
     }
 
 

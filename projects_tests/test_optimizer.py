@@ -4,11 +4,12 @@ import copy
 
 import pytest
 import torch
+from torch import nn
 
 from densepose_ext import get_config_file, load_config
 from densepose_ext.engine import build_model
 from densepose_ext.muon import MuonAdamW
-from densepose_ext.optimizer import build_optimizer
+from densepose_ext.optimizer import build_optimizer, hidden_weights
 from projects_tests.tiny_model import tiny_config
 
 ADAMW = ["SOLVER.OPTIMIZER", "AdamW", "SOLVER.BASE_LR", 0.01, "SOLVER.BACKBONE_LR_FACTOR", 0.1]
@@ -37,7 +38,8 @@ def test_adamw_slows_the_layers_below_the_fpn():
 
 
 def test_muon_trains_hidden_layers_and_adamw_the_rest():
-    cfg = tiny_config("SOLVER.OPTIMIZER", "Muon", "SOLVER.BACKBONE_LR_FACTOR", 0.1)
+    heads = ["MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True]
+    cfg = tiny_config("SOLVER.OPTIMIZER", "Muon", "SOLVER.BACKBONE_LR_FACTOR", 0.1, *heads)
     model = build_model(cfg)
     optimizer = build_optimizer(cfg, model)
     assert isinstance(optimizer, MuonAdamW)
@@ -51,9 +53,17 @@ def test_muon_trains_hidden_layers_and_adamw_the_rest():
     assert {"backbone.fpn_output2.weight", "roi_heads.box_head.fc1.weight"} <= by_muon
     assert "roi_heads.densepose_head.body_conv_fcn1.weight" in by_muon
     assert not any("bottom_up" in n or n.endswith("bias") for n in by_muon)
-    for last in ("box_predictor", "densepose_predictor", "objectness_logits", "anchor_deltas"):
-        assert any(last in n for n in by_adamw)
+    for last in (
+        *("box_predictor", "densepose_predictor", "objectness_logits", "anchor_deltas"),
+        *("mask_head.predictor", "keypoint_head.score_lowres"),
+    ):
+        assert any(last in n for n in by_adamw), last
         assert not any(last in n for n in by_muon)
+
+
+def test_muon_leaves_depthwise_convolutions_alone():
+    whole, depthwise = nn.Conv2d(6, 6, 3), nn.Conv2d(6, 6, 3, groups=6)
+    assert hidden_weights(nn.Sequential(whole, depthwise)) == {whole.weight}
 
 
 @pytest.mark.parametrize("kind", ["AdamW", "Muon"])

@@ -51,12 +51,12 @@ class DensePoseChartPredictor(nn.Module):
         Args:
             input_channels: of the head's features.
             coarse_channels: K, 2 or 15.
-            fine_from_coarse: add the logit of each coarse part to those of its fine parts, so that
-                what the coarse masks teach everywhere need not be learnt again from points; for 15
-                coarse channels.
             num_patches: fine parts without background.
             kernel_size: of the transposed convolutions; even.
             upscale: bilinear enlargement after them.
+            fine_from_coarse: add the logit of each coarse part to those of its fine parts, so that
+                what the coarse masks teach everywhere need not be learnt again from points; for 15
+                coarse channels.
         """
         super().__init__()
         if kernel_size % 2:
