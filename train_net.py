@@ -13,13 +13,14 @@ On a machine without a GPU add MODEL.DEVICE cpu; --num-gpus is then the number o
 import os
 import sys
 
-from detectron2.engine import default_argument_parser, default_setup, hooks, launch
+from detectron2.engine import default_argument_parser, default_setup, hooks
 from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from torch.multiprocessing import ProcessExitedException
 
 from densepose_ext import DensePoseTrainer, load_config
 from densepose_ext.checkpoint import DensePoseCheckpointer, check_weights
+from densepose_ext.launch import launch
 from densepose_ext.output_folder import check_writable
 
 

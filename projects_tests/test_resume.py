@@ -157,7 +157,7 @@ def test_two_processes(workplace):
 import os, signal
 import torch
 from densepose_ext import DensePoseTrainer
-from detectron2.engine import launch
+from densepose_ext.launch import launch
 from detectron2.engine.hooks import CallbackHook
 from detectron2.utils import comm
 from projects_tests.tiny_model import tiny_config
@@ -196,7 +196,7 @@ def main():
         print("same weights")
 
 if __name__ == "__main__":
-    launch(main, 2, dist_url="auto")
+    launch(main, 2)
 """
     )
     assert "same weights" in workplace.run(script)

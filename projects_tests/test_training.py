@@ -175,7 +175,8 @@ def test_two_processes_keep_identical_weights(workplace):
         """
 import torch
 from densepose_ext import DensePoseTrainer
-from detectron2.engine import default_setup, launch
+from densepose_ext.launch import launch
+from detectron2.engine import default_setup
 from detectron2.utils import comm
 from projects_tests.tiny_dataset import make_surface
 from projects_tests.tiny_model import tiny_config
@@ -201,7 +202,7 @@ def main():
         print("identical after", steps)
 
 if __name__ == "__main__":
-    launch(main, 2, dist_url="auto")
+    launch(main, 2)
 """
     )
     assert "identical after" in workplace.run(script)

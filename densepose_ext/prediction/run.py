@@ -12,11 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import torch
-from detectron2.engine import launch
 from detectron2.utils import comm
 from tqdm import tqdm
 
 from ..conversions import People
+from ..launch import launch
 from ..predictor import DensePosePredictor
 from .inputs import Source
 from .record import RunRecord
