@@ -70,7 +70,15 @@ class TimmBackbone(Backbone):
     A map of stride 4 is ``res2``, of stride 8 ``res3``, and so on.
     """
 
-    def __init__(self, name: str, *, weights: str = "", norm: str = "FrozenBN", freeze_at: int = 2):
+    def __init__(
+        self,
+        name: str,
+        *,
+        weights: str = "",
+        norm: str = "FrozenBN",
+        freeze_at: int = 2,
+        freeze_depthwise: bool = False,
+    ):
         """
         Args:
             name: of a timm model with ``features_only``.
@@ -78,6 +86,7 @@ class TimmBackbone(Backbone):
                 "package:NAME" (see WEIGHT_PACKAGES), or a file.
             norm: of the batch norm layers: FrozenBN, BN or SyncBN.
             freeze_at: how many feature stages are not trained, the first one with the stem.
+            freeze_depthwise: no kernel of a depthwise convolution is trained.
 
         Raises:
             ValueError, FileNotFoundError, ModuleNotFoundError: naming what is wrong or missing.
@@ -112,6 +121,10 @@ class TimmBackbone(Backbone):
             self._out_feature_strides[feature] = stride
             self._out_feature_channels[feature] = channels
         self._freeze(freeze_at)
+        if freeze_depthwise:
+            for module in self.body.modules():
+                if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1:
+                    module.weight.requires_grad_(False)
         self._set_norm(norm)
         self._check_any_size(name)
         if norm == "FrozenBN":
@@ -204,6 +217,7 @@ def build_timm_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
         weights=cfg.MODEL.TIMM.WEIGHTS,
         norm=cfg.MODEL.TIMM.NORM,
         freeze_at=cfg.MODEL.TIMM.FREEZE_AT,
+        freeze_depthwise=cfg.MODEL.TIMM.FREEZE_DEPTHWISE,
     )
     missing = [name for name in cfg.MODEL.FPN.IN_FEATURES if name not in body.output_shape()]
     if missing:

@@ -52,6 +52,17 @@ def test_stages_are_frozen_with_the_stem(name, frozen, trained):
     assert not next(body.parameters()).requires_grad
 
 
+def test_depthwise_kernels_are_kept_when_asked_for():
+    body = TimmBackbone("tf_efficientnet_lite0", freeze_at=0, freeze_depthwise=True).body
+    trained = {n for n, p in body.named_parameters() if p.requires_grad}
+    assert {n for n in trained if ".conv_dw." in n} == set()
+    everything = TimmBackbone("tf_efficientnet_lite0", freeze_at=0).body.named_parameters()
+    assert trained == {n for n, _ in everything if ".conv_dw." not in n}
+    features = body(torch.rand(1, 3, 64, 64))
+    features[-1].sum().backward()
+    assert body.get_parameter("blocks.0.0.conv_pw.weight").grad.abs().max() > 0
+
+
 @pytest.mark.parametrize("norm", ["FrozenBN", "BN", "SyncBN"])
 def test_norms_compute_the_same_in_evaluation(norm):
     """Replacing timm's fused norm and activation layers keeps both."""
