@@ -1,8 +1,11 @@
 """Detectron2's launcher of processes, whose processes end in order."""
 
+import gc
+
 import torch.distributed as dist
 from detectron2.engine.launch import DEFAULT_TIMEOUT
 from detectron2.engine.launch import launch as detectron2_launch
+from detectron2.utils import comm
 
 
 def launch(
@@ -38,3 +41,8 @@ def _main(main, *args) -> None:
     main(*args)
     # Not after an error: the other processes may wait for this one, which has to end at once.
     dist.destroy_process_group()
+    # Its threads end with the last of those who hold it: Detectron2's two references, and models
+    # of DistributedDataParallel in cycles of objects.
+    comm._get_global_gloo_group.cache_clear()
+    comm._LOCAL_PROCESS_GROUP = None
+    gc.collect()

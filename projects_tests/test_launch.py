@@ -2,6 +2,7 @@
 
 import atexit
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,10 +13,16 @@ from torch.multiprocessing import ProcessRaisedException
 from densepose_ext.launch import launch
 
 
+def _gloo_threads() -> list[str]:
+    names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
+    return [name for name in names if "gloo" in name]
+
+
 def _work(folder):
     found = comm.all_gather(torch.tensor(comm.get_rank()))
     last_words = folder / f"process_{comm.get_rank()}"
-    atexit.register(lambda: last_words.write_text(f"{found} {dist.is_initialized()}"))
+    (folder / f"threads_{comm.get_rank()}").write_text(" ".join(_gloo_threads()))
+    atexit.register(lambda: last_words.write_text(f"{found} {_gloo_threads()}"))
 
 
 def _fail(folder):
@@ -27,7 +34,8 @@ def _fail(folder):
 def test_processes_meet_and_their_threads_end_before_python_does(tmp_path):
     launch(_work, 2, args=(tmp_path,))
     for rank in range(2):
-        assert (tmp_path / f"process_{rank}").read_text() == "[tensor(0), tensor(1)] False"
+        assert (tmp_path / f"threads_{rank}").read_text()
+        assert (tmp_path / f"process_{rank}").read_text() == "[tensor(0), tensor(1)] []"
 
 
 def test_a_process_that_fails_ends_the_others(tmp_path):
