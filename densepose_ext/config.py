@@ -193,6 +193,9 @@ def _add_keys_not_built(cfg: CN) -> None:
 
 def _add_own(cfg: CN) -> None:
     """The keys that are ours alone."""
+    # At inference the box head corrects its own boxes this many times: for models trained so
+    # briefly that once is not enough.
+    cfg.MODEL.ROI_BOX_HEAD.REFINEMENTS = 0
     # Arithmetic of the dense pose branch at inference: fp32, bf16 or fp16. Boxes, masks and
     # keypoints do not depend on it.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION = "fp32"

@@ -169,3 +169,62 @@ def test_coarse_parts_together_take_part_in_training_one_by_one(tmp_path):
         with EventStorage():
             losses.append(float(model(batch)["loss_densepose_S"]))
     assert losses[0] == losses[1] > 0
+
+
+def boxes_of_a_head_that_moves_them(refinements, classes, agnostic):
+    """The detections of one proposal by a box head that takes every box for the second class, whose
+    boxes it moves right by a tenth of their width; others it moves down."""
+    model = tiny_model(
+        "MODEL.ROI_BOX_HEAD.REFINEMENTS", refinements,
+        "MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG", agnostic,
+        "MODEL.ROI_HEADS.NUM_CLASSES", classes,
+        "MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.5,
+        "MODEL.DENSEPOSE_ON", False,
+    )  # fmt: skip
+    heads, size = model.roi_heads, (96, 128)
+    predictor = heads.box_predictor
+    wanted = min(1, classes - 1)
+    with torch.no_grad():
+        for layer in (predictor.cls_score, predictor.bbox_pred):
+            layer.weight.zero_()
+            layer.bias.zero_()
+        predictor.cls_score.bias[wanted] = 9.0
+        moves = predictor.bbox_pred.bias.view(-1, 4)
+        x_weight, y_weight = predictor.box2box_transform.weights[:2]
+        moves[:, 1] = 0.1 * y_weight
+        moves[0 if agnostic else wanted] = torch.tensor([0.1 * x_weight, 0, 0, 0])
+        proposal = Instances(size, proposal_boxes=Boxes(torch.tensor([[20.0, 30, 60, 50]])))
+        features = model.backbone(torch.zeros(1, 3, *size))
+        (found,) = heads._forward_box(features, [proposal])
+    assert found.pred_classes.tolist() == [wanted]
+    return found.pred_boxes.tensor
+
+
+@pytest.mark.parametrize(("classes", "agnostic"), [(1, False), (3, False), (3, True)])
+def test_boxes_are_refined_as_often_as_asked(classes, agnostic):
+    for refinements in (0, 1, 3, 12):
+        boxes = boxes_of_a_head_that_moves_them(refinements, classes, agnostic)
+        right = min(4.0 * (refinements + 1), 128 - 40.0)
+        expected = torch.tensor([[20 + right, 30, 60 + right, 50]])
+        torch.testing.assert_close(boxes, expected, atol=1e-3, rtol=0)
+
+
+def test_refinements_take_pictures_without_proposals_and_no_part_in_training(tmp_path):
+    plain, refining = (tiny_model("MODEL.ROI_BOX_HEAD.REFINEMENTS", n) for n in (0, 1))
+    nothing = Instances((96, 128), proposal_boxes=Boxes(torch.zeros(0, 4)))
+    with torch.no_grad():
+        features = refining.backbone(torch.zeros(1, 3, 96, 128))
+        (found,) = refining.roi_heads._forward_box(features, [nothing])
+    assert len(found) == 0
+    losses = []
+    for model in (plain, refining):
+        batch = batch_of(tiny_config(), tmp_path, None)
+        torch.manual_seed(0)
+        with EventStorage():
+            losses.append(float(model.train()(batch)["loss_box_reg"]))
+    assert losses[0] == losses[1] > 0
+
+
+def test_refinements_are_a_number():
+    with pytest.raises(ValueError, match=r"REFINEMENTS = -1, expected 0 or more"):
+        tiny_model("MODEL.ROI_BOX_HEAD.REFINEMENTS", -1)
