@@ -7,6 +7,7 @@ and may hang in them, and the start methods of multiprocessing run the user's sc
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -60,7 +61,6 @@ class _Worker:
             stderr=self.errors,
             text=True,
             env={**os.environ, **single, "PYTHONPATH": path},
-            start_new_session=True,  # an interrupt is for the parent to handle
         )
         values = asdict(settings)
         del values["pictures"]
@@ -109,6 +109,10 @@ def _main() -> None:
 
     from .dataset import Settings, make_files
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent to handle
+    # Whoever has something else to do goes first. Linux weighs that within a session only
+    # (sched(7), autogroups), so the processes stay in their parent's.
+    os.nice(19)
     cv2.setNumThreads(1)
     task = json.loads(sys.stdin.readline())
     settings = Settings(**task["settings"])

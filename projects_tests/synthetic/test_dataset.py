@@ -1,6 +1,8 @@
 """Synthetic data sets: exact, reproducible, resumable, and readable by everybody's tools."""
 
 import json
+import os
+import subprocess
 from dataclasses import replace
 
 import cv2
@@ -17,6 +19,7 @@ from densepose_ext.synthetic.annotators import MEAN_ERROR, annotate_by_hand
 from densepose_ext.synthetic.dataset import Settings, generate, make_example
 from densepose_ext.synthetic.preview import contact_sheet
 from densepose_ext.synthetic.raster import project
+from densepose_ext.synthetic.workers import run_workers
 
 SMALL = Settings(size=160, seed=5, people=3)
 
@@ -146,6 +149,23 @@ def test_pycocotools_and_the_registered_loader_read_it(folder):
 def test_workers_do_not_change_a_byte(folder, tmp_path):
     generate(tmp_path / "two", SMALL, {"train": 4, "val": 2}, workers=2)
     assert _contents(tmp_path / "two") == _contents(folder)
+
+
+def test_workers_leave_others_the_first_turn(tmp_path, monkeypatch):
+    started = []
+
+    class Recorded(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            started.append(self.pid)
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    for folder in ("train", ".parts/train"):
+        (tmp_path / folder).mkdir(parents=True)
+    for _ in run_workers(tmp_path, SMALL, "train", [0], 1):
+        (worker,) = started
+        assert os.getpriority(os.PRIO_PROCESS, worker) == 19
+        assert os.getsid(worker) == os.getsid(0)  # priorities are weighed within a session
 
 
 def test_an_interrupted_run_goes_on(folder, tmp_path):
