@@ -20,10 +20,11 @@ from detectron2.utils.logger import setup_logger
 from tqdm import tqdm
 
 from ..config import get_config_file
-from ..data.build import build_densepose_test_loader
+from ..data.build import build_densepose_test_loader, training_sets
 from ..engine import DensePoseTrainer, build_evaluator, load_config
 from ..predictor import DensePosePredictor
 from ..surface.cache import content_key, replacing
+from .meanwhile import SharedCores, make_meanwhile
 from .page import write_demo_page
 from .pictures import draw_pictures
 from .progress import Progress
@@ -67,8 +68,11 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     _log_to(out / "log.txt")
 
     _say("1/4  synthetic people")
-    for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST):
+    sets = (*training_sets(cfg, 0), *cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)
+    now = training_sets(cfg, 0) if cfg.SOLVER.TRAIN_FIRST_ITERS else sets
+    for name in dict.fromkeys(now):
         DatasetCatalog.get(name)
+    make_meanwhile([name for name in dict.fromkeys(sets) if name not in now])
 
     _say(f"2/4  training on {device}, {cfg.SOLVER.MAX_ITER} steps; Ctrl-C, and it goes on later")
     weights = _train(cfg)
@@ -135,7 +139,7 @@ def _train(cfg: CfgNode) -> str:
         seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)  # the weights to start from
         trainer = DensePoseTrainer(quiet)
         trainer.resume_or_load(resume=True)
-        trainer.register_hooks([Progress()])
+        trainer.register_hooks([Progress(), SharedCores(cfg.SOLVER.TRAIN_FIRST_ITERS)])
         trainer.train()
     return str(weights)
 
