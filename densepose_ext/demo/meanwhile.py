@@ -37,7 +37,8 @@ def _make(datasets: Sequence[str]) -> None:
         for name in datasets:
             DatasetCatalog.get(name)
         subprocess.run([sys.executable, "-W", "ignore", "-c", _GEODESICS], check=True)
-    except Exception as error:
+    # A full disk, a process that died, a folder with other images: what making a set can raise.
+    except (OSError, RuntimeError, ValueError, subprocess.CalledProcessError) as error:
         logger.warning(f"while the model trains: {error}")
 
 

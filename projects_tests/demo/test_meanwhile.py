@@ -55,11 +55,14 @@ def test_the_distances_are_those_that_scoring_takes(monkeypatch):
     assert surface.geodesic(np.array([0]), np.array([0])).tolist() == [0.0]
 
 
-def test_what_goes_wrong_is_said_and_left_to_those_who_ask(caplog, monkeypatch):
-    logger = logging.getLogger("detectron2")
-    monkeypatch.setattr(logger, "propagate", True)
-    meanwhile.make_meanwhile(["nobody_registered_this"])
-    until(lambda: "nobody_registered_this" in caplog.text)
+def test_what_goes_wrong_is_said_and_left_to_those_who_ask(people, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("detectron2"), "propagate", True)
+    people.parent.write_text("a file where the folder should be")
+    meanwhile.make_meanwhile([NAME])
+    until(lambda: "while the model trains" in caplog.text)
+    assert str(people.parent) in caplog.text
+    with pytest.raises(OSError, match=NAME):
+        DatasetCatalog.get(NAME)
 
 
 def test_threads_are_shared_for_a_while():
