@@ -17,6 +17,7 @@ from torch import nn
 from ..config import check_config
 from ..structures import DensePoseOutput
 from .decoder import DensePoseDecoder
+from .pooling import RowPooler
 from .registry import build_densepose_head, build_densepose_loss, build_densepose_predictor
 
 #: Arithmetic of the dense pose branch at inference.
@@ -38,7 +39,7 @@ class DensePoseROIHeads(StandardROIHeads):
         box_refinements: int = 0,
         densepose_in_features: list[str] | None = None,
         densepose_decoder: nn.Module | None = None,
-        densepose_pooler: ROIPooler | None = None,
+        densepose_pooler: nn.Module | None = None,
         densepose_head: nn.Module | None = None,
         densepose_predictor: nn.Module | None = None,
         densepose_loss=None,
@@ -99,6 +100,9 @@ class DensePoseROIHeads(StandardROIHeads):
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
         arguments = super().from_config(cfg, input_shape)
         arguments["box_refinements"] = cfg.MODEL.ROI_BOX_HEAD.REFINEMENTS
+        for name in ("box_pooler", "mask_pooler", "keypoint_pooler"):
+            if arguments.get(name) is not None:
+                arguments[name] = RowPooler(arguments[name])
         if cfg.MODEL.DENSEPOSE_ON:
             check_config(cfg)
             arguments.update(cls._init_densepose(cfg, input_shape))
@@ -119,11 +123,13 @@ class DensePoseROIHeads(StandardROIHeads):
         return {
             "densepose_in_features": in_features,
             "densepose_decoder": decoder,
-            "densepose_pooler": ROIPooler(
-                output_size=head_cfg.POOLER_RESOLUTION,
-                scales=[1.0 / stride for stride in strides],
-                sampling_ratio=head_cfg.POOLER_SAMPLING_RATIO,
-                pooler_type=head_cfg.POOLER_TYPE,
+            "densepose_pooler": RowPooler(
+                ROIPooler(
+                    output_size=head_cfg.POOLER_RESOLUTION,
+                    scales=[1.0 / stride for stride in strides],
+                    sampling_ratio=head_cfg.POOLER_SAMPLING_RATIO,
+                    pooler_type=head_cfg.POOLER_TYPE,
+                )
             ),
             "densepose_head": head,
             "densepose_predictor": build_densepose_predictor(cfg, head.output_channels),

@@ -133,6 +133,14 @@ def sample_points(
     def taps(value: torch.Tensor) -> torch.Tensor:  # (N, C, s, s) -> (P, T * T, C)
         return value[roi_index, :, rows, columns].flatten(1, 2)
 
+    def blended(value: torch.Tensor) -> torch.Tensor:  # (N, C, s, s) -> (P, C)
+        # The same as tap_weights @ taps(value), whose backward pass takes twice as long.
+        cells = (roi_index * small_side + rows) * small_side + columns
+        table = value.permute(0, 2, 3, 1).flatten(0, 2).to(tap_weights.dtype)
+        return F.embedding_bag(
+            cells.flatten(1), table, mode="sum", per_sample_weights=tap_weights
+        )
+
     def corner_weights() -> torch.Tensor:  # (P, 4, T * T)
         weights = axis_y.corners[:, :, None, :, None] * axis_x.corners[:, None, :, None, :]
         return weights.flatten(3, 4).flatten(1, 2)
@@ -142,7 +150,7 @@ def sample_points(
 
     confidence = maps.fine_segm_confidence if deferred else None
     if confidence is None:
-        fine_segm = torch.bmm(tap_weights[:, None], taps(maps.fine_segm))[:, 0]
+        fine_segm = blended(maps.fine_segm)
     else:
         # The confidence multiplies the enlarged logits: a product of two interpolations is no
         # interpolation of products, so the four neighbours are formed before they are blended.
