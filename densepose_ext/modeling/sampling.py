@@ -137,9 +137,7 @@ def sample_points(
         # The same as tap_weights @ taps(value), whose backward pass takes twice as long.
         cells = (roi_index * small_side + rows) * small_side + columns
         table = value.permute(0, 2, 3, 1).flatten(0, 2).to(tap_weights.dtype)
-        return F.embedding_bag(
-            cells.flatten(1), table, mode="sum", per_sample_weights=tap_weights
-        )
+        return F.embedding_bag(cells.flatten(1), table, mode="sum", per_sample_weights=tap_weights)
 
     def corner_weights() -> torch.Tensor:  # (P, 4, T * T)
         weights = axis_y.corners[:, :, None, :, None] * axis_x.corners[:, None, :, None, :]

@@ -78,7 +78,7 @@ def test_without_rois_every_level_has_a_gradient_of_zero():
         assert torch.equal(gradient, torch.zeros_like(level))
 
 
-@pytest.mark.parametrize("samples, kind", [(0, "ROIAlignV2"), (2, "ROIPool")])
+@pytest.mark.parametrize(("samples", "kind"), [(0, "ROIAlignV2"), (2, "ROIPool")])
 def test_what_is_no_fixed_sum_of_samples_is_left_to_detectron2(samples, kind):
     theirs = pooler(samples=samples, kind=kind)
     features, rois = levels(1, 128, 96), boxes([9], 128, 96)
