@@ -43,27 +43,56 @@ class AppliedNorm(nn.Module):
 class ConvWithNorm(nn.Module):
     """A convolution without bias, followed by the scale and shift of a frozen norm."""
 
-    def __init__(self, conv: nn.Conv2d, norm: AppliedNorm, pad=None):
+    def __init__(self, conv: nn.Conv2d, norm: AppliedNorm, same: bool = False):
         """
         Args:
             conv: its parameter is shared, not copied.
             norm: a sibling in the model, which owns it.
-            pad: pads the input for ``conv``, whose own padding then does not count; None: it does.
+            same: pads as TensorFlow's "SAME" does, and not as ``conv`` says.
         """
         super().__init__()
         self.weight = conv.weight
         self.stride, self.dilation, self.groups = conv.stride, conv.dilation, conv.groups
-        self.kernel_size = conv.kernel_size
-        self.padding = conv.padding if pad is None else 0
-        self._pad = pad
+        self.padding = conv.padding
+        self._same = same
         self._norm = (norm,)  # in a tuple, since a module here would be in the checkpoint twice
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         scale, shift = self._norm[0].affine()
-        if self._pad is not None:
-            x = self._pad(x, self.kernel_size, self.stride, self.dilation)
         weight = self.weight * scale[:, None, None, None]
-        return F.conv2d(x, weight, shift, self.stride, self.padding, self.dilation, self.groups)
+        if not self._same:
+            return F.conv2d(x, weight, shift, self.stride, self.padding, self.dilation, self.groups)
+        axes = [
+            _same_padding(*axis)
+            for axis in zip(x.shape[2:], weight.shape[2:], self.stride, self.dilation)
+        ]
+        padding = [before for before, _, _ in axes]
+        features = F.conv2d(x, weight, shift, self.stride, padding, self.dilation, self.groups)
+        for axis, (_, first, length) in enumerate(axes):
+            features = features.narrow(2 + axis, first, length)
+        return features.contiguous(memory_format=_layout(features))
+
+
+def _layout(x: torch.Tensor) -> torch.memory_format:
+    """Whether channels come last, of a part of a tensor, too."""
+    return torch.channels_last if x.stride(1) == 1 else torch.contiguous_format
+
+
+def _same_padding(length: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
+    """How a convolution that pads both ends alike gives what one padded "SAME" does.
+
+    TensorFlow pads so that a stride divides the length without loss, and where the padding is odd,
+    by one more at the end. With a stride's worth more at both ends, all that follow are the same,
+    behind one value more. To pad the input would be a copy of it; of the values it is a quarter.
+
+    Returns:
+        padding of each end; the first of the values that count; their number.
+    """
+    values = -(-length // stride)
+    padding = max((values - 1) * stride + (kernel - 1) * dilation + 1 - length, 0)
+    if padding % 2 == 0:
+        return padding // 2, 0, values
+    return padding // 2 + stride, 1, values
 
 
 @torch.no_grad()
@@ -77,7 +106,7 @@ def apply_frozen_norms(body: nn.Module, image: torch.Tensor) -> int:
     Returns:
         how many norms were taken over: those that read what a convolution of theirs wrote.
     """
-    from timm.layers import Conv2dSame, FrozenBatchNormAct2d, pad_same
+    from timm.layers import Conv2dSame, FrozenBatchNormAct2d
 
     frozen = (FrozenBatchNorm2d, FrozenBatchNormAct2d)
     written: dict[str, torch.Tensor] = {}
@@ -107,7 +136,6 @@ def apply_frozen_norms(body: nn.Module, image: torch.Tensor) -> int:
         handle.remove()
     for conv_name, norm_name in pairs:
         conv, norm = body.get_submodule(conv_name), AppliedNorm(body.get_submodule(norm_name))
-        pad = pad_same if isinstance(conv, Conv2dSame) else None
         body.set_submodule(norm_name, norm)
-        body.set_submodule(conv_name, ConvWithNorm(conv, norm, pad))
+        body.set_submodule(conv_name, ConvWithNorm(conv, norm, isinstance(conv, Conv2dSame)))
     return len(pairs)

@@ -23,15 +23,16 @@ def frozen_model(name: str):
 
 
 @pytest.mark.parametrize(
-    ("name", "all_norms"),
+    ("name", "all_norms", "size"),
     [
-        ("tf_efficientnet_lite0", True),  # asymmetric padding
-        ("resnet18", True),  # norms and activations apart
-        ("resnetv2_50", False),  # norms before convolutions, and shortcuts between
-        ("densenet121", False),  # norms of several convolutions together
+        ("tf_efficientnet_lite0", True, (64, 64)),  # asymmetric padding
+        ("tf_efficientnet_lite0", True, (75, 98)),  # symmetric padding at odd lengths
+        ("resnet18", True, (64, 64)),  # norms and activations apart
+        ("resnetv2_50", False, (64, 64)),  # norms before convolutions, and shortcuts between
+        ("densenet121", False, (64, 64)),  # norms of several convolutions together
     ],
 )
-def test_results_gradients_and_names_are_the_same(name, all_norms):
+def test_results_gradients_and_names_are_the_same(name, all_norms, size):
     plain = frozen_model(name)
     fused = copy.deepcopy(plain)
     count = apply_frozen_norms(fused, torch.zeros(1, 3, 64, 96))
@@ -40,7 +41,7 @@ def test_results_gradients_and_names_are_the_same(name, all_norms):
     assert count > 0
     assert (left == 0) is all_norms
     assert plain.state_dict().keys() == fused.state_dict().keys()
-    image = torch.randn(2, 3, 64, 64)
+    image = torch.randn(2, 3, *size)
     gradients = []
     for model in (plain, fused):
         outputs = model(image)
