@@ -3,8 +3,7 @@
     python benchmarks/bench_training_step.py
 
 "norms apart" is the same backbone as timm makes it, "kernels kept" is MODEL.TIMM.FREEZE_DEPTHWISE.
-The optimizers step over the parameters of ``make demo``'s model; its forward and backward pass
-takes some 170 ms.
+The optimizers step over the parameters of ``make demo``'s model.
 """
 
 import timm

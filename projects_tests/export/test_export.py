@@ -204,8 +204,12 @@ def test_the_description_names_the_tensors(folder, predictor):
             HEAD + "PERSON_THRESHOLD", 0.3,
         ]),
         ("model", ["MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True, "INPUT.FORMAT", "RGB"]),
+        ("model", [
+            "MODEL.BACKBONE.NAME", "build_timm_fpn_backbone",
+            "MODEL.TIMM.NAME", "tf_efficientnet_lite0", "MODEL.TIMM.WEIGHTS", "",
+        ]),
     ],
-    ids=["DL", "confidences", "multitask"],
+    ids=["DL", "confidences", "multitask", "timm"],
 )  # fmt: skip
 def test_other_models(tmp_path, what, overrides):
     weights = write_weights(tmp_path / "tiny.pth", *overrides)
