@@ -97,8 +97,8 @@ def read_densepose(annotation: dict) -> dict | None:
 
 
 def densepose_annotation(checked: dict) -> DensePoseAnnotation:
-    """The annotation that :func:`read_densepose` has checked, as tensors."""
-    x, y, i, u, v = (torch.from_numpy(np.asarray(checked[key], np.float32)) for key in POINT_KEYS)
+    """The annotation that :func:`read_densepose` has checked, as tensors of its own."""
+    x, y, i, u, v = (torch.from_numpy(np.array(checked[key], np.float32)) for key in POINT_KEYS)
     masks = checked.get("dp_masks")
     segm = torch.from_numpy(paint_part_masks(masks)) if masks else None
     return DensePoseAnnotation(x, y, i.long(), u, v, segm)

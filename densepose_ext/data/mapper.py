@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from functools import cache
 
@@ -86,7 +85,9 @@ class DensePoseDatasetMapper(DatasetMapper):
             ValueError: at inference, if the image cannot be read or is not of the declared size;
                 in training, if the picture is flipped and its surface has no mirror map.
         """
-        dataset_dict = copy.deepcopy(dataset_dict)  # it belongs to the dataset
+        # It belongs to the dataset, and so does what is in it: whatever the transforms would write
+        # into is copied where they get it. A deep copy is a tenth of the time of a training image.
+        dataset_dict = dataset_dict.copy()
         # As DatasetMapper does, but for reading the picture on its own: whatever PIL makes of a
         # damaged file is told apart from a surface without its mirror map, which stops the run.
         try:
@@ -152,11 +153,15 @@ class DensePoseDatasetMapper(DatasetMapper):
             own = {key: person[key] for key in ("bbox", "bbox_mode", "category_id")}
             if self.use_instance_mask:
                 own["segmentation"] = person["segmentation"]
-                if is_cropped and isinstance(own["segmentation"], list):
-                    own["segmentation"] = _polygons_to_rle(own["segmentation"], size_before)
+                if isinstance(own["segmentation"], list):
+                    own["segmentation"] = (
+                        _polygons_to_rle(own["segmentation"], size_before)
+                        if is_cropped
+                        else [np.array(polygon, np.float64) for polygon in own["segmentation"]]
+                    )
             if self.use_keypoint:
                 nothing_visible = np.zeros(3 * len(self.keypoint_hflip_indices))
-                own["keypoints"] = person.get("keypoints", nothing_visible)
+                own["keypoints"] = np.array(person.get("keypoints", nothing_visible), np.float64)
             transformed.append(
                 utils.transform_instance_annotations(
                     own,

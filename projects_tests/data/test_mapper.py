@@ -106,6 +106,28 @@ def test_every_pixel_is_where_detectron2_has_it(image, kind, image_format):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("crop", [False, True])
+def test_a_record_is_left_as_it_was(image, crop):
+    """Detectron2's transforms write into the arrays that they are given."""
+    for person in image["annotations"]:
+        person["segmentation"] = [np.array([20.0, 20, 90, 20, 90, 120, 20, 120])]
+        person["keypoints"] = np.tile([40.0, 50.0, 2.0], 17)
+    before = copy.deepcopy(image)
+    augmentations = [T.CropTransform(5, 5, 180, 150)] if crop else []
+    augmentations += [T.ResizeShortestEdge([77], 300, "choice"), T.RandomFlip(1.0)]
+    mapped = training(
+        *augmentations,
+        use_instance_mask=True,
+        use_keypoint=True,
+        keypoint_hflip_indices=FLIPS,
+        instance_mask_format="bitmask" if crop else "polygon",
+    )(image)
+    for annotation in mapped["instances"].gt_densepose:
+        for values in (annotation.x, annotation.y, annotation.u, annotation.v):
+            values += 1
+    np.testing.assert_equal(image, before)
+
+
 def test_an_inference_picture(image):
     test_mapper = DensePoseDatasetMapper(
         False, augmentations=[T.ResizeShortestEdge(80, 1000)], image_format="BGR"
