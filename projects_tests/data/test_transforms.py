@@ -153,7 +153,9 @@ def test_masks_cover_the_regions_drawn_at_them(steps, seed):
         region = (drawn == mirrored) & inside
         assert (region & expected).sum() / (region | expected).sum() > 0.9
         centres = [np.argwhere(mask).mean(0) for mask in (region, expected)]
-        np.testing.assert_allclose(*centres, atol=1)
+        # Half a pixel of the picture before, which may have become several.
+        enlarged = np.linalg.norm(affine_matrix(transforms)[:, :2], axis=0).max()
+        np.testing.assert_allclose(*centres, atol=max(1, enlarged / 2))
     assert set(np.unique(found.segm)) <= set(range(15))
 
 
