@@ -6,7 +6,9 @@ read off the same pixels as the colours.
 Camera coordinates: x to the right, y down, z forward, metres. Pixel centres are at +0.5.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -23,18 +25,25 @@ class Buffers:
 
     Attributes:
         face: (H, W) int32 index of the triangle, -1 where there is none.
-        barycentric: (H, W, 3) float32 weights of its corners, corrected for perspective.
         depth: (H, W) float32 distance along the optical axis, metres; inf where there is none.
     """
 
     face: np.ndarray
-    barycentric: np.ndarray
     depth: np.ndarray
+    _weights: Callable[[np.ndarray], np.ndarray]
 
     @property
     def hit(self) -> np.ndarray:
         """(H, W) bool: where the mesh is seen."""
         return self.face >= 0
+
+    @cached_property
+    def barycentric(self) -> np.ndarray:
+        """(H, W, 3) float32 weights of the triangle's corners, corrected for perspective.
+
+        Worked out when they are first asked for: shadows are drawn without.
+        """
+        return self._weights(self.face)
 
 
 def project(points: np.ndarray, focal: float, size: tuple[int, int]) -> np.ndarray:
@@ -62,34 +71,36 @@ def rasterize(
     height, width = size
     depth = points[:, 2]
     pixel = project(points, focal, size)
-    a, b, c = pixel[faces[:, 0]], pixel[faces[:, 1]], pixel[faces[:, 2]]
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    # Each coordinate on its own: numpy takes and multiplies values that lie side by side, which
+    # those of one column do not.
+    x, y = np.ascontiguousarray(pixel.T)
+    ax, bx, cx = (x[corner] for corner in faces.T)
+    ay, by, cy = (y[corner] for corner in faces.T)
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     # y points down, so an outside seen counter-clockwise has negative area
     drawn = np.flatnonzero((np.abs(area) if two_sided else -area) > 1e-9)
-    a, b, c = a[drawn], b[drawn], c[drawn]
-    # minimum() of three arrays: numpy reduces an axis of three many times slower
-    low = np.minimum(np.minimum(a, b), c)
-    high = np.maximum(np.maximum(a, b), c)
-    # pixel x is touched when low <= x + 0.5 <= high
-    first = np.maximum(np.ceil(low - 0.5), 0)
-    last = np.minimum(np.floor(high - 0.5), [width - 1, height - 1])
-    in_frame = (last[:, 0] >= first[:, 0]) & (last[:, 1] >= first[:, 1])
+    (left, right), (top, bottom) = (
+        _touched(*(values[drawn] for values in corners), length)
+        for corners, length in (((ax, bx, cx), width), ((ay, by, cy), height))
+    )
     ahead = (depth > NEAR)[faces[drawn]]
-    kept = in_frame & ahead[:, 0] & ahead[:, 1] & ahead[:, 2]
-    drawn, first = drawn[kept], first[kept].astype(np.int64)
-    extent = (last[kept] - first + 1).astype(np.int64)
+    kept = (right >= left) & (bottom >= top) & ahead[:, 0] & ahead[:, 1] & ahead[:, 2]
+    drawn, left, top = drawn[kept], left[kept].astype(np.int64), top[kept].astype(np.int64)
+    columns = (right[kept] - left + 1).astype(np.int64)
+    rows = (bottom[kept] - top + 1).astype(np.int64)
 
     seen = np.full(height * width, -1, np.int32)
     nearest = np.full(height * width, np.inf)
-    count = extent[:, 0] * extent[:, 1]
-    for start, stop in _chunks(count):
-        index = drawn[start:stop]
+    for start, stop in _chunks(columns * rows):
+        index, part = drawn[start:stop], slice(start, stop)
         pixels, owner, z = _inside(
-            pixel[faces[index]],
+            *(corner[index] for corner in (ax, ay, bx, by, cx, cy)),
             1 / depth[faces[index]],
             area[index],
-            first[start:stop],
-            extent[start:stop],
+            left[part],
+            top[part],
+            columns[part],
+            rows[part],
             width,
         )
         closest = np.full_like(nearest, np.inf)
@@ -98,16 +109,24 @@ def rasterize(
         seen[pixels[wins]] = index[owner[wins]]
         nearest[pixels[wins]] = z[wins]
 
-    hit = np.flatnonzero(seen >= 0)
-    barycentric = np.zeros((height * width, 3), np.float32)
-    barycentric[hit] = _barycentric(
-        pixel[faces[seen[hit]]], 1 / depth[faces[seen[hit]]], area[seen[hit]], hit, width
-    )
-    return Buffers(
-        seen.reshape(size),
-        barycentric.reshape(height, width, 3),
-        nearest.astype(np.float32).reshape(size),
-    )
+    def weights(face: np.ndarray) -> np.ndarray:
+        flat = face.ravel()
+        hit = np.flatnonzero(flat >= 0)
+        triangle = flat[hit]
+        result = np.zeros((height * width, 3), np.float32)
+        corner = faces[triangle]
+        result[hit] = _barycentric(pixel[corner], 1 / depth[corner], area[triangle], hit, width)
+        return result.reshape(height, width, 3)
+
+    return Buffers(seen.reshape(size), nearest.astype(np.float32).reshape(size), weights)
+
+
+def _touched(a, b, c, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and last pixel whose centres lie between three values, within 0 to ``length`` - 1."""
+    # minimum() of three arrays: numpy reduces an axis of three many times slower
+    low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
+    # pixel x is touched when low <= x + 0.5 <= high
+    return np.maximum(np.ceil(low - 0.5), 0), np.minimum(np.floor(high - 0.5), length - 1)
 
 
 def _chunks(count: np.ndarray):
@@ -117,24 +136,25 @@ def _chunks(count: np.ndarray):
     return pairwise(bounds)
 
 
-def _edge(p, q, x, y):
+def _edge(px, py, qx, qy, x, y):
     """Twice the signed area of (p, q, (x, y)): positive on one side of the line, 0 on it."""
-    return (p[..., 0] - x) * (q[..., 1] - y) - (p[..., 1] - y) * (q[..., 0] - x)
+    return (px - x) * (qy - y) - (py - y) * (qx - x)
 
 
-def _inside(corner, inverse_depth, area, first, extent, width):
+def _inside(ax, ay, bx, by, cx, cy, inverse_depth, area, left, top, columns, rows, width):
     """Pixels inside the given triangles: flat pixel index, triangle and depth of each."""
-    count = extent[:, 0] * extent[:, 1]
+    count = columns * rows
     owner = np.repeat(np.arange(len(count)), count)
     offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    columns = extent[owner, 0]
-    row = offset // columns
-    x = first[owner, 0] + offset - row * columns
-    y = first[owner, 1] + row
+    across = columns[owner]
+    row = offset // across
+    x = left[owner] + offset - row * across
+    y = top[owner] + row
     px, py = x + 0.5, y + 0.5
-    inverse = 1 / area
-    w0 = _edge(corner[owner, 1], corner[owner, 2], px, py) * inverse[owner]
-    w1 = _edge(corner[owner, 2], corner[owner, 0], px, py) * inverse[owner]
+    inverse = (1 / area)[owner]
+    cx, cy = cx[owner], cy[owner]
+    w0 = _edge(bx[owner], by[owner], cx, cy, px, py) * inverse
+    w1 = _edge(cx, cy, ax[owner], ay[owner], px, py) * inverse
     keep = (w0 >= 0) & (w1 >= 0) & (w0 + w1 <= 1)
     owner, w0, w1 = owner[keep], w0[keep], w1[keep]
     d = inverse_depth[owner]
@@ -145,7 +165,8 @@ def _inside(corner, inverse_depth, area, first, extent, width):
 def _barycentric(corner, inverse_depth, area, pixels, width):
     """Perspective-correct weights (n, 3) of flat pixel indices in their triangles."""
     px, py = pixels % width + 0.5, pixels // width + 0.5
-    w0 = _edge(corner[:, 1], corner[:, 2], px, py) / area
-    w1 = _edge(corner[:, 2], corner[:, 0], px, py) / area
+    (ax, bx, cx), (ay, by, cy) = corner[..., 0].T, corner[..., 1].T
+    w0 = _edge(bx, by, cx, cy, px, py) / area
+    w1 = _edge(cx, cy, ax, ay, px, py) / area
     weight = np.stack([w0, w1, 1 - w0 - w1], 1) * inverse_depth
     return weight / weight.sum(1, keepdims=True)
