@@ -98,17 +98,31 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
 
-def distance_rows(vertices: np.ndarray, faces: np.ndarray) -> Iterator[np.ndarray]:
+def distance_rows(
+    vertices: np.ndarray, faces: np.ndarray, mirror: np.ndarray
+) -> Iterator[np.ndarray]:
     """Rows of the lower triangle of all distances, in metres, as `GeodesicTable` is built from.
+
+    Args:
+        vertices, faces: a mesh that is its own mirror image.
+        mirror: (V,) the vertex at the mirror image of each. Paths to one are mirrored paths to the
+            other, so that half of the vertices are searched from.
 
     Yields, for vertex i = 0, 1, ..., the float32 distances (i,) to the vertices before it.
     """
     graph = path_graph(vertices, faces)
+    waiting: dict[int, np.ndarray] = {}  # rows of mirror images, until it is their turn
     for first in range(0, len(vertices), BLOCK):
-        sources = np.arange(first, min(first + BLOCK, len(vertices)))
-        distance = distances_from(graph, sources)
-        for source, row in zip(sources, distance):
-            yield row[:source].astype(np.float32)
+        block = np.arange(first, min(first + BLOCK, len(vertices)))
+        # Of two that are in this block, the second need not be searched from either.
+        sources = block[mirror[block] >= block]
+        for source, row in zip(sources, distances_from(graph, sources).astype(np.float32)):
+            image = mirror[source]
+            if image > source:
+                waiting[image] = row[mirror[:image]]
+            waiting[source] = row[:source]
+        for vertex in block:
+            yield waiting.pop(vertex)
 
 
 def distances_from(graph: sp.csr_array, sources: np.ndarray) -> np.ndarray:

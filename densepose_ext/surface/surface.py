@@ -91,5 +91,8 @@ class BodySurface:
         body = self.body
         key = sha256(body.vertices.tobytes() + body.faces.tobytes()).hexdigest()[:16]
         return cached_geodesics(
-            self.name, key, len(body.vertices), lambda: distance_rows(body.vertices, body.faces)
+            self.name,
+            key,
+            len(body.vertices),
+            lambda: distance_rows(body.vertices, body.faces, body.vertex_mirror),
         )

@@ -173,15 +173,31 @@ def test_geodesics_are_near_the_exact_ones(surface):
     assert (np.abs(found - true)[apart] / true[apart]).mean() < 0.015
 
 
+def _grid(side):
+    """Vertices and faces of a flat square, mirrored about its diagonal, and the mirror map."""
+    place = np.arange(float(side))
+    vertices = np.stack([*np.meshgrid(place, place), np.zeros((side, side))], -1).reshape(-1, 3)
+    a = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).ravel()
+    b = a + side
+    faces = np.concatenate([np.stack([a, a + 1, b + 1], 1), np.stack([a, b + 1, b], 1)])
+    return vertices, faces, np.arange(side**2).reshape(side, side).T.ravel()
+
+
 def test_geodesics_of_a_flat_grid_are_straight():
-    side = np.arange(8.0)
-    vertices = np.stack([*np.meshgrid(side, side), np.zeros((8, 8))], -1).reshape(-1, 3)
-    a = (np.arange(7)[:, None] * 8 + np.arange(7)).ravel()
-    faces = np.concatenate([np.stack([a, a + 1, a + 9], 1), np.stack([a, a + 9, a + 8], 1)])
-    rows = list(distance_rows(vertices, faces))
+    rows = list(distance_rows(*_grid(8)))
     assert [len(r) for r in rows] == list(range(64))
     assert rows[63][0] == pytest.approx(7 * np.sqrt(2), rel=0.02)
     assert rows[9][2] == pytest.approx(np.sqrt(2), rel=0.02)  # the diagonal across an edge
+
+
+@pytest.mark.parametrize("side", [8, 13])  # within a block of sources, and over several
+def test_mirrored_geodesics_are_those_that_would_be_searched_for(side):
+    vertices, faces, mirror = _grid(side)
+    vertices[:, 2] = np.sin(vertices[:, 0]) * np.sin(vertices[:, 1])  # not the same everywhere
+    searched = distances_from(path_graph(vertices, faces), np.arange(len(vertices)))
+    for vertex, row in enumerate(distance_rows(vertices, faces, mirror)):
+        assert row.dtype == np.float32
+        np.testing.assert_allclose(row, searched[vertex, :vertex], rtol=1e-6)
 
 
 @pytest.mark.slow
