@@ -243,17 +243,19 @@ def self_intersection(body: OpenBody, joints: np.ndarray) -> np.ndarray:
     ends = {k: (joints[:, index[a]], joints[:, index[b]]) for k, (a, b, _) in _CAPSULES.items()}
     head = joints[:, index["head"]]
     ends["head"] = (head, head + 1.2 * (head - joints[:, index["neck02"]]))
-    depth = [
-        _CAPSULES[a][2] + _CAPSULES[b][2] - _segment_distance(*ends[a], *ends[b]) for a, b in _PAIRS
-    ]
-    return np.maximum(np.max(depth, axis=0), 0)
+    # All pairs at once, (N, P, 3) for each end: one by one they are a hundred small operations.
+    corners = (
+        np.stack([ends[pair[k]][end] for pair in _PAIRS], 1) for k in (0, 1) for end in (0, 1)
+    )
+    radii = np.array([_CAPSULES[a][2] + _CAPSULES[b][2] for a, b in _PAIRS])
+    return np.maximum((radii - _segment_distance(*corners)).max(1), 0)
 
 
 def _segment_distance(p0, p1, q0, q1, steps: int = 7):
-    """Least distance (N,) between points spread over one segment and the other segment."""
-    t = np.linspace(0, 1, steps)[None, :, None]
-    points = p0[:, None] * (1 - t) + p1[:, None] * t
-    along = (q1 - q0)[:, None]
-    s = ((points - q0[:, None]) * along).sum(-1) / np.maximum((along**2).sum(-1), 1e-12)
-    nearest = q0[:, None] + np.clip(s, 0, 1)[..., None] * along
-    return np.linalg.norm(points - nearest, axis=-1).min(1)
+    """Least distance (...) between points spread over one segment and the other; ends (..., 3)."""
+    t = np.linspace(0, 1, steps)[:, None]
+    points = p0[..., None, :] * (1 - t) + p1[..., None, :] * t
+    start, along = q0[..., None, :], (q1 - q0)[..., None, :]
+    s = ((points - start) * along).sum(-1) / np.maximum((along**2).sum(-1), 1e-12)
+    nearest = start + np.clip(s, 0, 1)[..., None] * along
+    return np.linalg.norm(points - nearest, axis=-1).min(-1)
