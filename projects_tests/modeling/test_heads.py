@@ -35,6 +35,44 @@ def test_wide_dilations_need_no_outer_taps(side):
         torch.testing.assert_close(branch[0](x), plain, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(5, 5), (7, 7), (14, 14), (14, 9), (28, 28)])
+@pytest.mark.parametrize("in_training", [True, False])
+def test_dilated_convolutions_have_the_gradients_of_plain_ones(shape, in_training):
+    aspp = DensePoseDeepLabHead(32, num_convs=1, conv_dim=32).ASPP.double().train(in_training)
+    x = torch.randn(2, 32, *shape, dtype=torch.float64, requires_grad=True)
+    for branch, dilation in zip(list(aspp.convs)[1:4], ASPP_DILATIONS):
+        weight = branch[0].weight
+        plain = F.conv2d(x, weight, padding=dilation, dilation=dilation)
+        seen = torch.randn_like(plain)
+        for ours, expected in zip(
+            torch.autograd.grad(branch[0](x), (x, weight), seen),
+            torch.autograd.grad(plain, (x, weight), seen),
+        ):
+            torch.testing.assert_close(ours, expected)
+
+
+def test_dilated_convolutions_train_under_autocast():
+    head = DensePoseDeepLabHead(32, num_convs=1, conv_dim=32)
+    x = torch.randn(2, 32, 14, 14, requires_grad=True)
+    gradients = []
+    for low_precision in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low_precision):
+            total = head.ASPP.convs[1][0](x).float().square().sum()
+        gradients.append(torch.autograd.grad(total, head.ASPP.convs[1][0].weight)[0])
+    exact, rounded = gradients
+    assert (exact - rounded).norm() < 0.02 * exact.norm()
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_aspp_projects_all_branches_side_by_side(memory_format):
+    aspp = DensePoseDeepLabHead(32, num_convs=1, conv_dim=32).ASPP.to(memory_format=memory_format)
+    x = torch.randn(2, 32, 14, 14).contiguous(memory_format=memory_format)
+    branches = [branch(x).expand(-1, -1, 14, 14) for branch in aspp.convs]
+    projected = aspp(x)
+    torch.testing.assert_close(projected, aspp.project(torch.cat(branches, 1)))
+    assert projected.is_contiguous(memory_format=memory_format)
+
+
 def test_every_parameter_of_the_deeplab_head_has_a_gradient():
     head = DensePoseDeepLabHead(32, num_convs=1, conv_dim=32, nonlocal_on=True)
     head(torch.randn(2, 32, 8, 8)).sum().backward()
