@@ -1,21 +1,25 @@
-"""The light backbone with its frozen norms in the convolutions, and the optimizers' steps.
+"""The light backbone with its frozen norms in the convolutions, ASPP, and the optimizers' steps.
 
     python benchmarks/bench_training_step.py
 
 "norms apart" is the same backbone as timm makes it, "kernels kept" is MODEL.TIMM.FREEZE_DEPTHWISE.
-The optimizers step over the parameters of ``make demo``'s model.
+"side by side" is ASPP as PyTorch's layers make it, all branches concatenated. The optimizers step
+over the parameters of ``make demo``'s model.
 """
 
 import timm
 import torch
 from timing import measure, report
+from torch.nn import functional as F
 
 from densepose_ext import get_config_file, load_config
 from densepose_ext.engine import build_model
+from densepose_ext.modeling import DensePoseDeepLabHead
 from densepose_ext.optimizer import build_optimizer
 
 CONFIG = "densepose_rcnn_EffLite0_FPN_synth_demo.yaml"
 PICTURES, SIDE = 4, 192
+ROIS, CHANNELS, CELLS = 100, 96, 14
 
 
 def backbone_passes() -> dict:
@@ -43,6 +47,31 @@ def backbone_passes() -> dict:
     }
 
 
+def aspp_passes() -> dict:
+    """Forward and backward through the DeepLab head's pyramid, channels last."""
+    last = torch.channels_last
+    aspp = DensePoseDeepLabHead(CHANNELS, num_convs=0, conv_dim=CHANNELS).ASPP.to(
+        memory_format=last
+    )
+    rois = torch.randn(ROIS, CHANNELS, CELLS, CELLS).to(memory_format=last).requires_grad_()
+
+    def side_by_side() -> torch.Tensor:
+        first, *dilated, pooling = aspp.convs
+        maps = [first(rois)]
+        for conv, *norm_relu in dilated:
+            reach = {"padding": conv.padding, "dilation": conv.dilation}
+            maps.append(F.conv2d(rois, conv.weight, **reach))
+            for layer in norm_relu:
+                maps[-1] = layer(maps[-1])
+        maps.append(pooling(rois).expand(-1, -1, CELLS, CELLS))
+        return aspp.project(torch.cat(maps, dim=1))
+
+    return {
+        "side by side": lambda: side_by_side().mean().backward(),
+        "ours": lambda: aspp(rois).mean().backward(),
+    }
+
+
 def optimizer_steps() -> dict:
     """A step of each optimizer over gradients that are there."""
 
@@ -66,6 +95,8 @@ def main() -> None:
     torch.manual_seed(0)
     title = f"light backbone, {PICTURES} pictures of {SIDE}, forward and backward"
     report(title, measure(backbone_passes()), "norms apart")
+    title = f"ASPP, {ROIS} maps of {CHANNELS} x {CELLS} x {CELLS}, forward and backward"
+    report(title, measure(aspp_passes()), "side by side")
     report("a step of the optimizer", measure(optimizer_steps()), "AdamW")
 
 
