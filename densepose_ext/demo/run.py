@@ -29,7 +29,7 @@ from .page import write_demo_page
 from .pictures import draw_pictures
 from .progress import Progress
 
-#: What is trained: a quarter of an hour on two fast CPU cores, or ten minutes on a GPU.
+#: What is trained: meant for a quarter of an hour of two fast CPU cores, or ten minutes on a GPU.
 CONFIG_ON_CPU = "densepose_rcnn_EffLite0_FPN_synth_demo.yaml"
 CONFIG_ON_GPU = "densepose_rcnn_EffLite0_FPN_synth.yaml"
 
