@@ -5,15 +5,18 @@ horizon under their feet.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from .texture import any_colour, fractal_noise, wall
+from .texture import Picture, any_colour, as_picture, fractal_noise, plan_noise, plan_wall, wall
 
 #: Endings of the files that count as pictures in a folder of backgrounds.
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+#: Places of a list are looked up in rows of this many: OpenCV takes no row of 2^15 pixels.
+REMAPPED_ROW = 256
 
 
 @dataclass
@@ -42,11 +45,9 @@ class Camera:
         x = (np.arange(width) + 0.5 - width / 2) / self.focal
         y = (np.arange(height) + 0.5 - height / 2) / self.focal
         rotation = self.rotation.astype(np.float32)
-        return (
-            x.astype(np.float32)[None, :, None] * rotation[0]
-            + y.astype(np.float32)[:, None, None] * rotation[1]
-            + rotation[2]
-        )
+        right, down, forward = rotation[:, :, None, None]
+        x, y = x.astype(np.float32)[None], y.astype(np.float32)[:, None]
+        return (x * right + y * down + forward).transpose(1, 2, 0)
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -127,20 +128,22 @@ def _scatter(rng, size) -> np.ndarray:
 
 
 def _sample(texture: np.ndarray, u: np.ndarray, v: np.ndarray, metres: float) -> np.ndarray:
-    """Colours of a repeating texture at plane coordinates in metres."""
+    """Colours (n, 3) of a repeating texture at plane coordinates (n,) in metres."""
     side = len(texture)
     # alternate pictures are mirrored, so that they join without a seam
     u, v = np.abs((u / metres) % 2 - 1), np.abs((v / metres) % 2 - 1)
-    return cv2.remap(
-        texture, (u * (side - 1)).astype(np.float32), (v * (side - 1)).astype(np.float32),
-        cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
+    shape = (-(-len(u) // REMAPPED_ROW), REMAPPED_ROW)
+    columns, rows = (np.resize((w * (side - 1)).astype(np.float32), shape) for w in (u, v))
+    colours = cv2.remap(
+        texture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )  # fmt: skip
+    return colours.reshape(-1, 3)[: len(u)]
 
 
 def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
     """Ground, walls and sky, each a plane with a texture, fading with distance."""
     rays = camera.rays()
-    x, y, z = rays[..., 0], rays[..., 1], rays[..., 2]
+    x, y, z = rays.transpose(2, 0, 1)
     px, py, pz = camera.position
     far = np.float32(1e6)
 
@@ -158,51 +161,62 @@ def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
     planes += [(reach(half - px, x), "right"), (reach(-half - px, x), "left")]
     if kind == "room":
         planes.append((reach(height - pz, z), "ceiling"))
-    nearest = np.min([t for t, _ in planes], axis=0)
+    nearest = np.minimum.reduce([t for t, _ in planes])
     image = np.empty((*camera.size, 3), np.float32)
     sky = any_colour(rng, rng.uniform(0.0, 0.4)) * 0.4 + 150
-    up = np.clip(z * 2.5, 0, 1)[..., None]
-    image[:] = np.clip(sky * (1 - 0.25 * up) + [10, 15, 30] * up, 0, 255)
-    if kind != "room" and rng.random() < 0.6:
-        image += np.clip(fractal_noise(rng, *camera.size, 1, 2.0), 0, 2) * 25
+    if kind != "room":  # of a room, walls are all that is seen
+        up = np.clip(z * 2.5, 0, 1)[..., None]
+        image[:] = np.clip(sky * (1 - 0.25 * up) + [10, 15, 30] * up, 0, 255)
+        if rng.random() < 0.6:
+            image += np.clip(fractal_noise(rng, *camera.size, 1, 2.0), 0, 2) * 25
     haze = any_colour(rng, 0.15) * 0.5 + 90
-    side_texture = wall(rng)
+    sides = cache(plan_wall(rng))
+    colours = image.reshape(-1, 3)
     for t, name in planes:
-        here = t <= nearest
-        if not here.any():
+        here = np.flatnonzero(t <= nearest)
+        if not len(here):
             continue
-        near = np.minimum(t, 300)
-        at_x, at_y, at_z = px + near * x, py + near * y, pz + near * z
+        near = np.minimum(t.ravel()[here], 300)
+        at_x, at_y, at_z = (p + near * way.ravel()[here] for p, way in ((px, x), (py, y), (pz, z)))
         if name in ("ground", "ceiling"):
             u, v, shade = at_x, at_y, (0.75 if name == "ground" else 1.1)
         elif name == "back":
             u, v, shade = at_x, at_z, 0.95
         else:
             u, v, shade = at_y, at_z, 0.85
-        texture = wall(rng, floor=name == "ground")
+        texture = plan_wall(rng, floor=name == "ground")
         if name in ("left", "right"):
-            texture = side_texture
+            texture = sides
         if (kind == "green" and name != "ground") or (kind == "green" and rng.random() < 0.6):
-            texture = _greenery(rng)
+            texture = _plan_greenery(rng)
+        shown = slice(None)
         if kind != "room" and name != "ground":
             if kind == "green":
                 skyline = height * (0.5 + 0.06 * np.sin(u * 0.9) + 0.04 * np.sin(u * 2.3))
             else:  # houses of different heights
                 heights = rng.uniform(0.35, 1.1, 64).astype(np.float32)
                 skyline = height * heights[np.floor(u / rng.uniform(4, 9)).astype(int) % 64]
-            here = here & (at_z < skyline)
-        colour = _sample(texture, u, v, rng.uniform(1.0, 4.0)) * shade
-        fade = np.exp(-near * (0.04 if kind == "room" else 0.02))[..., None]
-        image = np.where(here[..., None], colour * fade + haze * (1 - fade), image)
+            shown = np.flatnonzero(at_z < skyline)
+        metres = rng.uniform(1.0, 4.0)
+        here, near, u, v = here[shown], near[shown], u[shown], v[shown]
+        if len(here):
+            colour = _sample(texture(), u, v, metres) * shade
+            fade = np.exp(-near * (0.04 if kind == "room" else 0.02))[:, None]
+            colour *= fade
+            colour += haze * (1 - fade)
+            colours[here] = colour
     return np.clip(image, 0, 255).astype(np.float32)
 
 
-def _greenery(rng) -> np.ndarray:
+def _plan_greenery(rng) -> Picture:
     green = np.array([rng.uniform(40, 120), rng.uniform(70, 150), rng.uniform(20, 80)])
-    layers = fractal_noise(rng, 256, 256, 2, rng.uniform(0.6, 1.2))
-    return np.clip(green * (0.8 + 0.3 * layers[..., :1]) + layers[..., 1:] * 14, 0, 255).astype(
-        np.float32
-    )
+    noise = plan_noise(rng, 256, 256, 2, rng.uniform(0.6, 1.2))
+
+    def picture() -> np.ndarray:
+        tone, shade = noise()
+        return as_picture(green[:, None, None] * (0.8 + 0.3 * tone) + shade * 14)
+
+    return picture
 
 
 def random_shape(rng, size, smallest: float, largest: float) -> np.ndarray:

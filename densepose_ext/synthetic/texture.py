@@ -8,9 +8,12 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+import scipy.fft
 
 #: A colour for places (n, 3) in metres: (n, 3).
 Solid = Callable[[np.ndarray], np.ndarray]
+#: A picture that is drawn when it is asked for.
+Picture = Callable[[], np.ndarray]
 
 _CLOTH = np.array(
     [
@@ -41,17 +44,38 @@ def fractal_noise(
     rng: np.random.Generator, height: int, width: int, channels: int = 1, slope: float = 1.5
 ) -> np.ndarray:
     """Noise (H, W, channels) with amplitudes falling as frequency^-slope; deviation 1."""
+    planes = plan_noise(rng, height, width, channels, slope)()
+    return np.ascontiguousarray(planes.transpose(1, 2, 0))
+
+
+def plan_noise(
+    rng: np.random.Generator, height: int, width: int, channels: int = 1, slope: float = 1.5
+) -> Callable[[], np.ndarray]:
+    """`fractal_noise`, as (channels, H, W): random numbers are taken now, the rest when called."""
     side = int(cv2.getOptimalDFTSize(max(height, width)))
-    fy, fx = np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]
-    frequency = np.hypot(fy, fx * rng.uniform(0.5, 2.0))
-    frequency[0, 0] = np.inf
-    amplitude = (frequency**-slope).astype(np.float32)
-    planes = []
-    for _ in range(channels):
-        spectrum = rng.standard_normal((2, side, side // 2 + 1), np.float32)
-        plane = np.fft.irfft2((spectrum[0] + 1j * spectrum[1]) * amplitude, s=(side, side))
-        planes.append(plane / (plane.std() + 1e-9))
-    return np.stack(planes, -1)[:height, :width].astype(np.float32)
+    stretch = rng.uniform(0.5, 2.0)
+    spectra = rng.standard_normal((channels, 2, side, side // 2 + 1), np.float32)
+
+    def noise() -> np.ndarray:
+        half = side // 2 + 1
+        fy, fx = np.fft.fftfreq(side)[:half, None], np.fft.rfftfreq(side)[None]
+        frequency = np.hypot(fy, fx * stretch)
+        frequency[0, 0] = np.inf
+        amplitude = (frequency**-slope).astype(np.float32)
+        # of negative frequencies as of positive ones
+        amplitude = np.concatenate([amplitude, amplitude[side - half : 0 : -1]])
+        planes = np.empty((channels, side, side), np.float32)
+        for plane, (real, imaginary) in zip(planes, spectra):
+            spectrum = np.empty(amplitude.shape, np.complex64)
+            np.multiply(real, amplitude, out=spectrum.real)
+            np.multiply(imaginary, amplitude, out=spectrum.imag)
+            # one axis after the other, as numpy.fft.irfft2 goes, bit for bit; that is half as fast
+            waves = scipy.fft.ifft(spectrum, axis=0, overwrite_x=True)
+            plane[:] = scipy.fft.irfft(waves, side, axis=1)
+            plane /= plane.std() + 1e-9
+        return planes[:, :height, :width]
+
+    return noise
 
 
 def solid_noise(
@@ -68,9 +92,18 @@ def solid_noise(
     phase = phase.astype(np.float32)
 
     def noise(places: np.ndarray) -> np.ndarray:
-        return np.sin(places @ directions.T + phase).sum(1) * factor
+        # a wave after the other: numpy is slow at sums of a few values that lie side by side
+        return _added(np.sin(directions @ places.T + phase[:, None])) * factor
 
     return noise
+
+
+def _added(values: np.ndarray) -> np.ndarray:
+    """Sum (n,) of values (k, n), k below 16, in the order of numpy's sum of an array (n, k)."""
+    if len(values) < 8:
+        return values.sum(0)
+    pairs = values[0:8:2] + values[1:8:2]
+    return sum(values[8:], (pairs[0] + pairs[1]) + (pairs[2] + pairs[3]))
 
 
 def cloth(rng: np.random.Generator) -> Solid:
@@ -133,69 +166,164 @@ _FLOORS = {
 
 def wall(rng: np.random.Generator, size: int = 256, floor: bool = False) -> np.ndarray:
     """A picture (size, size, 3) of a wall, a front of windows, leaves, ..., or of a floor."""
+    return plan_wall(rng, size, floor)()
+
+
+def plan_wall(rng: np.random.Generator, size: int = 256, floor: bool = False) -> Picture:
+    """`wall` that takes its random numbers now and is drawn when called."""
     kinds = _FLOORS if floor else _WALLS
     kind = rng.choice(list(kinds), p=list(kinds.values()))
     a, b = any_colour(rng, 0.5 * rng.beta(1, 2.5)), any_colour(rng)
-    y, x = np.mgrid[:size, :size].astype(np.float32) / size
-    noise = fractal_noise(rng, size, size, 1, rng.uniform(1.0, 2.0))
-    picture = np.broadcast_to(a, (size, size, 3)) + noise * rng.uniform(3, 14)
-    if kind in ("brick", "tiles"):
-        rows = rng.integers(4, 20)
-        ratio = rng.uniform(1.5, 3) if kind == "brick" else 1.0
-        shift = 0.5 * (np.floor(y * rows) % 2) if kind == "brick" else 0.0
-        u, v = (x * rows / ratio + shift) % 1, (y * rows) % 1
-        tone = _cell_values(rng, x * rows / ratio + shift, y * rows)
-        joint = (u < 0.05) | (v < 0.07)
-        picture = picture * (0.85 + 0.3 * tone[..., None])
-        picture[joint] = picture[joint] * 0.5 + b * 0.5
-    elif kind == "planks":
-        rows = rng.integers(3, 14)
-        tone = _cell_values(rng, x * 1.5 + np.floor(y * rows) * 0.37, y * rows)
-        grain = fractal_noise(rng, size, size, 1, 1.2)
-        grain = cv2.GaussianBlur(grain, (0, 0), sigmaX=9, sigmaY=0.6)[..., None]
-        picture = picture * (0.8 + 0.3 * tone[..., None]) + grain * 25
-        picture[(y * rows) % 1 < 0.04] *= 0.5
-    elif kind == "windows":
-        rows, columns = rng.integers(2, 7, 2)
+    noise = plan_noise(rng, size, size, 1, rng.uniform(1.0, 2.0))
+    strength = rng.uniform(3, 14)
+    pattern = _PATTERNS[kind](rng, size, b[:, None, None])
+
+    def picture() -> np.ndarray:
+        y, x = (way.astype(np.float32) / size for way in np.ogrid[:size, :size])
+        return as_picture(pattern(a[:, None, None] + noise() * strength, x, y))
+
+    return picture
+
+
+def as_picture(planes: np.ndarray) -> np.ndarray:
+    """A picture (H, W, 3) of its colours' planes (3, H, W), which are quicker to work on."""
+    return np.ascontiguousarray(np.clip(planes, 0, 255).transpose(1, 2, 0), np.float32)
+
+
+#: Draws a pattern over a plain picture (3, H, W), given x (1, W) and y (H, 1) from 0 to 1.
+_Pattern = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+def _plaster(rng, size: int, colour: np.ndarray) -> _Pattern:
+    return lambda plain, x, y: plain
+
+
+def _bricks(rng, ratio: float, shift: float, colour: np.ndarray, rows: int) -> _Pattern:
+    """Bricks or tiles of a colour's joints, `ratio` times as wide as high."""
+    table = _cell_table(rng)
+
+    def pattern(plain, x, y):
+        moved = shift * (np.floor(y * rows) % 2) if shift else 0.0
+        across, up = x * rows / ratio + moved, y * rows
+        joint = (across % 1 < 0.05) | (up % 1 < 0.07)
+        result = plain * (0.85 + 0.3 * _cells(table, across, up))
+        return np.where(joint, result * 0.5 + colour * 0.5, result)
+
+    return pattern
+
+
+def _brick(rng, size: int, colour: np.ndarray) -> _Pattern:
+    rows = rng.integers(4, 20)
+    return _bricks(rng, rng.uniform(1.5, 3), 0.5, colour, rows)
+
+
+def _tiles(rng, size: int, colour: np.ndarray) -> _Pattern:
+    return _bricks(rng, 1.0, 0.0, colour, rng.integers(4, 20))
+
+
+def _planks(rng, size: int, colour: np.ndarray) -> _Pattern:
+    rows = rng.integers(3, 14)
+    table = _cell_table(rng)
+    noise = plan_noise(rng, size, size, 1, 1.2)
+
+    def pattern(plain, x, y):
+        tone = _cells(table, x * 1.5 + np.floor(y * rows) * 0.37, y * rows)
+        grain = cv2.GaussianBlur(noise()[0], (0, 0), sigmaX=9, sigmaY=0.6)
+        result = plain * (0.8 + 0.3 * tone) + grain * 25
+        result[:, (y[:, 0] * rows) % 1 < 0.04] *= 0.5
+        return result
+
+    return pattern
+
+
+def _windows(rng, size: int, colour: np.ndarray) -> _Pattern:
+    rows, columns = rng.integers(2, 7, 2)
+    left, top = rng.uniform(0.12, 0.3, 2)
+    table = _cell_table(rng)
+    glass = any_colour(rng, 0.2)[:, None, None] * 0.6
+
+    def pattern(plain, x, y):
         u, v = (x * columns) % 1, (y * rows) % 1
-        left, top = rng.uniform(0.12, 0.3, 2)
         pane = (u > left) & (u < 1 - left) & (v > top) & (v < 1 - 0.5 * top)
-        tone = _cell_values(rng, x * columns, y * rows)
-        glass = any_colour(rng, 0.2) * 0.6
-        glass = glass * (0.5 + tone[..., None]) + 30 * (1 - y[..., None])
-        picture = np.where(pane[..., None], glass, picture)
+        tone = _cells(table, x * columns, y * rows)
+        result = np.where(pane, glass * (0.5 + tone) + 30 * (1 - y), plain)
         frame = pane & ((np.abs(u - 0.5) < 0.02) | (np.abs(v - 0.55) < 0.02))
-        picture[frame] = b
-    elif kind == "leaves":
-        green = np.array([rng.uniform(30, 110), rng.uniform(70, 140), rng.uniform(20, 70)])
-        layers = fractal_noise(rng, size, size, 3, rng.uniform(0.7, 1.3))
-        picture = green * (0.75 + 0.35 * layers[..., :1]) + layers * 12
-        picture[layers[..., 1] > 1.6] = any_colour(rng)
-    elif kind == "stripes":
-        angle, rows = rng.uniform(0, np.pi), rng.integers(3, 25)
-        t = np.sin((x * np.cos(angle) + y * np.sin(angle)) * rows * 2 * np.pi) > rng.uniform(
-            -0.7, 0.7
-        )
-        picture = np.where(t[..., None], picture, picture * 0.3 + b * 0.7)
-    elif kind in ("poster", "shelves"):
-        rows = rng.integers(2, 6)
-        books = rng.integers(4, 30)
-        tone = _cell_values(rng, x * books, y * rows, channels=3)
-        gap = _cell_values(rng, x * books, y * rows) * 0.6
+        return np.where(frame, colour, result)
+
+    return pattern
+
+
+def _leaves(rng, size: int, colour: np.ndarray) -> _Pattern:
+    green = np.array([rng.uniform(30, 110), rng.uniform(70, 140), rng.uniform(20, 70)])
+    noise = plan_noise(rng, size, size, 3, rng.uniform(0.7, 1.3))
+    blossom = any_colour(rng)[:, None, None]
+
+    def pattern(plain, x, y):
+        layers = noise()
+        leaves = green[:, None, None] * (0.75 + 0.35 * layers[:1]) + layers * 12
+        return np.where(layers[1] > 1.6, blossom, leaves)
+
+    return pattern
+
+
+def _stripes(rng, size: int, colour: np.ndarray) -> _Pattern:
+    angle, rows, level = rng.uniform(0, np.pi), rng.integers(3, 25), rng.uniform(-0.7, 0.7)
+
+    def pattern(plain, x, y):
+        wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * rows * 2 * np.pi)
+        return np.where(wave > level, plain, plain * 0.3 + colour * 0.7)
+
+    return pattern
+
+
+def _books(rng, poster: bool) -> _Pattern:
+    """Rows of upright boxes of many colours and heights, on a board's middle for a poster."""
+    rows = rng.integers(2, 6)
+    books = rng.integers(4, 30)
+    colours, heights = _cell_table(rng, 3), _cell_table(rng)
+    vivid = rng.uniform(0.2, 0.9)
+
+    def pattern(plain, x, y):
+        tone = _cells(colours, x * books, y * rows)
+        gap = _cells(heights, x * books, y * rows)[0] * 0.6
         inside = ((y * rows) % 1 > gap) & ((y * rows) % 1 < 0.93)
-        muted = tone.mean(-1, keepdims=True)
-        tone = (muted + (tone - muted) * rng.uniform(0.2, 0.9)) * 220 + 15
-        if kind == "shelves":
-            picture = np.where(inside[..., None], tone, picture * 0.7)
-        else:
-            picture = np.where((inside & (x > 0.3) & (x < 0.7))[..., None], tone, picture)
-    elif kind == "stone":
-        picture = picture + fractal_noise(rng, size, size, 1, 0.8) * rng.uniform(5, 30)
-    return np.clip(picture, 0, 255).astype(np.float32)
+        muted = tone.mean(0, keepdims=True)
+        tone = (muted + (tone - muted) * vivid) * 220 + 15
+        if poster:
+            return np.where(inside & (x > 0.3) & (x < 0.7), tone, plain)
+        return np.where(inside, tone, plain * 0.7)
+
+    return pattern
 
 
-def _cell_values(rng, u, v, channels: int = 0) -> np.ndarray:
-    """A random value in [0, 1) for each cell of a grid; (H, W) or (H, W, channels)."""
-    table = rng.random((64, 64, max(channels, 1)), np.float32)
-    values = table[np.floor(v).astype(int) % 64, np.floor(u).astype(int) % 64]
-    return values if channels else values[..., 0]
+def _poster(rng, size: int, colour: np.ndarray) -> _Pattern:
+    return _books(rng, poster=True)
+
+
+def _shelves(rng, size: int, colour: np.ndarray) -> _Pattern:
+    return _books(rng, poster=False)
+
+
+def _stone(rng, size: int, colour: np.ndarray) -> _Pattern:
+    noise, strength = plan_noise(rng, size, size, 1, 0.8), rng.uniform(5, 30)
+    return lambda plain, x, y: plain + noise() * strength
+
+
+#: What plans each pattern: from the size of the picture and a second colour.
+_PATTERNS = {
+    "plaster": _plaster, "brick": _brick, "tiles": _tiles, "planks": _planks, "windows": _windows,
+    "leaves": _leaves, "stripes": _stripes, "poster": _poster, "shelves": _shelves,
+    "stone": _stone,
+}  # fmt: skip
+
+
+def _cell_table(rng, channels: int = 1) -> np.ndarray:
+    """Random values in [0, 1) for the cells of a grid: (64, 64, channels)."""
+    return rng.random((64, 64, channels), np.float32)
+
+
+def _cells(table: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Values (channels, H, W) of the cells that places are in; u and v broadcast to (H, W)."""
+    rows, columns = (np.floor(way).astype(int) % len(table) for way in (v, u))
+    cell = rows * len(table) + columns
+    return np.stack([values.ravel()[cell] for values in table.transpose(2, 0, 1)])
