@@ -8,7 +8,7 @@ Shape letters: N bodies, V vertices, J joints, K shape components.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 
 import numpy as np
@@ -133,16 +133,26 @@ class OpenBody:
         """
         count, num = rotations.shape[:2]
         result = np.empty((count, num, 3, 4))
-        turned = np.einsum("njab,njb->nja", rotations, joints)
-        for j, parent in enumerate(self.parents):
-            shift = joints[:, j] - turned[:, j]
-            if parent < 0:
-                result[:, j, :, :3], result[:, j, :, 3] = rotations[:, j], shift
-            else:
-                above = result[:, parent]
-                result[:, j, :, :3] = above[..., :3] @ rotations[:, j]
-                result[:, j, :, 3] = (above[..., :3] @ shift[..., None])[..., 0] + above[..., 3]
+        turn, place = result[..., :3], result[..., 3]
+        shift = joints - _turned(rotations, joints)
+        for chosen in self._levels:
+            parents = self.parents[chosen]
+            if parents[0] < 0:
+                turn[:, chosen], place[:, chosen] = rotations[:, chosen], shift[:, chosen]
+                continue
+            above = result[:, parents]
+            turn[:, chosen] = above[..., :3] @ rotations[:, chosen]
+            place[:, chosen] = (above[..., :3] @ shift[:, chosen, :, None])[..., 0] + above[..., 3]
         return result
+
+    @cached_property
+    def _levels(self) -> list[np.ndarray]:
+        """Joints by their number of ancestors: those of one level do not depend on each other."""
+        depth = np.zeros(len(self.parents), np.int64)
+        for joint, parent in enumerate(self.parents):
+            if parent >= 0:
+                depth[joint] = depth[parent] + 1
+        return [np.flatnonzero(depth == level) for level in range(depth.max() + 1)]
 
     def pose(
         self, vertices: np.ndarray, joints: np.ndarray, rotations: np.ndarray
@@ -150,13 +160,15 @@ class OpenBody:
         """Linear blend skinning of rest vertices (N, V, 3) with rest joints (N, J, 3).
 
         Returns posed vertices (N, V, 3) and posed joints (N, J, 3); `rotations` as in
-        `joint_transforms`. The root joint stays where it is at rest.
+        `joint_transforms`. The root joint stays where it is at rest. Joints and rotations of one
+        body pose all the vertices.
         """
         transforms = self.joint_transforms(joints, rotations)
         count = len(transforms)
         blended = self.skinning @ transforms.transpose(1, 0, 2, 3).reshape(len(self.parents), -1)
-        blended = blended.reshape(-1, count, 3, 4).transpose(1, 0, 2, 3)
-        posed = np.einsum("nvab,nvb->nva", blended[..., :3], vertices) + blended[..., 3]
+        blended = np.ascontiguousarray(blended.T).reshape(count, 3, 4, -1)
+        turned = _turned(blended[:, :, :3].transpose(0, 3, 1, 2), vertices)
+        posed = turned + blended[:, :, 3].transpose(0, 2, 1)
         posed_joints = (transforms[..., :3] @ joints[..., None])[..., 0] + transforms[..., 3]
         return posed, posed_joints
 
@@ -168,11 +180,26 @@ class OpenBody:
         )
 
 
+def _turned(rotations: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (..., 3) turned by a rotation (..., 3, 3) each.
+
+    Written out, as `np.einsum` takes many times as long for matrices this small; in its order of
+    summing, so that bodies stay what they were to the bit.
+    """
+    first, second, third = (rotations[..., k] * points[..., k, None] for k in range(3))
+    return first + third + second
+
+
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Unit normals (V, 3) of vertices (V, 3): the mean of the faces' ones, weighted by area."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
-    (ux, uy, uz), (vx, vy, vz) = (b - a).T, (c - a).T
+    # coordinates and corners each on their own: numpy is quickest where values lie side by side
+    a, b, c = np.ascontiguousarray(faces.T)
+    (ux, vx), (uy, vy), (uz, vz) = (
+        (way[b] - way[a], way[c] - way[a]) for way in np.ascontiguousarray(vertices.T)
+    )
     normals = (uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
-    corner = faces.ravel(order="F")
-    summed = np.stack([np.bincount(corner, np.tile(n, 3), len(vertices)) for n in normals], 1)
-    return summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-12)
+    corner = np.concatenate([a, b, c])
+    summed = [np.bincount(corner, np.concatenate([n] * 3), len(vertices)) for n in normals]
+    x, y, z = summed
+    length = np.sqrt(x * x + y * y + z * z)
+    return np.ascontiguousarray((np.stack(summed) / np.maximum(length, 1e-12)).T)

@@ -42,11 +42,11 @@ def _arm(rng, upper, lower, spread=0.12, roll=None, curl=None):
 
 def _leg(rng, thigh, knee, spread=0.06, turn_out=0.12, ankle=0.0):
     thigh = _near(rng, thigh, spread)
-    thigh[0] = np.clip(thigh[0], -0.3, 0.75)
+    thigh[0] = min(max(thigh[0], -0.3), 0.75)
     thigh[1] = min(thigh[1], 0.5)
     return Leg(
         unit(thigh),
-        knee=float(np.clip(knee + rng.normal(0, spread), 0.02, 2.5)),
+        knee=min(max(float(knee + rng.normal(0, spread)), 0.02), 2.5),
         turn=rng.normal(turn_out, 0.12),
         ankle=rng.normal(ankle, 0.08),
     )

@@ -94,9 +94,7 @@ def posed_person(
     fields = body_fields()
     clothed = rest + vertex_normals(rest, body.faces) * outfit.offsets(fields)[:, None]
 
-    both, posed_joints = body.pose(
-        np.stack([clothed, rest]), np.stack([joints] * 2), np.stack([rotations] * 2)
-    )
+    both, posed_joints = body.pose(np.stack([clothed, rest]), joints[None], rotations[None])
     vertices, skin = both @ spin.T
     posed_joints = posed_joints[0] @ spin.T
     pelvis = posed_joints[0]

@@ -5,6 +5,7 @@ the trunk leans. Directions are for the left side in the axes of the chest (arms
 (legs): x to the person's left, -y to the front, z up; the right side mirrors x.
 """
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,12 +93,42 @@ class Pose:
 def unit(vector: np.ndarray) -> np.ndarray:
     """The vector at length 1."""
     vector = np.asarray(vector, float)
-    return vector / max(np.linalg.norm(vector), 1e-12)
+    return vector / max(math.sqrt(vector.dot(vector)), 1e-12)
 
 
 def turn(axis: np.ndarray, angle: float) -> np.ndarray:
     """Rotation (3, 3) by an angle in radians about an axis."""
-    return Rotation.from_rotvec(unit(axis) * angle).as_matrix()
+    return _turned_by(unit(axis) * angle)
+
+
+def _turned_by(vector: np.ndarray) -> np.ndarray:
+    """Rotation (3, 3) about a vector by its length in radians.
+
+    By a quaternion, in plain floats: a body is turned about 40 axes, and `Rotation` takes four
+    times as long for one.
+    """
+    x, y, z = vector.tolist()
+    angle = math.sqrt(x * x + y * y + z * z)
+    if angle > 1e-3:
+        scale = math.sin(angle / 2) / angle
+    else:
+        scale = 0.5 - angle**2 / 48 + angle**2 * angle**2 / 3840
+    x, y, z, w = x * scale, y * scale, z * scale, math.cos(angle / 2)
+    xx, yy, zz, ww = x * x, y * y, z * z, w * w
+    xy, yz, zx, xw, yw, zw = x * y, y * z, x * z, x * w, y * w, z * w
+    return np.array(
+        [
+            [xx - yy - zz + ww, 2 * (xy - zw), 2 * (zx + yw)],
+            [2 * (xy + zw), -xx + yy - zz + ww, 2 * (yz - xw)],
+            [2 * (zx - yw), 2 * (yz + xw), -xx - yy + zz + ww],
+        ]
+    )
+
+
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The cross product of two vectors (3,): `np.cross` takes ten times as long for one pair."""
+    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def bend(forwards: float, left: float, around: float) -> np.ndarray:
@@ -107,8 +138,8 @@ def bend(forwards: float, left: float, around: float) -> np.ndarray:
 
 def _swing(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
     """The shortest rotation that takes one direction to another."""
-    axis = np.cross(start, goal)
-    sine = np.linalg.norm(axis)
+    axis = cross(start, goal)
+    sine = math.sqrt(axis.dot(axis))
     if sine < 1e-9:
         return np.eye(3) if start @ goal > 0 else turn(np.cross(start, [0.3, 0.5, 0.8]), np.pi)
     return turn(axis, np.arctan2(sine, start @ goal))
@@ -118,7 +149,7 @@ def _frame(along: np.ndarray, hinge: np.ndarray) -> np.ndarray:
     """Right-handed axes (3, 3) in columns: a bone, its hinge, and what is left."""
     along = unit(along)
     hinge = unit(hinge - along * (hinge @ along))
-    return np.stack([along, hinge, np.cross(along, hinge)], 1)
+    return np.stack([along, hinge, cross(along, hinge)], 1)
 
 
 class Skeleton:
@@ -130,12 +161,12 @@ class Skeleton:
         place = {n: body.joints[k] for n, k in self._joint.items()}
         self._upper = unit(place["lowerarm01.L"] - place["upperarm01.L"])
         self._lower = unit(place["wrist.L"] - place["lowerarm01.L"])
-        self._elbow = unit(np.cross(self._upper, self._lower))
+        self._elbow = unit(cross(self._upper, self._lower))
         self._thigh = unit(place["lowerleg01.L"] - place["upperleg01.L"])
         self._shin = unit(place["foot.L"] - place["lowerleg01.L"])
         self._hand = unit(place["finger3-1.L"] - place["wrist.L"])
         across = place["finger2-1.L"] - place["finger5-1.L"]
-        palm = unit(np.cross(self._hand, across))
+        palm = unit(cross(self._hand, across))
         self._palm = palm * np.sign(palm @ [-1.0, 0, -1])
 
     def rotations(self, pose: Pose) -> np.ndarray:
@@ -147,8 +178,9 @@ class Skeleton:
 
         put("root", pose.root)
         for names, angles in ((_SPINE, pose.trunk), (_NECK, pose.head)):
+            share = bend(*(np.asarray(angles) / len(names)))
             for name in names:
-                put(name, bend(*(np.asarray(angles) / len(names))))
+                put(name, share)
         for side, arm, leg in (
             ("L", pose.left_arm, pose.left_leg),
             ("R", pose.right_arm, pose.right_leg),
@@ -164,14 +196,13 @@ class Skeleton:
         """Local rotations of the joints of a left arm."""
         upper, lower = unit(arm.upper), unit(arm.lower)
         # the shoulder girdle follows the arm upwards and forwards
-        lift = 0.45 * np.arcsin(np.clip(upper[2] + 0.3, 0, 1))
-        reach = 0.3 * np.arcsin(np.clip(-upper[1], -0.5, 1))
+        lift = 0.45 * np.arcsin(min(max(upper[2] + 0.3, 0.0), 1.0))
+        reach = 0.3 * np.arcsin(min(max(-upper[1], -0.5), 1.0))
         girdle = turn([0, 0, 1], -reach) @ turn([0, 1, 0], -lift)
-        half = Rotation.from_matrix(girdle).as_rotvec() / 2
-        half = Rotation.from_rotvec(half).as_matrix()
+        half = _turned_by(Rotation.from_matrix(girdle).as_rotvec() / 2)
 
         swing = _swing(self._upper, upper)
-        hinge = np.cross(upper, lower) + 0.2 * (swing @ self._elbow)
+        hinge = cross(upper, lower) + 0.2 * (swing @ self._elbow)
         whole = _frame(upper, hinge) @ _frame(self._upper, self._elbow).T
         twist = Rotation.from_matrix(swing.T @ whole).as_rotvec() @ self._upper
         first = swing @ turn(self._upper, 0.4 * twist)
@@ -184,7 +215,7 @@ class Skeleton:
             "lowerarm01": whole.T @ forearm,
             "lowerarm02": turn(self._lower, 0.5 * arm.roll),
         }
-        grip = np.cross(self._hand, self._palm)
+        grip = cross(self._hand, self._palm)
         result["wrist"] = turn(self._lower, 0.5 * arm.roll) @ turn(grip, arm.wrist)
         for finger in (2, 3, 4, 5):
             bent = turn(grip, arm.curl * (0.85 + 0.05 * finger))
