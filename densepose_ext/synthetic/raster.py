@@ -48,8 +48,9 @@ class Buffers:
 
 def project(points: np.ndarray, focal: float, size: tuple[int, int]) -> np.ndarray:
     """Pixel coordinates (..., 2) of camera points (..., 3); `size` is (height, width)."""
-    depth = np.maximum(points[..., 2:], 1e-6)
-    return points[..., :2] / depth * focal + np.array([size[1] / 2, size[0] / 2])
+    depth = np.maximum(points[..., 2], 1e-6)
+    middle = np.array([size[1] / 2, size[0] / 2])
+    return np.stack([points[..., k] / depth * focal + middle[k] for k in (0, 1)], -1)
 
 
 def rasterize(
@@ -83,19 +84,21 @@ def rasterize(
         _touched(*(values[drawn] for values in corners), length)
         for corners, length in (((ax, bx, cx), width), ((ay, by, cy), height))
     )
-    ahead = (depth > NEAR)[faces[drawn]]
-    kept = (right >= left) & (bottom >= top) & ahead[:, 0] & ahead[:, 1] & ahead[:, 2]
+    kept = np.flatnonzero((right >= left) & (bottom >= top))
+    ahead = (depth > NEAR)[faces[drawn[kept]]]
+    kept = kept[ahead[:, 0] & ahead[:, 1] & ahead[:, 2]]
     drawn, left, top = drawn[kept], left[kept].astype(np.int64), top[kept].astype(np.int64)
     columns = (right[kept] - left + 1).astype(np.int64)
     rows = (bottom[kept] - top + 1).astype(np.int64)
 
+    inverse_depth = 1 / np.maximum(depth, NEAR)
     seen = np.full(height * width, -1, np.int32)
     nearest = np.full(height * width, np.inf)
     for start, stop in _chunks(columns * rows):
         index, part = drawn[start:stop], slice(start, stop)
         pixels, owner, z = _inside(
             *(corner[index] for corner in (ax, ay, bx, by, cx, cy)),
-            1 / depth[faces[index]],
+            inverse_depth[faces[index].T],
             area[index],
             left[part],
             top[part],
@@ -105,17 +108,19 @@ def rasterize(
         )
         closest = np.full_like(nearest, np.inf)
         np.minimum.at(closest, pixels, z)
-        wins = (z == closest[pixels]) & (z < nearest[pixels])
-        seen[pixels[wins]] = index[owner[wins]]
-        nearest[pixels[wins]] = z[wins]
+        wins = np.flatnonzero((z == closest[pixels]) & (z < nearest[pixels]))
+        pixels = pixels[wins]
+        seen[pixels] = index[owner[wins]]
+        nearest[pixels] = z[wins]
 
     def weights(face: np.ndarray) -> np.ndarray:
         flat = face.ravel()
         hit = np.flatnonzero(flat >= 0)
         triangle = flat[hit]
         result = np.zeros((height * width, 3), np.float32)
-        corner = faces[triangle]
-        result[hit] = _barycentric(pixel[corner], 1 / depth[corner], area[triangle], hit, width)
+        corners = faces[triangle].T
+        places = [(x[corner], y[corner], inverse_depth[corner]) for corner in corners]
+        result[hit] = _barycentric(*places, area[triangle], hit, width)
         return result.reshape(height, width, 3)
 
     return Buffers(seen.reshape(size), nearest.astype(np.float32).reshape(size), weights)
@@ -143,30 +148,46 @@ def _edge(px, py, qx, qy, x, y):
 
 def _inside(ax, ay, bx, by, cx, cy, inverse_depth, area, left, top, columns, rows, width):
     """Pixels inside the given triangles: flat pixel index, triangle and depth of each."""
-    count = columns * rows
-    owner = np.repeat(np.arange(len(count)), count)
-    offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
-    across = columns[owner]
-    row = offset // across
-    x = left[owner] + offset - row * across
-    y = top[owner] + row
-    px, py = x + 0.5, y + 0.5
+    # What depends on the row alone is worked out once a row of a triangle, not once a pixel.
+    of_row, row = _spans(top, rows)
+    py = row + 0.5
+    up_a, up_b, up_c = ay[of_row] - py, by[of_row] - py, cy[of_row] - py
+    at, x = _spans(left[of_row], columns[of_row])
+    owner = of_row[at]
+    px = x + 0.5
     inverse = (1 / area)[owner]
-    cx, cy = cx[owner], cy[owner]
-    w0 = _edge(bx[owner], by[owner], cx, cy, px, py) * inverse
-    w1 = _edge(cx, cy, ax[owner], ay[owner], px, py) * inverse
-    keep = (w0 >= 0) & (w1 >= 0) & (w0 + w1 <= 1)
-    owner, w0, w1 = owner[keep], w0[keep], w1[keep]
-    d = inverse_depth[owner]
-    z = 1 / (w0 * d[:, 0] + w1 * d[:, 1] + (1 - w0 - w1) * d[:, 2])
-    return y[keep] * width + x[keep], owner, z
+    to_a, to_b, to_c = ax[owner], bx[owner], cx[owner]
+    to_a -= px
+    to_b -= px
+    to_c -= px
+    up_a, up_b, up_c = up_a[at], up_b[at], up_c[at]
+    # twice the signed areas of (b, c, pixel) and (c, a, pixel), as in `_edge`
+    w0 = (to_b * up_c - up_b * to_c) * inverse
+    w1 = (to_c * up_a - up_c * to_a) * inverse
+    keep = np.flatnonzero((w0 >= 0) & (w1 >= 0) & (w0 + w1 <= 1))
+    at, owner, w0, w1 = at[keep], owner[keep], w0[keep], w1[keep]
+    da, db, dc = (d[owner] for d in inverse_depth)
+    z = 1 / (w0 * da + w1 * db + (1 - w0 - w1) * dc)
+    return row[at] * width + x[keep], owner, z
 
 
-def _barycentric(corner, inverse_depth, area, pixels, width):
-    """Perspective-correct weights (n, 3) of flat pixel indices in their triangles."""
-    px, py = pixels % width + 0.5, pixels // width + 0.5
-    (ax, bx, cx), (ay, by, cy) = corner[..., 0].T, corner[..., 1].T
+def _spans(first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The integers of ranges (n,), one range after the other, and the range of each."""
+    owner = np.repeat(np.arange(len(count)), count)
+    return owner, np.arange(len(owner)) + (first + count - np.cumsum(count))[owner]
+
+
+def _barycentric(a, b, c, area, pixels, width):
+    """Perspective-correct weights (n, 3) of flat pixel indices in their triangles.
+
+    Args:
+        a, b, c: corners: x, y and inverse depth, each (n,).
+    """
+    row = pixels // width
+    px, py = pixels - row * width + 0.5, row + 0.5
+    (ax, ay, da), (bx, by, db), (cx, cy, dc) = a, b, c
     w0 = _edge(bx, by, cx, cy, px, py) / area
     w1 = _edge(cx, cy, ax, ay, px, py) / area
-    weight = np.stack([w0, w1, 1 - w0 - w1], 1) * inverse_depth
-    return weight / weight.sum(1, keepdims=True)
+    w0, w1, w2 = w0 * da, w1 * db, (1 - w0 - w1) * dc
+    total = w0 + w1 + w2
+    return np.stack([w0 / total, w1 / total, w2 / total], 1)

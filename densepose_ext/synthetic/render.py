@@ -151,11 +151,15 @@ def _shade(light: Light, albedo, normal, lit, gloss) -> np.ndarray:
 
 def _gather(values: np.ndarray, faces: np.ndarray, buffers: Buffers, mask) -> np.ndarray:
     """Values (V, k) of the vertices at the pixels of a mask: (n, k) float32."""
-    corner = faces[buffers.face[mask]]
-    weight = buffers.barycentric[mask]
-    result = values[corner[:, 0]] * weight[:, :1]
-    result += values[corner[:, 1]] * weight[:, 1:2]
-    result += values[corner[:, 2]] * weight[:, 2:]
+    shown = np.flatnonzero(mask)
+    corner = faces[buffers.face.ravel()[shown]]
+    weight = buffers.barycentric.reshape(-1, 3)[shown]
+    result = values.take(corner[:, 0], 0)
+    result *= weight[:, :1]
+    for k in (1, 2):
+        further = values.take(corner[:, k], 0)
+        further *= weight[:, k : k + 1]
+        result += further
     return result
 
 
@@ -172,7 +176,7 @@ class _BodyPaint:
         person, light = self.person, self.light
         vertices = person.vertices.astype(np.float32)
         normals = vertex_normals(person.vertices, self.faces).astype(np.float32)
-        values = np.concatenate([body_fields().stack(), normals, vertices], 1)
+        values = np.concatenate([body_fields().stacked, normals, vertices], 1)
         values = _gather(values, self.faces, buffers, mask)
         albedo, cloth = person.outfit.colour(values[:, :7])
         rest, normal = values[:, :3], values[:, 7:10]
@@ -190,7 +194,8 @@ def _lit(person: Person, faces, light: Light, points: np.ndarray) -> np.ndarray:
     across = unit(np.cross(axis, [0.3, 0.2, 1.0]))
     frame = np.stack([across, np.cross(axis, across), -axis])
     seen = person.vertices @ frame.T
-    middle = (seen.min(0) + seen.max(0)) / 2
+    by_axis = np.ascontiguousarray(seen.T)
+    middle = (by_axis.min(1) + by_axis.max(1)) / 2
     reach = np.abs(seen - middle).max() * 1.03
     far = 60.0
     offset = np.array([0, 0, far]) - middle
@@ -199,14 +204,22 @@ def _lit(person: Person, faces, light: Light, points: np.ndarray) -> np.ndarray:
     depth = rasterize(seen + offset, faces, focal, size).depth
     own = points @ frame.T + offset
     pixel = (project(own, focal, size) - 0.5).astype(np.float32)
-    depth = np.where(np.isfinite(depth), depth, 2 * far).astype(np.float32)
-    lit = np.zeros(len(own), np.float32)
+    depth = np.where(np.isfinite(depth), depth, 2 * far).astype(np.float32).ravel() + 0.03
+    x, y = (
+        {step: _nearest(way + step, LIGHT_MAP) for step in (0, light.softness, -light.softness)}
+        for way in np.ascontiguousarray(pixel.T)
+    )
+    away = np.ascontiguousarray(own[:, 2])
     spread = light.softness
+    lit = np.zeros(len(own), np.float32)
     for dx, dy in ((0, 0), (spread, 0), (-spread, 0), (0, spread), (0, -spread)):
-        x = np.clip(np.rint(pixel[:, 0] + dx), 0, LIGHT_MAP - 1).astype(np.int64)
-        y = np.clip(np.rint(pixel[:, 1] + dy), 0, LIGHT_MAP - 1).astype(np.int64)
-        lit += own[:, 2] < depth[y, x] + 0.03
+        lit += away < depth[y[dy] * LIGHT_MAP + x[dx]]
     return lit / 5
+
+
+def _nearest(place: np.ndarray, length: int) -> np.ndarray:
+    """The pixels of a row that are nearest to places in it."""
+    return np.clip(np.rint(place), 0, length - 1).astype(np.int64)
 
 
 class _CoverPaint:
@@ -288,14 +301,16 @@ def _ground_shadow(scene: Scene, faces, light: Light, background: np.ndarray) ->
     size = (camera.size[0] // scale, camera.size[1] // scale)
     cast = np.zeros(size, np.float32)
     near = np.zeros(size, np.float32)
-    meshes = [(p.vertices, faces[::2]) for p in scene.people]
+    half = np.ascontiguousarray(faces[::2])
+    meshes = [(p.vertices, half) for p in scene.people]
     meshes += [(p.vertices, p.faces) for p in [*scene.props, *scene.things]]
     slant = light.direction / max(light.direction[2], 0.3)
     for vertices, triangles in meshes:
         for target, way in ((cast, slant), (near, np.array([0, 0, 1.0]))):
             ground = vertices - vertices[:, 2:] * way
             if target is near:
-                triangles = triangles[vertices[triangles, 2].min(1) < 0.5]
+                low = np.minimum.reduce([vertices[:, 2][corner] for corner in triangles.T])
+                triangles = triangles[low < 0.5]
             seen = rasterize(camera.view(ground), triangles, camera.focal / scale, size, True)
             np.maximum(target, seen.hit, out=target)
     sigma = size[0] / 128 * (0.7 + light.softness)
@@ -326,5 +341,9 @@ def develop(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     image = image * (1 + rng.normal(0, 0.05, 3))
     if rng.random() < 0.06:
         image = np.broadcast_to(image.mean(-1, keepdims=True), image.shape)
-    noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(0.002, 0.03)
-    return np.clip((image + noise) * 255 + 0.5, 0, 255).astype(np.uint8)
+    noise = rng.standard_normal(image.shape, np.float32)
+    noise *= rng.uniform(0.002, 0.03)
+    image = image + noise
+    image *= 255
+    image += 0.5
+    return np.clip(image, 0, 255, out=image).astype(np.uint8)

@@ -6,7 +6,7 @@ that hems are clean lines at any resolution.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -59,7 +59,8 @@ class Fields:
     head: np.ndarray
     hair: np.ndarray
 
-    def stack(self) -> np.ndarray:
+    @cached_property
+    def stacked(self) -> np.ndarray:
         """(V, 7): place, arm, leg, head, hair."""
         return np.concatenate(
             [self.place, np.stack([self.arm, self.leg, self.head, self.hair], 1)], 1
