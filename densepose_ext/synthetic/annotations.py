@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 from pycocotools import mask as rle
+from scipy.spatial.distance import cdist
 
 from ..surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS
 from ..surface.surface import BodySurface
@@ -81,13 +82,17 @@ def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box, points: i
     x, y, width, height = box
     fine = part_map(seen, surface, index)[y : y + height, x : x + width]
     coarse = FINE_TO_COARSE[fine].astype(np.uint8)
+    # nobody clicks on the border of a part, or on a sliver of it
+    around = np.ones((3, 3), np.uint8)
+    alike = cv2.erode(coarse, around) == cv2.dilate(coarse, around)
+    inner = np.flatnonzero(alike & (coarse > 0))
+    inner = inner[np.argsort(coarse.ravel()[inner], kind="stable")]  # one part after the other
+    ends = np.cumsum(np.bincount(coarse.ravel()[inner], minlength=NUM_COARSE_PARTS + 1))
     pixels = []
-    for part in range(1, NUM_COARSE_PARTS + 1):
-        # nobody clicks on the border of a part, or on a sliver of it
-        inside = np.argwhere(cv2.erode(np.uint8(coarse == part), np.ones((3, 3), np.uint8)))
+    for inside in np.split(inner, ends[:-1])[1:]:
         if len(inside):
             count = min(points, -(-len(inside) // PIXELS_PER_POINT))
-            pixels.append(_spread(rng, inside, count))
+            pixels.append(_spread(rng, np.stack(np.divmod(inside, width), 1), count))
     if not pixels:
         return {}
     row, column = np.concatenate(pixels).T
@@ -120,25 +125,32 @@ def _spread(rng, pixels: np.ndarray, count: int) -> np.ndarray:
     if len(pixels) > 700:
         sample = pixels[rng.choice(len(pixels), 700, replace=False)]
     sample = sample.astype(np.float64)
-    centres = sample[rng.integers(len(sample))][None]
-    distance = _squared_distances(sample, centres)[:, 0]
-    while len(centres) < count:  # each further centre as far as can be from the others
-        centres = np.concatenate([centres, sample[distance.argmax()][None]])
-        np.minimum(distance, _squared_distances(sample, centres[-1:])[:, 0], out=distance)
+    centres = sample[_far_apart(sample, rng.integers(len(sample)), count)]
     for _ in range(4):
-        nearest = _squared_distances(sample, centres).argmin(1)
+        nearest = cdist(sample, centres, "sqeuclidean").argmin(1)
         total = np.bincount(nearest, minlength=count)
         moved = np.stack([np.bincount(nearest, sample[:, k], count) for k in range(2)], 1)
         centres = np.where(total[:, None] > 0, moved / np.maximum(total, 1)[:, None], centres)
-    chosen = _squared_distances(sample, centres).argmin(0)
+    chosen = cdist(sample, centres, "sqeuclidean").argmin(0)
     return sample[np.unique(chosen)].astype(np.int64)
 
 
-def _squared_distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """(n, k) of points (n, 2) and centres (k, 2)."""
-    down = points[:, 0, None] - centres[:, 0]
-    across = points[:, 1, None] - centres[:, 1]
-    return down * down + across * across
+def _far_apart(points: np.ndarray, first: int, count: int) -> list[int]:
+    """`count` of the points (n, 2) from the first on, each as far as can be from those before."""
+    down, across = np.ascontiguousarray(points.T)
+    chosen = [first]
+    distance = np.full(len(points), np.inf)
+    # thousands of turns an image: each writes into the same arrays
+    square, other = np.empty_like(distance), np.empty_like(distance)
+    while len(chosen) < count:
+        np.subtract(down, down[chosen[-1]], out=square)
+        np.multiply(square, square, out=square)
+        np.subtract(across, across[chosen[-1]], out=other)
+        np.multiply(other, other, out=other)
+        np.add(square, other, out=square)
+        np.minimum(distance, square, out=distance)
+        chosen.append(distance.argmax())
+    return chosen
 
 
 def _part_masks(coarse: np.ndarray) -> list:
@@ -147,10 +159,13 @@ def _part_masks(coarse: np.ndarray) -> list:
     rows = (side * coarse.shape[0]).astype(int)
     columns = (side * coarse.shape[1]).astype(int)
     square = coarse[rows[:, None], columns]
-    stacked = square[..., None] == np.arange(1, NUM_COARSE_PARTS + 1)
-    codes = rle.encode(np.asfortranarray(stacked, np.uint8))
-    seen = stacked.any((0, 1))
-    return [_text(code) if there else [] for code, there in zip(codes, seen)]
+    seen = np.flatnonzero(np.bincount(square.ravel(), minlength=NUM_COARSE_PARTS + 1)[1:])
+    # the encoder goes down the columns of one mask after the other
+    stacked = (np.ascontiguousarray(square.T) == seen[:, None, None] + 1).view(np.uint8)
+    codes = [[] for _ in range(NUM_COARSE_PARTS)]
+    for part, code in zip(seen, rle.encode(stacked.transpose(2, 1, 0))):
+        codes[part] = _text(code)
+    return codes
 
 
 def _encode(mask: np.ndarray) -> dict:
