@@ -52,8 +52,8 @@ def part_mask(rng: np.random.Generator) -> dict:
     return {"size": rle["size"], "counts": rle["counts"].decode()}
 
 
-def make_dataset(folder: Path) -> list[dict]:
-    """One picture with its people, read as a dataset is."""
+def make_dataset(folder: Path) -> tuple[dict, list[list[dict]]]:
+    """One picture with its people, read as a dataset is, and their masks as in the file."""
     rng = np.random.default_rng(0)
     cv2.imwrite(str(folder / "photograph.jpg"), photograph(), [cv2.IMWRITE_JPEG_QUALITY, 92])
     people = []
@@ -87,19 +87,24 @@ def make_dataset(folder: Path) -> list[dict]:
         tables[key] = np.empty((1, 24), dtype=object)
         tables[key][0] = [table] * 24
     savemat(folder / "UV_symmetry_transforms.mat", tables)
-    return load_densepose_coco(
+    (record,) = load_densepose_coco(
         str(folder / "annotations.json"), str(folder), surface=str(folder.resolve())
     )
+    return record, [person["dp_masks"] for person in people]
 
 
 class Baseline(DatasetMapper):
     """Detectron2's mapper, and the part masks decoded and painted one by one."""
 
+    def __init__(self, masks: list[list[dict]], **arguments):
+        super().__init__(True, **arguments)
+        self.masks = masks
+
     def __call__(self, dataset_dict: dict) -> dict:
         mapped = super().__call__(dataset_dict)
-        for person in dataset_dict["annotations"]:
+        for masks_of_person in self.masks:
             segm = np.zeros((256, 256), np.uint8)
-            for part, rle in enumerate(person["dp_masks"], start=1):
+            for part, rle in enumerate(masks_of_person, start=1):
                 segm[coco_mask.decode(rle) > 0] = part
         return mapped
 
@@ -122,10 +127,10 @@ def main() -> None:
         "image_format": "BGR",
     }
     with tempfile.TemporaryDirectory() as folder:
-        (image,) = make_dataset(Path(folder))
+        image, masks = make_dataset(Path(folder))
         mappers = {
             "densepose_ext": DensePoseDatasetMapper(True, **arguments),
-            "baseline": Baseline(True, **arguments),
+            "baseline": Baseline(masks, **arguments),
         }
         for mapper in mappers.values():
             for seed in range(4):

@@ -7,7 +7,7 @@ import torch
 
 from ..structures import ANNOTATION_SIDE, DensePoseAnnotation
 from ..surface.parts import NUM_FINE_PARTS
-from .rle import paint_part_masks, read_part_masks
+from .rle import paint_part_masks, painted_map, row_runs
 
 #: The keys of an annotated person. ``dp_masks`` may be absent.
 POINT_KEYS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V")
@@ -33,8 +33,8 @@ def read_densepose(annotation: dict) -> dict | None:
         annotation: of the JSON file.
 
     Returns:
-        the keys ``dp_*`` with points as float32 arrays of one length, or None if the person has
-        no dense pose.
+        the keys ``dp_*`` with points as float32 arrays of one length, and masks as the
+        :func:`~densepose_ext.data.rle.row_runs` of their map; None if the person has no dense pose.
 
     Raises:
         AnnotationError: naming the key, the value and what was expected.
@@ -90,15 +90,15 @@ def read_densepose(annotation: dict) -> dict | None:
     if not masks:  # an empty list says: no masks
         return points
     try:
-        read_part_masks(masks)
+        runs = row_runs(paint_part_masks(masks))
     except ValueError as error:
         raise AnnotationError(str(error)) from None
-    return {**points, "dp_masks": masks}
+    return {**points, "dp_masks": runs}
 
 
 def densepose_annotation(checked: dict) -> DensePoseAnnotation:
     """The annotation that :func:`read_densepose` has checked, as tensors of its own."""
     x, y, i, u, v = (torch.from_numpy(np.array(checked[key], np.float32)) for key in POINT_KEYS)
-    masks = checked.get("dp_masks")
-    segm = torch.from_numpy(paint_part_masks(masks)) if masks else None
+    runs = checked.get("dp_masks")
+    segm = torch.from_numpy(painted_map(runs)) if runs is not None else None
     return DensePoseAnnotation(x, y, i.long(), u, v, segm)

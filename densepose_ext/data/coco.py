@@ -82,7 +82,7 @@ def load_densepose_coco(
 
     Returns:
         a dict for each image: file_name, height, width, image_id, surface, annotations; an
-        annotation has the points as float32 arrays under ``dp_*``.
+        annotation has what :func:`read_densepose` gives under ``dp_*``.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing, or is not COCO JSON.

@@ -2,11 +2,14 @@
 
 pycocotools decodes one mask at a time into 64 kB each, and a string that is too short leaves
 memory as it was. Here all masks of a person are read at once, checked, and painted into one map,
-in a quarter of the time: in training it is spent on every person of every image.
+in a quarter of the time. A dataset keeps that map as run lengths along its rows: they take no more
+memory than the 14 strings, and are a map again, for every person of every image of training, in a
+fiftieth of the time.
 """
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from ..structures import ANNOTATION_SIDE
@@ -54,17 +57,23 @@ def parse_runs(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     values[negative] -= np.int64(1) << (5 * (last - first + 1)[negative])
 
     mask = np.repeat(np.arange(len(strings)), lengths)[last]
-    start = np.searchsorted(mask, np.arange(len(strings)))
-    rank = np.arange(len(values)) - start[mask]
-    # Undo the differences: sums along every second run of a mask. The first run has no successor.
-    chain = mask * 3 + np.where(rank == 0, 0, 1 + rank % 2)
-    order = np.argsort(chain, kind="stable")
-    sums = values[order].cumsum()
-    chain = chain[order]
-    is_start = np.concatenate([[True], chain[1:] != chain[:-1]]) if len(chain) else chain > 0
-    before = (sums - values[order])[is_start]
-    runs = np.empty_like(values)
-    runs[order] = sums - before[is_start.cumsum() - 1]
+    counts = np.bincount(mask, minlength=len(strings))
+    # Undo the differences: sums along every second run of a mask, but for its first run. Masks
+    # start at even places, so that sums along every second number of all are such.
+    rows = (counts + 1) // 2
+    start = 2 * (rows.cumsum() - rows)
+    place = np.arange(len(values)) + (start - (counts.cumsum() - counts))[mask]
+    spread = np.zeros(2 * rows.sum(), dtype=np.int64)
+    spread[place] = values
+    start = start[counts > 0]
+    first = spread[start]
+    spread[start] = 0
+    sums = spread.reshape(-1, 2).cumsum(axis=0)
+    before = np.concatenate([np.zeros((1, 2), np.int64), sums])[start // 2]
+    sums -= np.repeat(before, rows[counts > 0], axis=0)
+    spread = sums.reshape(-1)
+    spread[start] = first
+    runs = spread[place]
     return runs, mask
 
 
@@ -123,10 +132,34 @@ def paint_part_masks(masks) -> np.ndarray:
     """
     parts, runs, mask = read_part_masks(masks)
     columns = np.zeros(_PIXELS, dtype=np.uint8)  # RLEs run down the columns
-    is_foreground = (np.arange(len(runs)) - np.searchsorted(mask, mask)) % 2 == 1
+    first = np.searchsorted(mask, np.arange(len(parts)))
+    is_foreground = (np.arange(len(runs)) - first[mask]) % 2 == 1
     lengths = runs[is_foreground]
     ends = (runs.cumsum() - mask * _PIXELS)[is_foreground]
     # Pixels of all runs, mask after mask: where masks overlap the last assignment stays.
     pixels = np.arange(lengths.sum()) + np.repeat(ends - lengths.cumsum(), lengths)
     columns[pixels] = np.repeat(parts[mask[is_foreground]], lengths)
-    return np.ascontiguousarray(columns.reshape(ANNOTATION_SIDE, ANNOTATION_SIDE).T)
+    return cv2.transpose(columns.reshape(ANNOTATION_SIDE, ANNOTATION_SIDE))
+
+
+def row_runs(painted: np.ndarray) -> np.ndarray:
+    """A painted map as it is kept in memory.
+
+    Args:
+        painted: (256, 256) uint8.
+
+    Returns:
+        (2, R) uint8: value, and length less one, of the runs along the rows. None goes on in the
+        next row, so that a length has room in 8 bits.
+    """
+    is_start = np.ones(painted.shape, dtype=bool)
+    np.not_equal(painted[:, 1:], painted[:, :-1], out=is_start[:, 1:])
+    starts = np.flatnonzero(is_start)
+    lengths = np.diff(starts, append=_PIXELS)
+    return np.stack([painted.reshape(-1)[starts], (lengths - 1).astype(np.uint8)])
+
+
+def painted_map(runs: np.ndarray) -> np.ndarray:
+    """The map (256, 256) that :func:`row_runs` has made run lengths of."""
+    values, lengths = runs
+    return values.repeat(lengths.astype(np.intp) + 1).reshape(ANNOTATION_SIDE, ANNOTATION_SIDE)

@@ -17,6 +17,7 @@ from pycocotools import mask as coco_mask
 
 from densepose_ext.config import add_densepose_config
 from densepose_ext.data import DensePoseDatasetMapper, load_densepose_coco, mapper
+from densepose_ext.data.rle import painted_map
 from densepose_ext.structures import DensePoseAnnotationList
 from projects_tests.tiny_dataset import make_dataset, make_surface
 
@@ -329,6 +330,10 @@ def test_records_of_other_readers(image, caplog):
     first, second = image["annotations"]
     for key in ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V"):
         first[key], second[key] = first[key].tolist(), second[key].tolist()
+    painted = painted_map(first["dp_masks"])
+    for person in (first, second):
+        parts = (painted == part for part in range(1, 15))
+        person["dp_masks"] = [coco_mask.encode(np.asfortranarray(m, np.uint8)) for m in parts]
     second["dp_I"][3] = 99.0
     train = training()
     with caplog.at_level(logging.WARNING):
@@ -336,6 +341,7 @@ def test_records_of_other_readers(image, caplog):
         train(image)
     assert instances.gt_densepose.present.tolist() == [True, False]
     np.testing.assert_allclose(instances.gt_densepose[0].x, first["dp_x"], atol=1e-3)
+    np.testing.assert_array_equal(instances.gt_densepose[0].segm, painted)
     (record,) = caplog.records
     assert "1.jpg, image 1, annotation 2: dp_I[3] = 99, expected a part" in record.getMessage()
 

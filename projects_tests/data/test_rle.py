@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from densepose_ext.data.rle import paint_part_masks, parse_runs, read_part_masks
+from densepose_ext.data.rle import (
+    paint_part_masks,
+    painted_map,
+    parse_runs,
+    read_part_masks,
+    row_runs,
+)
 
 SIDE = 256
 
@@ -19,6 +25,17 @@ def encode(mask: np.ndarray) -> dict:
 def part_masks(**named: dict) -> list:
     """14 entries, empty but for those given as ``part1=...``."""
     return [named.get(f"part{part}", []) for part in range(1, 15)]
+
+
+def number(value: int) -> str:
+    """A number as compressed run lengths have it."""
+    text = ""
+    while True:
+        digit, value = value & 0x1F, value >> 5
+        more = value != -1 if digit & 0x10 else value != 0
+        text += chr(48 + (digit | (0x20 if more else 0)))
+        if not more:
+            return text
 
 
 def painted_by_pycocotools(masks: list) -> np.ndarray:
@@ -134,21 +151,36 @@ def test_wrong_masks_are_refused(masks, message):
 
 def test_negative_runs_are_refused_though_the_sum_is_right():
     # 5, then 65536 - 4 = 65532, then -1: sums to the whole mask.
-    def number(value: int) -> str:
-        text = ""
-        while True:
-            digit, value = value & 0x1F, value >> 5
-            more = value != -1 if digit & 0x10 else value != 0
-            text += chr(48 + (digit | (0x20 if more else 0)))
-            if not more:
-                return text
-
     counts = number(5) + number(65532) + number(-1)
     rle = {"size": [SIDE, SIDE], "counts": counts}
     runs, _ = parse_runs([counts.encode()])
     assert runs.tolist() == [5, 65532, -1]
     with pytest.raises(ValueError, match=r"1 of\s+them negative"):
         paint_part_masks(part_masks(part1=rle))
+
+
+def test_runs_of_several_strings():
+    """Of odd and even numbers of runs, and of none: each starts its differences anew."""
+    rng = np.random.default_rng(0)
+    strings, expected = [], []
+    for count in (1, 0, 2, 3, 0, 4, 5, 11, 1, 8):
+        runs = rng.integers(0, 1000, count)
+        written = runs.copy()
+        written[3:] -= runs[1:-2]
+        strings.append("".join(map(number, written.tolist())).encode())
+        expected.append(runs)
+    runs, mask = parse_runs(strings)
+    np.testing.assert_array_equal(runs, np.concatenate(expected))
+    np.testing.assert_array_equal(mask, np.repeat(np.arange(10), [len(e) for e in expected]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(random_mask(), st.integers(1, 14))
+def test_a_map_comes_back_from_its_row_runs(picture, value):
+    painted = picture * np.uint8(value)
+    runs = row_runs(painted)
+    assert runs.dtype == np.uint8
+    np.testing.assert_array_equal(painted_map(runs), painted)
 
 
 @settings(max_examples=400, deadline=None)
