@@ -63,28 +63,30 @@ def transform_densepose(
     """
     frame = _change_of_frame(matrix, old_box, new_box)
     points = np.stack([annotation.x.numpy(), annotation.y.numpy()]).astype(np.float64)
-    x, y = (frame[:, :2] @ points + frame[:, 2:]).astype(np.float32)
+    points = (frame[:, :2] @ points + frame[:, 2:]).astype(np.float32)
     i, u, v = (getattr(annotation, name).numpy() for name in ("i", "u", "v"))
     segm = annotation.segm.numpy() if annotation.segm is not None else None
-    is_mirror_image = np.linalg.det(matrix[:, :2]) < 0
+    is_mirror_image = matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]
     if is_mirror_image:
         if mirror is None:
             raise ValueError("a flipped picture needs the mirror map of the annotation's surface")
         i, u, v = _mirror_points(mirror, i, u, v)
 
     # A point on the border may land a rounding error outside.
-    inside = (np.minimum(x, y) > -1e-3) & (np.maximum(x, y) < ANNOTATION_SIDE + 1e-3)
+    inside = ((points > -1e-3) & (points < ANNOTATION_SIDE + 1e-3)).all(axis=0)
     if not inside.any():
         return None
     if not inside.all():
-        x, y, i, u, v = (values[inside] for values in (x, y, i, u, v))
+        points = points[:, inside]
+        i, u, v = (values[inside] for values in (i, u, v))
     if segm is not None:
         segm = _warp(segm, frame)
         if is_mirror_image:
             segm = cv2.LUT(segm, _COARSE_MIRROR)
+    x, y = torch.from_numpy(points.clip(0, ANNOTATION_SIDE))
     return DensePoseAnnotation(
-        torch.from_numpy(x.clip(0, ANNOTATION_SIDE)),
-        torch.from_numpy(y.clip(0, ANNOTATION_SIDE)),
+        x,
+        y,
         torch.from_numpy(np.asarray(i, dtype=np.int64)),
         torch.from_numpy(np.asarray(u, dtype=np.float32)),
         torch.from_numpy(np.asarray(v, dtype=np.float32)),
