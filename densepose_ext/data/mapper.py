@@ -29,6 +29,9 @@ _UNREADABLE = (
     utils.SizeMismatchError,
 )
 
+#: Pixels: a box of no more on either side has nothing in it.
+_EMPTY_BOX = 1e-5
+
 
 class DensePoseDatasetMapper(DatasetMapper):
     """Detectron2's mapper (but for semantic segmentation), with dense pose, rotations, colours.
@@ -58,6 +61,7 @@ class DensePoseDatasetMapper(DatasetMapper):
                 " create_keypoint_hflip_indices(dataset names) has them"
             )
         self.use_densepose = use_densepose
+        self._of_edge: dict[int | None, T.AugmentationList] = {None: self.augmentations}
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict:
@@ -100,9 +104,12 @@ class DensePoseDatasetMapper(DatasetMapper):
             _warn_once(f"skipped in training: {message}")
             return None
 
+        if self.image_format == "BGR":
+            # A view of RGB backwards, which resizing would copy value by value.
+            image = cv2.cvtColor(image[:, :, ::-1], cv2.COLOR_RGB2BGR)
         augmented = T.AugInput(image)
         edge = dataset_dict.pop("shortest_edge", None)
-        transforms = _sized(self.augmentations, edge)(augmented)
+        transforms = self._sized(edge)(augmented)
         height, width = augmented.image.shape[:2]
         dataset_dict["image"] = torch.from_numpy(_channels_first(augmented.image))
         if self.proposal_topk is not None:
@@ -115,6 +122,20 @@ class DensePoseDatasetMapper(DatasetMapper):
             self._transform_annotations(dataset_dict, transforms, (height, width))
         return dataset_dict
 
+    def _sized(self, edge: int | None) -> T.AugmentationList:
+        """The augmentations with the shortest edge given; None leaves it to be drawn."""
+        if edge not in self._of_edge:
+            # Kept, since a new augmentation reads its own signature when it is first called.
+            self._of_edge[edge] = T.AugmentationList(
+                [
+                    T.ResizeShortestEdge([edge], a.max_size, "choice", a.interp)
+                    if isinstance(a, T.ResizeShortestEdge)
+                    else a
+                    for a in self.augmentations.augs
+                ]
+            )
+        return self._of_edge[edge]
+
     def _transform_annotations(self, dataset_dict: dict, transforms, image_shape) -> None:
         """Sets ``instances`` in place of ``annotations``."""
         people = [
@@ -125,16 +146,17 @@ class DensePoseDatasetMapper(DatasetMapper):
         ]
         where = f"{dataset_dict['file_name']}, image {dataset_dict.get('image_id')}"
         size_before = (dataset_dict["height"], dataset_dict["width"])
-        instances = self._instances(people, transforms, size_before, image_shape)
+        # Once, for it is slow: Detectron2 makes tensors of a box to add its four numbers.
+        boxes = [BoxMode.convert(p["bbox"], p["bbox_mode"], BoxMode.XYXY_ABS) for p in people]
+        instances = self._instances(people, boxes, transforms, size_before, image_shape)
         if self.use_densepose:
             matrix = affine_matrix(transforms)
             mirror = _mirror_of(dataset_dict.get("surface"), where)
             new_boxes = instances.gt_boxes.tensor.double().numpy()
             dense_poses = []
-            for person, new_box in zip(people, new_boxes):
+            for person, old_box, new_box in zip(people, boxes, new_boxes):
                 dense_pose = _dense_pose(person, where)
                 if dense_pose is not None:
-                    old_box = BoxMode.convert(person["bbox"], person["bbox_mode"], BoxMode.XYXY_ABS)
                     # None for a box that left the image: the division by its size would fail.
                     dense_pose = (
                         transform_densepose(dense_pose, matrix, np.array(old_box), new_box, mirror)
@@ -143,14 +165,24 @@ class DensePoseDatasetMapper(DatasetMapper):
                     )
                 dense_poses.append(dense_pose)
             instances.gt_densepose = DensePoseAnnotationList(dense_poses)
-        dataset_dict["instances"] = utils.filter_empty_instances(instances)
+        box = instances.gt_boxes.tensor.numpy()
+        # Filtering copies everything, though hardly ever anybody has left the picture.
+        if instances.has("gt_masks") or (box[:, 2:] - box[:, :2] <= _EMPTY_BOX).any():
+            instances = utils.filter_empty_instances(instances, box_threshold=_EMPTY_BOX)
+        dataset_dict["instances"] = instances
 
-    def _instances(self, people: list[dict], transforms, size_before, image_shape) -> Instances:
+    def _instances(
+        self, people: list[dict], boxes: list, transforms, size_before, image_shape
+    ) -> Instances:
         """Boxes, classes, masks and keypoints, by Detectron2's own functions."""
         transformed = []
         is_cropped = any(isinstance(t, T.CropTransform) for t in transforms.transforms)
-        for person in people:
-            own = {key: person[key] for key in ("bbox", "bbox_mode", "category_id")}
+        for person, box in zip(people, boxes):
+            own = {
+                "bbox": box,
+                "bbox_mode": BoxMode.XYXY_ABS,
+                "category_id": person["category_id"],
+            }
             if self.use_instance_mask:
                 own["segmentation"] = person["segmentation"]
                 if isinstance(own["segmentation"], list):
@@ -192,20 +224,6 @@ def _more_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
             for jitter in (T.RandomBrightness, T.RandomContrast, T.RandomSaturation)
         ]
     return augmentations
-
-
-def _sized(augmentations: T.AugmentationList, edge: int | None) -> T.AugmentationList:
-    """Augmentations with the shortest edge given; None leaves it to be drawn."""
-    if edge is None:
-        return augmentations
-    return T.AugmentationList(
-        [
-            T.ResizeShortestEdge([edge], a.max_size, "choice", a.interp)
-            if isinstance(a, T.ResizeShortestEdge)
-            else a
-            for a in augmentations.augs
-        ]
-    )
 
 
 def _channels_first(image: np.ndarray) -> np.ndarray:
