@@ -149,7 +149,8 @@ def _record(annotation: dict, class_number: int, image: dict, left_out: _LeftOut
     record = {
         "id": annotation["id"],
         "iscrowd": annotation.get("iscrowd", 0),
-        "bbox": annotation["bbox"],
+        # Detectron2 scales boxes in place, and those of whole numbers would stay whole.
+        "bbox": [float(value) for value in annotation["bbox"]],
         "bbox_mode": BoxMode.XYWH_ABS,
         "category_id": class_number,
     }

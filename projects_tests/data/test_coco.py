@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.transforms import ResizeTransform
 from detectron2.structures import BoxMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -57,6 +58,14 @@ def dataset_name():
         DatasetCatalog.remove(name)
     if name in MetadataCatalog.list():
         MetadataCatalog.remove(name)
+
+
+def test_boxes_of_whole_numbers_are_not_kept_whole(load):
+    (image,) = load([{**person(), "bbox": [10, 20, 30, 40]}])
+    (found,) = image["annotations"]
+    boxes = np.array([BoxMode.convert(found["bbox"], BoxMode.XYWH_ABS, BoxMode.XYXY_ABS)])
+    half = ResizeTransform(120, 160, 45, 61).apply_box(boxes)
+    np.testing.assert_allclose(half, [[3.8125, 7.5, 15.25, 22.5]])
 
 
 def test_a_record_of_detectron2(load, tmp_path, caplog):
