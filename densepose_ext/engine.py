@@ -16,6 +16,7 @@ from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, DatasetEvalua
 from detectron2.modeling import build_model as build_detectron2_model
 from torch import nn
 
+from .bfloat16_trainer import BFloat16Trainer
 from .checkpoint import DensePoseCheckpointer
 from .config import add_densepose_config, check_config
 from .data.build import build_densepose_test_loader, build_densepose_train_loader
@@ -86,7 +87,7 @@ class DensePoseTrainer(DefaultTrainer):
     """
 
     def __init__(self, cfg: CfgNode):
-        with densepose_parts_in_default_trainer():
+        with densepose_parts_in_default_trainer(cfg.MODEL.DEVICE):
             super().__init__(cfg)
 
     def build_hooks(self) -> list[HookBase]:
@@ -125,15 +126,20 @@ class DensePoseTrainer(DefaultTrainer):
 
 
 @contextmanager
-def densepose_parts_in_default_trainer() -> Iterator[None]:
-    """While DefaultTrainer builds itself: our checkpointer, and several processes on the CPU.
+def densepose_parts_in_default_trainer(device: str) -> Iterator[None]:
+    """While DefaultTrainer builds itself: our checkpointer; on the CPU several processes and AMP.
 
-    It takes both by name from its module and offers no method to replace them.
+    It takes them by name from its module and offers no method to replace them.
+
+    Args:
+        device: MODEL.DEVICE.
     """
-    names = ("create_ddp_model", "DetectionCheckpointer")
+    names = ("create_ddp_model", "DetectionCheckpointer", "AMPTrainer")
     originals = {name: getattr(defaults, name) for name in names}
     defaults.create_ddp_model = on_any_device(originals["create_ddp_model"])
     defaults.DetectionCheckpointer = DensePoseCheckpointer
+    if device == "cpu":
+        defaults.AMPTrainer = BFloat16Trainer
     try:
         yield
     finally:

@@ -35,9 +35,11 @@ class _DilatedConv(nn.Conv2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.dilation[0] >= max(x.shape[-2:]):
             return F.conv2d(x, self.weight[:, :, 1:2, 1:2])
-        # Autocast may have made x of another type than the weights.
-        if self.training and x.device.type == "cpu" and x.dtype == self.weight.dtype:
-            return _DilatedConvFunction.apply(x, self.weight, self.dilation[0])
+        if self.training and x.device.type == "cpu":
+            weight = self.weight
+            if torch.is_autocast_enabled("cpu"):  # which does not reach into a Function's gradients
+                x, weight = (t.to(torch.get_autocast_dtype("cpu")) for t in (x, weight))
+            return _DilatedConvFunction.apply(x, weight, self.dilation[0])
         return super().forward(x)
 
 
@@ -57,7 +59,6 @@ class _DilatedConvFunction(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad: torch.Tensor):
         (x, weight), dilation = ctx.saved_tensors, ctx.dilation
-        grad = grad.to(weight.dtype)  # of lower precision under autocast
         of_x = None
         if ctx.needs_input_grad[0]:
             turned = weight.flip(2, 3).transpose(0, 1)
@@ -124,6 +125,8 @@ class _ASPP(nn.Module):
                 weight_init.c2_msra_fill(module)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))  # once, not in each branch
         *local, pooling = self.convs
         maps = torch.cat([conv(x) for conv in local], dim=1)
         projection, relu = self.project

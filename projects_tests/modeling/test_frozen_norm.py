@@ -76,3 +76,24 @@ def test_a_copy_does_not_share_its_norms():
     next(m for m in fused.modules() if isinstance(m, AppliedNorm)).weight.zero_()
     assert torch.equal(twin(image)[-1], before)
     assert not torch.equal(fused(image)[-1], before)
+
+
+def test_strided_depthwise_convolutions_have_gradients_in_single_precision(monkeypatch):
+    body = TimmBackbone("tf_efficientnet_lite0", freeze_at=0, freeze_depthwise=True).body
+    picture = torch.randn(1, 3, 64, 64)
+    gradients, types = [], []
+    convolve = torch.nn.functional.conv2d
+
+    def note(x, weight, bias, stride, padding, dilation, groups):
+        if groups > 1 and stride != (1, 1):
+            types.append(weight.dtype if not torch.is_autocast_enabled("cpu") else torch.bfloat16)
+        return convolve(x, weight, bias, stride, padding, dilation, groups)
+
+    monkeypatch.setattr("densepose_ext.modeling.frozen_norm.F.conv2d", note)
+    for low_precision in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low_precision):
+            total = sum(features.float().square().mean() for features in body(picture))
+        gradients.append(torch.autograd.grad(total, body.conv_stem.weight)[0])
+    assert set(types) == {torch.float32}
+    exact, rounded = (gradient.flatten() for gradient in gradients)
+    assert torch.cosine_similarity(exact, rounded, dim=0) > 0.9
