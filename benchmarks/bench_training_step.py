@@ -3,9 +3,12 @@
     python benchmarks/bench_training_step.py
 
 "norms apart" is the same backbone as timm makes it, "kernels kept" is MODEL.TIMM.FREEZE_DEPTHWISE.
-"side by side" is ASPP as PyTorch's layers make it, all branches concatenated. The optimizers step
-over the parameters of ``make demo``'s model.
+"side by side" is ASPP as PyTorch's layers make it, all branches concatenated. "and bfloat16" is
+what SOLVER.AMP.ENABLED makes of the line before on the CPU. The optimizers step over the
+parameters of ``make demo``'s model.
 """
+
+import copy
 
 import timm
 import torch
@@ -13,6 +16,7 @@ from timing import measure, report
 from torch.nn import functional as F
 
 from densepose_ext import get_config_file, load_config
+from densepose_ext.bfloat16_trainer import keep_norms_in_single_precision
 from densepose_ext.engine import build_model
 from densepose_ext.modeling import DensePoseDeepLabHead
 from densepose_ext.optimizer import build_optimizer
@@ -37,13 +41,16 @@ def backbone_passes() -> dict:
         parameter.requires_grad_(name in trained)
     images = torch.randn(PICTURES, 3, SIDE, SIDE).to(memory_format=torch.channels_last)
 
-    def run(body):
-        sum(feature.mean() for feature in body(images)[2:]).backward()
+    def run(body, low_precision=False):
+        with torch.autocast("cpu", torch.bfloat16, enabled=low_precision):
+            features = body(images)[2:]
+        sum(feature.float().mean() for feature in features).backward()
 
     return {
         "norms apart": lambda: run(apart),
         "norms in weights": lambda: run(ours),
         "kernels kept": lambda: run(kept),
+        "and bfloat16": lambda: run(kept, low_precision=True),
     }
 
 
@@ -66,9 +73,17 @@ def aspp_passes() -> dict:
         maps.append(pooling(rois).expand(-1, -1, CELLS, CELLS))
         return aspp.project(torch.cat(maps, dim=1))
 
+    rounded = copy.deepcopy(aspp)
+    keep_norms_in_single_precision(rounded)
+
+    def in_bfloat16() -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return rounded(rois)
+
     return {
         "side by side": lambda: side_by_side().mean().backward(),
         "ours": lambda: aspp(rois).mean().backward(),
+        "and bfloat16": lambda: in_bfloat16().float().mean().backward(),
     }
 
 

@@ -211,9 +211,6 @@ def _add_own(cfg: CN) -> None:
     cfg.INPUT.COLOR_JITTER = 0.0
     # All pictures of a batch get the same one of MIN_SIZE_TRAIN: a batch is padded to its largest.
     cfg.INPUT.SAME_SIZE_IN_BATCH = False
-    # Train on these in the first SOLVER.TRAIN_FIRST_ITERS iterations, in place of DATASETS.TRAIN.
-    cfg.DATASETS.TRAIN_FIRST = ()
-    cfg.SOLVER.TRAIN_FIRST_ITERS = 0
     # SGD, AdamW, or Muon for hidden layers and AdamW for all else; with the latter two the learning
     # rate of the layers below the FPN is scaled by a factor.
     cfg.SOLVER.OPTIMIZER = "SGD"
@@ -287,12 +284,6 @@ def check_config(cfg: CN) -> None:
                 f"{key} = {_get(cfg, key)!r}, expected {' or '.join(map(repr, allowed))}"
                 " with the other settings of this config"
             )
-    if (cfg.SOLVER.TRAIN_FIRST_ITERS > 0) != (len(cfg.DATASETS.TRAIN_FIRST) > 0):
-        raise ValueError(
-            f"SOLVER.TRAIN_FIRST_ITERS = {cfg.SOLVER.TRAIN_FIRST_ITERS}, DATASETS.TRAIN_FIRST ="
-            f" {cfg.DATASETS.TRAIN_FIRST}: expected a number of iterations and data sets for them,"
-            " or 0 and ()"
-        )
     if cfg.SOLVER.OPTIMIZER == "SGD" and cfg.SOLVER.BACKBONE_LR_FACTOR != 1.0:
         raise ValueError(
             f"SOLVER.BACKBONE_LR_FACTOR = {cfg.SOLVER.BACKBONE_LR_FACTOR}, expected 1.0 with"

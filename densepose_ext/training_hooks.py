@@ -16,7 +16,6 @@ from detectron2.engine.hooks import EvalHook
 from detectron2.utils import comm
 from fvcore.common.checkpoint import Checkpointer
 
-from .curriculum import Curriculum
 from .data.sampler import TrainingBatches
 from .output_folder import check_space, checkpoint_bytes, checkpoints_to_come
 from .seeding import Purpose, seed_global_generators
@@ -48,7 +47,6 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
     places = (n for n, hook in enumerate(hooks) if isinstance(hook, EvalHook))
     place = next(places, len(hooks))
     return [
-        Curriculum(cfg),
         SeededIterations(cfg.SEED, batches if isinstance(batches, TrainingBatches) else None),
         FiniteLosses(),
         *hooks[:place],

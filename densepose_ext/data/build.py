@@ -110,25 +110,15 @@ def training_images(
     return images
 
 
-def training_sets(cfg: CfgNode, iteration: int) -> tuple[str, ...]:
-    """Names of the data sets that a config trains on in an iteration.
-
-    DATASETS.TRAIN_FIRST in the first SOLVER.TRAIN_FIRST_ITERS iterations, then DATASETS.TRAIN.
-    """
-    first = iteration < cfg.SOLVER.TRAIN_FIRST_ITERS
-    return tuple(cfg.DATASETS.TRAIN_FIRST if first else cfg.DATASETS.TRAIN)
-
-
-def build_densepose_train_loader(cfg: CfgNode, iteration: int = 0) -> torch.utils.data.DataLoader:
+def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
     """Training batches of a config, for ever: lists of mapped images, of this process.
 
     Each is a function of the seed (SEED; one that is drawn where that is negative) and of the
-    iteration: see :class:`TrainingBatches`. All are of the data sets that ``iteration`` trains on.
-    Errors as for :func:`training_images`.
+    iteration: see :class:`TrainingBatches`. Errors as for :func:`training_images`.
     """
     segm_from_masks = cfg.MODEL.ROI_DENSEPOSE_HEAD.COARSE_SEGM_TRAINED_BY_MASKS
     images = training_images(
-        training_sets(cfg, iteration),
+        cfg.DATASETS.TRAIN,
         need_densepose=cfg.MODEL.DENSEPOSE_ON and cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS,
         need_masks=cfg.MODEL.MASK_ON,
         segm_from_instance_masks=segm_from_masks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -13,23 +14,24 @@ from pathlib import Path
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import MetadataCatalog
 from detectron2.evaluation import inference_on_dataset
-from detectron2.utils.env import seed_all_rng
+from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 from tqdm import tqdm
 
+from ..bfloat16_trainer import multiplies_bfloat16
 from ..config import get_config_file
-from ..data.build import build_densepose_test_loader, training_sets
-from ..engine import DensePoseTrainer, build_evaluator, load_config
+from ..data.build import build_densepose_test_loader
+from ..engine import build_evaluator, load_config
 from ..predictor import DensePosePredictor
 from ..surface.cache import content_key, replacing
-from .meanwhile import SharedCores, make_meanwhile
 from .page import write_demo_page
 from .pictures import draw_pictures
-from .progress import Progress
+from .preparation import prepare
+from .training import train
 
-#: What is trained: meant for a quarter of an hour of two fast CPU cores, or ten minutes on a GPU.
+#: What is trained: for a quarter of an hour of two CPU cores, or for ten minutes of a GPU.
 CONFIG_ON_CPU = "densepose_rcnn_EffLite0_FPN_synth_demo.yaml"
 CONFIG_ON_GPU = "densepose_rcnn_EffLite0_FPN_synth.yaml"
 
@@ -59,6 +61,8 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     on_gpu = device.startswith("cuda")
     config = config or get_config_file(CONFIG_ON_GPU if on_gpu else CONFIG_ON_CPU)
     own = ["MODEL.DEVICE", device, "OUTPUT_DIR", str(out / "training")]
+    if not on_gpu and multiplies_bfloat16():
+        own += ["SOLVER.AMP.ENABLED", True]
     if on_gpu:  # which would wait for pictures otherwise
         own += ["DATALOADER.NUM_WORKERS", min(os.cpu_count() or 1, 8)]
     cfg = load_config(config, [*own, *given])
@@ -68,14 +72,10 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     _log_to(out / "log.txt")
 
     _say("1/4  synthetic people")
-    sets = (*training_sets(cfg, 0), *cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)
-    now = training_sets(cfg, 0) if cfg.SOLVER.TRAIN_FIRST_ITERS else sets
-    for name in dict.fromkeys(now):
-        DatasetCatalog.get(name)
-    make_meanwhile([name for name in dict.fromkeys(sets) if name not in now])
+    prepare([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
 
     _say(f"2/4  training on {device}, {cfg.SOLVER.MAX_ITER} steps; Ctrl-C, and it goes on later")
-    weights = _train(cfg)
+    weights = train(cfg, functools.partial(_log_to, out / "log.txt"))
 
     _say("3/4  scores on people that were not trained on")
     predictors = {
@@ -122,26 +122,10 @@ def _check_tests(names: Sequence[str]) -> None:
 def _log_to(path: Path) -> None:
     """Detectron2's log goes to a file; warnings also to the terminal."""
     for name in ("detectron2", "fvcore"):
-        for handler in setup_logger(str(path), name=name).handlers:
+        logger = setup_logger(str(path), distributed_rank=comm.get_rank(), name=name)
+        for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.WARNING)
-
-
-def _train(cfg: CfgNode) -> str:
-    """Path of the trained weights; training goes on from where an earlier run was."""
-    quiet = cfg.clone()
-    quiet.defrost()
-    quiet.DATASETS.TEST = ()  # scored by itself, with a bar
-    quiet.freeze()
-    weights = Path(cfg.OUTPUT_DIR) / "model_final.pth"
-    if not weights.exists():
-        Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
-        seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)  # the weights to start from
-        trainer = DensePoseTrainer(quiet)
-        trainer.resume_or_load(resume=True)
-        trainer.register_hooks([Progress(), SharedCores(cfg.SOLVER.TRAIN_FIRST_ITERS)])
-        trainer.train()
-    return str(weights)
 
 
 def _score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path) -> dict:

@@ -14,7 +14,7 @@ from densepose_ext.demo.page import read_losses
 from densepose_ext.synthetic.dataset import Settings
 from projects_tests.tiny_model import CONFIG
 
-NAMES = {"demo_test_first": "train", "demo_test_train": "train", "demo_test_val": "val"}
+NAMES = {"demo_test_train": "train", "demo_test_val": "val"}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,6 @@ def overrides(tmp_path_factory):
         register_synthetic(name, split, 3, settings, folder / name, workers=1)
     yield [
         *("DATASETS.TRAIN", ("demo_test_train",), "DATASETS.TEST", ("demo_test_val",)),
-        *("DATASETS.TRAIN_FIRST", ("demo_test_first",), "SOLVER.TRAIN_FIRST_ITERS", 2),
         *("SOLVER.MAX_ITER", 6, "SOLVER.IMS_PER_BATCH", 2, "MODEL.DEVICE", "cpu"),
         *("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.0, "TEST.DETECTIONS_PER_IMAGE", 2),
     ]
