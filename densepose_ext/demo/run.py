@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import json
 import logging
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
-from detectron2.evaluation import inference_on_dataset
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
-from tqdm import tqdm
 
 from ..bfloat16_trainer import multiplies_bfloat16
 from ..config import get_config_file
-from ..data.build import build_densepose_test_loader
-from ..engine import build_evaluator, load_config
+from ..engine import load_config
+from ..model_zoo import get
 from ..predictor import DensePosePredictor
-from ..surface.cache import content_key, replacing
+from ..surface.cache import replacing
 from .page import write_demo_page
 from .pictures import draw_pictures
 from .preparation import prepare
-from .training import train
+from .processes import in_processes
+from .scoring import is_scored, read_scores, score
+from .training import train, trained_weights
 
 #: What is trained: for a quarter of an hour of two CPU cores, or for ten minutes of a GPU.
 CONFIG_ON_CPU = "densepose_rcnn_EffLite0_FPN_synth_demo.yaml"
@@ -75,24 +71,45 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     prepare([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
 
     _say(f"2/4  training on {device}, {cfg.SOLVER.MAX_ITER} steps; Ctrl-C, and it goes on later")
-    weights = train(cfg, functools.partial(_log_to, out / "log.txt"))
-
-    _say("3/4  scores on people that were not trained on")
-    predictors = {
-        "this run": DensePosePredictor(cfg, weights, device),
-        "shipped model": DensePosePredictor(device=device),
-    }
-    (dataset,) = cfg.DATASETS.TEST
-    scores = {
-        name: _score(name, predictor, dataset, out / "scores" / name.replace(" ", "_"))
-        for name, predictor in predictors.items()
-    }
+    folders = {name: out / "scores" / name.replace(" ", "_") for name in _models(cfg)}
+    if not trained_weights(cfg).exists() or _unscored(cfg, folders):
+        in_processes(_train_and_score, cfg, folders, out / "log.txt")
+    scores = {name: read_scores(folder) for name, folder in folders.items()}
 
     _say("4/4  pictures")
-    pictures = draw_pictures(out / "pictures", predictors, dataset)
+    predictors = {name: _predictor(cfg, name) for name in folders}
+    pictures = draw_pictures(out / "pictures", predictors, *cfg.DATASETS.TEST)
     page = out / "index.html"
     write_demo_page(page, cfg, scores, pictures)
     return page
+
+
+def _train_and_score(cfg: CfgNode, folders: dict[str, Path], log: Path) -> None:
+    """In each process. Passes over what an earlier run has done."""
+    _log_to(log)
+    if not trained_weights(cfg).exists():
+        train(cfg)
+    comm.synchronize()  # the weights are written by one of the processes
+    if comm.is_main_process():
+        _say("3/4  scores on people that were not trained on")
+    for name in _unscored(cfg, folders):
+        score(name, _predictor(cfg, name), *cfg.DATASETS.TEST, folders[name])
+
+
+def _models(cfg: CfgNode) -> dict[str, tuple[CfgNode | None, Path]]:
+    """Config and weights of the models that are compared."""
+    return {"this run": (cfg, trained_weights(cfg)), "shipped model": (None, get().weights)}
+
+
+def _predictor(cfg: CfgNode, name: str) -> DensePosePredictor:
+    return DensePosePredictor(*_models(cfg)[name], cfg.MODEL.DEVICE)
+
+
+def _unscored(cfg: CfgNode, folders: dict[str, Path]) -> list[str]:
+    """Names of the models whose scores are not there, or are those of other weights."""
+    return [
+        name for name, (_, weights) in _models(cfg).items() if not is_scored(weights, folders[name])
+    ]
 
 
 def _say(text: str) -> None:
@@ -126,35 +143,3 @@ def _log_to(path: Path) -> None:
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
                 handler.setLevel(logging.WARNING)
-
-
-def _score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path) -> dict:
-    """Scores on a dataset, kept in the folder: of boxes by Detectron2, of dense pose with tables.
-
-    Returns:
-        "box", Detectron2's scores of the boxes in percent; "densepose", what ``metrics.json``
-        holds; "milliseconds", the mean time of an image, of boxes and dense pose.
-    """
-    path, weights = folder / "box.json", content_key(predictor.cfg.MODEL.WEIGHTS)
-    if not path.exists() or json.loads(path.read_text()).get("weights") != weights:
-        folder.mkdir(parents=True, exist_ok=True)
-        loader = build_densepose_test_loader(predictor.cfg, dataset)
-        evaluator = build_evaluator(predictor.cfg, dataset, str(folder))
-        start = time.perf_counter()
-        with (
-            contextlib.closing(tqdm(loader, desc=name, unit="image", mininterval=0.5)) as bar,
-            open(folder / "boxes.txt", "w") as log,
-            contextlib.redirect_stdout(log),  # pycocotools prints
-        ):
-            results = inference_on_dataset(predictor.model, bar, evaluator)
-        milliseconds = (time.perf_counter() - start) * 1000 / len(loader)
-        with replacing(path) as temporary:
-            own = {"milliseconds": milliseconds, "weights": weights}
-            temporary.write_text(json.dumps(results["bbox"] | own))
-    box = json.loads(path.read_text())
-    del box["weights"]
-    return {
-        "milliseconds": box.pop("milliseconds"),
-        "box": box,
-        "densepose": json.loads((folder / "metrics.json").read_text()),
-    }

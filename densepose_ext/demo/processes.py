@@ -1,0 +1,58 @@
+"""The demonstration's work in several processes: on the CPU one for each core."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from ..launch import launch
+
+#: With fewer images for each process their times differ more, and all wait for the slowest.
+IMAGES_A_PROCESS = 2
+
+
+def in_processes(work: Callable[..., None], cfg: CfgNode, *args) -> None:
+    """``work(cfg, *args)`` in as many processes as share a step of the training.
+
+    Threads wait for one another in each of a step's thousands of operations, and long where another
+    program has taken a core; processes, each with its share of the images, do so once a step.
+
+    Args:
+        work: from the top of a module.
+        cfg: its data sets are there, and known to the processes.
+    """
+    threads = torch.get_num_threads()
+    processes = 1
+    if cfg.MODEL.DEVICE == "cpu":
+        processes = number_of_processes(cfg.SOLVER.IMS_PER_BATCH, threads)
+        # Detectron2's launcher wants a GPU for each process wherever it sees any.
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    sets = {
+        name: (DatasetCatalog.get(name), MetadataCatalog.get(name).as_dict())
+        for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)
+    }
+    threads_each = max(threads // processes, 1)
+    launch(_main, processes, dist_url="auto", args=(work, sets, threads_each, cfg, *args))
+
+
+def number_of_processes(images: int, cores: int) -> int:
+    """How many processes share a step on the CPU: as many as cores, if that divides the images."""
+    most = min(cores, images // IMAGES_A_PROCESS)
+    return max((n for n in range(1, most + 1) if images % n == 0), default=1)
+
+
+def _main(work: Callable[..., None], sets: dict, threads: int, cfg: CfgNode, *args) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    for name, (records, metadata) in sets.items():
+        if name not in DatasetCatalog:  # registered by the process that started this one
+            DatasetCatalog.register(name, lambda records=records: records)
+            MetadataCatalog.get(name).set(**metadata)
+    try:
+        work(cfg, *args)
+    finally:
+        torch.set_num_threads(before)
