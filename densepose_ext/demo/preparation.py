@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import subprocess
-import sys
 from collections.abc import Sequence
 
 from detectron2.data import DatasetCatalog
+
+from ..bare_process import command
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
@@ -29,7 +30,7 @@ def prepare(datasets: Sequence[str]) -> None:
     Raises:
         OSError, RuntimeError, ValueError: of a set that cannot be made.
     """
-    distances = subprocess.Popen([sys.executable, "-W", "ignore", "-c", _GEODESICS])
+    distances = subprocess.Popen(command(_GEODESICS))
     try:
         for name in datasets:
             DatasetCatalog.get(name)

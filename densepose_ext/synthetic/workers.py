@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import densepose_ext
+from ..bare_process import command
 
 _DONE = "done "
 
@@ -49,18 +49,16 @@ class _Worker:
     """One process, which is told numbers on its standard input and answers on its output."""
 
     def __init__(self, out: Path, settings, split: str):
-        root = str(Path(densepose_ext.__file__).resolve().parents[1])
-        path = os.pathsep.join(p for p in (root, os.environ.get("PYTHONPATH")) if p)
         # one thread each: the processes share the cores among themselves
         single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (lives as long as the worker)
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", __name__],
+            command(f"from {__name__} import main\nmain()"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
             text=True,
-            env={**os.environ, **single, "PYTHONPATH": path},
+            env={**os.environ, **single},
         )
         values = asdict(settings)
         del values["pictures"]
@@ -104,7 +102,8 @@ class _Worker:
             stream.close()
 
 
-def _main() -> None:
+def main() -> None:
+    """What each process does: reads its task, then numbers of images, from standard input."""
     import cv2
 
     from .dataset import Settings, make_files
@@ -119,7 +118,3 @@ def _main() -> None:
     for line in sys.stdin:
         number = make_files(Path(task["out"]), settings, task["split"], int(line))
         print(f"{_DONE}{number}", flush=True)
-
-
-if __name__ == "__main__":
-    _main()

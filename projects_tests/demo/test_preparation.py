@@ -2,13 +2,13 @@
 
 import logging
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from densepose_ext import register_synthetic
+from densepose_ext.bare_process import command
 from densepose_ext.demo import preparation
 from densepose_ext.surface.surface import BodySurface
 from densepose_ext.synthetic.dataset import Settings
@@ -33,7 +33,7 @@ def test_people_and_distances_are_made(people, tmp_path, monkeypatch):
 
 
 def test_the_distances_are_those_that_scoring_takes(monkeypatch):
-    subprocess.run([sys.executable, "-W", "ignore", "-c", preparation._GEODESICS], check=True)
+    subprocess.run(command(preparation._GEODESICS), check=True)
 
     def compute(*_):
         raise AssertionError("they were not there")
