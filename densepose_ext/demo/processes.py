@@ -23,7 +23,7 @@ def in_processes(work: Callable[..., None], cfg: CfgNode, *args) -> None:
 
     Args:
         work: from the top of a module.
-        cfg: its data sets are there, and known to the processes.
+        cfg: its data sets are made; they are registered in the processes if they are not yet.
     """
     threads = torch.get_num_threads()
     processes = 1

@@ -13,6 +13,7 @@ from densepose_ext.demo.processes import in_processes, number_of_processes
 from densepose_ext.demo.scoring import is_scored, read_scores, score
 from densepose_ext.demo.training import train, trained_weights
 from densepose_ext.predictor import DensePosePredictor
+from densepose_ext.surface.cache import content_key
 from densepose_ext.synthetic.dataset import Settings
 from projects_tests.tiny_model import tiny_config
 
@@ -89,3 +90,5 @@ def test_scores_are_those_of_certain_weights(tmp_path):
     assert not is_scored(weights, tmp_path)
     (tmp_path / "box.json").write_text('{"weights": "of others"}')
     assert not is_scored(weights, tmp_path)
+    (tmp_path / "box.json").write_text(json.dumps({"weights": content_key(weights)}))
+    assert is_scored(weights, tmp_path)
