@@ -206,6 +206,9 @@ def _add_own(cfg: CN) -> None:
     cfg.MODEL.ROI_DENSEPOSE_HEAD.PERSON_THRESHOLD = 0.5
     # With 15 coarse channels: the logit of each coarse part is added to those of its fine parts.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.FINE_FROM_COARSE = False
+    # Of the 3 x 3 branches of DensePoseDeepLabHead, in cells. The official ones suit its maps of 28
+    # cells; on those of 14, where 12 and 56 reach past nearly everything, smaller ones see more.
+    cfg.MODEL.ROI_DENSEPOSE_HEAD.ASPP_DILATIONS = [6, 12, 56]
     # Strength of random brightness, contrast and saturation in training: each is multiplied by a
     # factor drawn from [1 - x, 1 + x]. 0 leaves colours alone.
     cfg.INPUT.COLOR_JITTER = 0.0
@@ -284,6 +287,11 @@ def check_config(cfg: CN) -> None:
                 f"{key} = {_get(cfg, key)!r}, expected {' or '.join(map(repr, allowed))}"
                 " with the other settings of this config"
             )
+    dilations = head.ASPP_DILATIONS
+    if not dilations or any(not isinstance(d, int) or d < 1 for d in dilations):
+        raise ValueError(
+            f"{prefix}ASPP_DILATIONS = {dilations}, expected one or more whole numbers from 1 on"
+        )
     if cfg.SOLVER.OPTIMIZER == "SGD" and cfg.SOLVER.BACKBONE_LR_FACTOR != 1.0:
         raise ValueError(
             f"SOLVER.BACKBONE_LR_FACTOR = {cfg.SOLVER.BACKBONE_LR_FACTOR}, expected 1.0 with"

@@ -264,6 +264,14 @@ def test_sgd_has_one_learning_rate():
         check_config(cfg)
 
 
+@pytest.mark.parametrize("dilations", [[], [2, 0, 4], [1.5]])
+def test_dilations_are_whole_numbers(dilations):
+    cfg = defaults()
+    cfg.MODEL.ROI_DENSEPOSE_HEAD.ASPP_DILATIONS = dilations
+    with pytest.raises(ValueError, match=r"ROI_DENSEPOSE_HEAD\.ASPP_DILATIONS = \[.*whole numbers"):
+        check_config(cfg)
+
+
 def test_masks_train_two_channels_only():
     cfg = defaults()
     head = cfg.MODEL.ROI_DENSEPOSE_HEAD

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import fvcore.nn.weight_init as weight_init
 import torch
 from detectron2.config import CfgNode, configurable
@@ -13,7 +15,7 @@ from torch.nn import functional as F
 from .heads import DensePoseV1ConvXHead, add_conv_stack, run_conv_stack
 from .registry import ROI_DENSEPOSE_HEAD_REGISTRY
 
-#: Dilations of the three 3 x 3 branches.
+#: Dilations of the three 3 x 3 branches of the official models, whose maps have 28 x 28 cells.
 ASPP_DILATIONS = (6, 12, 56)
 
 
@@ -107,13 +109,13 @@ class _ImagePooling(nn.Sequential):
 class _ASPP(nn.Module):
     """Atrous spatial pyramid pooling (Chen et al., arXiv:1706.05587, section 3.3)."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, dilations: Sequence[int]):
         super().__init__()
         self.convs = nn.ModuleList()
         self.convs.append(
             nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), *_norm_relu(channels))
         )
-        for dilation in ASPP_DILATIONS:
+        for dilation in dilations:
             self.convs.append(
                 nn.Sequential(_DilatedConv(channels, dilation), *_norm_relu(channels))
             )
@@ -180,11 +182,20 @@ class DensePoseDeepLabHead(nn.Module):
         kernel_size: int = 3,
         norm: str = "GN",
         nonlocal_on: bool = False,
+        aspp_dilations: Sequence[int] = ASPP_DILATIONS,
     ):
+        """
+        Args:
+            input_channels: of the features, and of each branch of the ASPP.
+            num_convs, conv_dim, kernel_size: of the convolutions after it.
+            norm: of these convolutions, a name that Detectron2 knows; "" for none, with a bias.
+            nonlocal_on: whether there is a non-local block after the ASPP.
+            aspp_dilations: of its 3 x 3 branches, in cells.
+        """
         super().__init__()
         self.num_convs = num_convs
         self.output_channels = conv_dim if num_convs else input_channels
-        self.ASPP = _ASPP(input_channels)
+        self.ASPP = _ASPP(input_channels, aspp_dilations)
         if nonlocal_on:
             self.NLBlock = _NonLocalBlock(input_channels)
         self.nonlocal_on = nonlocal_on
@@ -211,6 +222,7 @@ class DensePoseDeepLabHead(nn.Module):
             **DensePoseV1ConvXHead.from_config(cfg, input_channels),
             "norm": head.DEEPLAB.NORM,
             "nonlocal_on": bool(head.DEEPLAB.NONLOCAL_ON),
+            "aspp_dilations": head.ASPP_DILATIONS,
         }
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

@@ -63,6 +63,23 @@ def test_dilated_convolutions_train_under_autocast():
     assert (exact - rounded).norm() < 0.02 * exact.norm()
 
 
+@pytest.mark.parametrize(("dilations", "reach"), [((2, 4, 8), 8), ((3,), 3), (ASPP_DILATIONS, 12)])
+def test_aspp_sees_as_far_as_its_dilations(dilations, reach):
+    own = "MODEL.ROI_DENSEPOSE_HEAD."
+    cfg = load_config(
+        get_config_file("densepose_rcnn_R_50_FPN_DL_s1x.yaml"),
+        [own + "NUM_STACKED_CONVS", 0, own + "ASPP_DILATIONS", list(dilations)],
+    )
+    branches = list(build_densepose_head(cfg, 32).ASPP.convs)[1:-1]
+    assert len(branches) == len(dilations)
+    x = torch.randn(1, 32, 29, 29, requires_grad=True)
+    # Before its normalization, in which every cell counts.
+    seen = sum(branch[0](x)[:, :, 14, 14].sum() for branch in branches)
+    (gradient,) = torch.autograd.grad(seen, x)
+    rows = gradient.abs().sum((0, 1, 3)).nonzero().flatten()
+    assert (rows.min(), rows.max()) == (14 - reach, 14 + reach)
+
+
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_aspp_projects_all_branches_side_by_side(memory_format):
     aspp = DensePoseDeepLabHead(32, num_convs=1, conv_dim=32).ASPP.to(memory_format=memory_format)
