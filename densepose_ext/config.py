@@ -218,6 +218,9 @@ def _add_own(cfg: CN) -> None:
     # rate of the layers below the FPN is scaled by a factor.
     cfg.SOLVER.OPTIMIZER = "SGD"
     cfg.SOLVER.BACKBONE_LR_FACTOR = 1.0
+    # How slowly AdamW's mean of squared gradients changes. At .999 it remembers those of the first
+    # steps, the largest by far, for a thousand: too long where there are hardly more.
+    cfg.SOLVER.BETA2 = 0.999
     # Write model_latest.pth whenever this many seconds have passed since the last time; 0: never.
     # It comes on top of the checkpoint every SOLVER.CHECKPOINT_PERIOD iterations.
     cfg.SOLVER.CHECKPOINT_SECONDS = 0.0
@@ -292,6 +295,8 @@ def check_config(cfg: CN) -> None:
         raise ValueError(
             f"{prefix}ASPP_DILATIONS = {dilations}, expected one or more whole numbers from 1 on"
         )
+    if not 0 <= cfg.SOLVER.BETA2 < 1:
+        raise ValueError(f"SOLVER.BETA2 = {cfg.SOLVER.BETA2}, expected at least 0 and less than 1")
     if cfg.SOLVER.OPTIMIZER == "SGD" and cfg.SOLVER.BACKBONE_LR_FACTOR != 1.0:
         raise ValueError(
             f"SOLVER.BACKBONE_LR_FACTOR = {cfg.SOLVER.BACKBONE_LR_FACTOR}, expected 1.0 with"

@@ -30,7 +30,8 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
 
     With AdamW (Loshchilov and Hutter, ICLR 2019) SOLVER.BACKBONE_LR_FACTOR scales the learning
     rate of the layers below the FPN, which start from ImageNet weights while all others are new.
-    Muon (see :class:`MuonAdamW`) trains the hidden layers above these, AdamW the rest.
+    Muon (see :class:`MuonAdamW`) trains the hidden layers above these, AdamW the rest; its momentum
+    is SOLVER.MOMENTUM. SOLVER.BETA2 is AdamW's second.
     """
     if cfg.SOLVER.OPTIMIZER == "SGD":
         return build_sgd(cfg, model)
@@ -44,20 +45,18 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
         lr_factor_func=lambda name: factor if name.startswith(_PRETRAINED) else 1.0,
     )
+    arguments = {"lr": cfg.SOLVER.BASE_LR, "weight_decay": cfg.SOLVER.WEIGHT_DECAY}
+    arguments["betas"] = (0.9, cfg.SOLVER.BETA2)
     if cfg.SOLVER.OPTIMIZER == "Muon":
         parameters = _hidden_apart(parameters, hidden_weights(model))
+        arguments["momentum"] = cfg.SOLVER.MOMENTUM
     kind = {"AdamW": torch.optim.AdamW, "Muon": MuonAdamW}[cfg.SOLVER.OPTIMIZER]
     # One pass over all values in place of a dozen small operations for each parameter. On a GPU a
     # fused step would take gradients that mixed precision has not scaled back yet, and clip them.
     on_cpu = {parameter.device.type for parameter in model.parameters()} == {"cpu"}
-    fused = on_cpu and torch.__version__ >= (2, 4)  # older ones fuse on GPUs alone
-    adamw = maybe_add_gradient_clipping(cfg, kind)
-    return adamw(
-        parameters,
-        lr=cfg.SOLVER.BASE_LR,
-        weight_decay=cfg.SOLVER.WEIGHT_DECAY,
-        **({"fused": True} if fused else {}),
-    )
+    if on_cpu and torch.__version__ >= (2, 4):  # older ones fuse on GPUs alone
+        arguments["fused"] = True
+    return maybe_add_gradient_clipping(cfg, kind)(parameters, **arguments)
 
 
 def hidden_weights(model: nn.Module) -> set[nn.Parameter]:

@@ -272,6 +272,14 @@ def test_dilations_are_whole_numbers(dilations):
         check_config(cfg)
 
 
+@pytest.mark.parametrize("beta", [-0.1, 1.0])
+def test_beta_is_that_of_a_mean(beta):
+    cfg = defaults()
+    cfg.SOLVER.BETA2 = beta
+    with pytest.raises(ValueError, match=rf"SOLVER\.BETA2 = {beta}, expected .* less than 1"):
+        check_config(cfg)
+
+
 def test_masks_train_two_channels_only():
     cfg = defaults()
     head = cfg.MODEL.ROI_DENSEPOSE_HEAD

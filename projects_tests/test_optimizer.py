@@ -37,6 +37,14 @@ def test_adamw_slows_the_layers_below_the_fpn():
         assert rate == pytest.approx(expected), name
 
 
+@pytest.mark.parametrize("kind", ["AdamW", "Muon"])
+def test_momentum_and_beta_are_those_of_the_config(kind):
+    cfg = tiny_config("SOLVER.OPTIMIZER", kind, "SOLVER.MOMENTUM", 0.8, "SOLVER.BETA2", 0.98)
+    groups = build_optimizer(cfg, build_model(cfg)).param_groups
+    assert {group["betas"] for group in groups} == {(0.9, 0.98)}
+    assert {group.get("momentum") for group in groups} == {0.8 if kind == "Muon" else None}
+
+
 def test_muon_trains_hidden_layers_and_adamw_the_rest():
     heads = ["MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True]
     cfg = tiny_config("SOLVER.OPTIMIZER", "Muon", "SOLVER.BACKBONE_LR_FACTOR", 0.1, *heads)
