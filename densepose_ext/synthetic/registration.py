@@ -17,8 +17,7 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 #: hard as the training images, and is not to change.
 DEFAULTS = {
     "densepose_synth_train": ("train", 800, Settings(size=384, points=40)),
-    "densepose_synth_few_train": ("train", 800, Settings(size=256, seed=2, points=40)),
-    "densepose_synth_small_train": ("train", 1600, Settings(size=256, points=40)),
+    "densepose_synth_small_train": ("train", 2400, Settings(size=256, points=40)),
     "densepose_synth_large_train": ("train", 4000, Settings(size=384, points=40)),
     "densepose_synth_things_train": (
         "train",
