@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.utils import comm
 
 from ..launch import launch
 
@@ -15,7 +16,9 @@ from ..launch import launch
 IMAGES_A_PROCESS = 2
 
 
-def in_processes(work: Callable[..., None], cfg: CfgNode, *args) -> None:
+def in_processes(
+    work: Callable[..., None], cfg: CfgNode, images: dict[str, list[dict]], *args
+) -> None:
     """``work(cfg, *args)`` in as many processes as share a step of the training.
 
     Threads wait for one another in each of a step's thousands of operations, and long where another
@@ -23,7 +26,8 @@ def in_processes(work: Callable[..., None], cfg: CfgNode, *args) -> None:
 
     Args:
         work: from the top of a module.
-        cfg: its data sets are made; they are registered in the processes if they are not yet.
+        images: of each data set of ``cfg``, by name. The processes get them from here: reading
+            the demonstration's takes each of them nine seconds.
     """
     threads = torch.get_num_threads()
     processes = 1
@@ -31,10 +35,7 @@ def in_processes(work: Callable[..., None], cfg: CfgNode, *args) -> None:
         processes = number_of_processes(cfg.SOLVER.IMS_PER_BATCH, threads)
         # Detectron2's launcher wants a GPU for each process wherever it sees any.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    sets = {
-        name: (DatasetCatalog.get(name), MetadataCatalog.get(name).as_dict())
-        for name in (*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST)
-    }
+    sets = {name: (found, MetadataCatalog.get(name).as_dict()) for name, found in images.items()}
     threads_each = max(threads // processes, 1)
     launch(_main, processes, dist_url="auto", args=(work, sets, threads_each, cfg, *args))
 
@@ -48,9 +49,11 @@ def number_of_processes(images: int, cores: int) -> int:
 def _main(work: Callable[..., None], sets: dict, threads: int, cfg: CfgNode, *args) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    for name, (records, metadata) in sets.items():
-        if name not in DatasetCatalog:  # registered by the process that started this one
-            DatasetCatalog.register(name, lambda records=records: records)
+    if comm.get_world_size() > 1:  # else this is the process that has them registered
+        for name, (images, metadata) in sets.items():
+            DatasetCatalog.pop(name, None)
+            MetadataCatalog.pop(name, None)
+            DatasetCatalog.register(name, lambda images=images: images)
             MetadataCatalog.get(name).set(**metadata)
     try:
         work(cfg, *args)

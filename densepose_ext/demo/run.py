@@ -68,12 +68,12 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     _log_to(out / "log.txt")
 
     _say("1/4  synthetic people")
-    prepare([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
+    images = prepare([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
 
     _say(f"2/4  training on {device}, {cfg.SOLVER.MAX_ITER} steps; Ctrl-C, and it goes on later")
     folders = {name: out / "scores" / name.replace(" ", "_") for name in _models(cfg)}
     if not trained_weights(cfg).exists() or _unscored(cfg, folders):
-        in_processes(_train_and_score, cfg, folders, out / "log.txt")
+        in_processes(_train_and_score, cfg, images, folders, out / "log.txt")
     scores = {name: read_scores(folder) for name, folder in folders.items()}
 
     _say("4/4  pictures")

@@ -27,9 +27,11 @@ def people(tmp_path):
 def test_people_and_distances_are_made(people, tmp_path, monkeypatch):
     made = tmp_path / "distances"
     monkeypatch.setattr(preparation, "_GEODESICS", f"open({str(made)!r}, 'w').close()")
-    preparation.prepare([NAME])
+    images = preparation.prepare([NAME])
     assert people.exists()
     assert made.exists()
+    assert list(images) == [NAME]
+    assert [image["image_id"] for image in images[NAME]] == [0, 1]
 
 
 def test_the_distances_are_those_that_scoring_takes(monkeypatch):

@@ -62,7 +62,7 @@ def test_two_processes_train_and_score_what_this_one_has_registered(people, two_
         "MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.0, "TEST.DETECTIONS_PER_IMAGE", 2, "SEED", 1,
     )  # fmt: skip
     folder = tmp_path / "scores"
-    in_processes(_train_and_score, cfg, folder)
+    in_processes(_train_and_score, cfg, {name: DatasetCatalog.get(name) for name in SETS}, folder)
     assert {path.name for path in folder.iterdir()} == {"0 of 2", "1 of 2", "two"}
     weights = trained_weights(cfg)
     assert torch.load(weights, weights_only=True)["iteration"] == 1
