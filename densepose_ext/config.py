@@ -218,8 +218,9 @@ def _add_own(cfg: CN) -> None:
     # rate of the layers below the FPN is scaled by a factor.
     cfg.SOLVER.OPTIMIZER = "SGD"
     cfg.SOLVER.BACKBONE_LR_FACTOR = 1.0
-    # How slowly AdamW's mean of squared gradients changes. At .999 it remembers those of the first
-    # steps, the largest by far, for a thousand: too long where there are hardly more.
+    # AdamW's second beta. At .999 the mean of squared gradients looks back over about a thousand
+    # steps, down to the first ones, which are large: lower it where there are hardly more.
+    # SOLVER.MOMENTUM is that of SGD and Muon.
     cfg.SOLVER.BETA2 = 0.999
     # Write model_latest.pth whenever this many seconds have passed since the last time; 0: never.
     # It comes on top of the checkpoint every SOLVER.CHECKPOINT_PERIOD iterations.

@@ -45,8 +45,11 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
         lr_factor_func=lambda name: factor if name.startswith(_PRETRAINED) else 1.0,
     )
-    arguments = {"lr": cfg.SOLVER.BASE_LR, "weight_decay": cfg.SOLVER.WEIGHT_DECAY}
-    arguments["betas"] = (0.9, cfg.SOLVER.BETA2)
+    arguments = {
+        "lr": cfg.SOLVER.BASE_LR,
+        "weight_decay": cfg.SOLVER.WEIGHT_DECAY,
+        "betas": (0.9, cfg.SOLVER.BETA2),
+    }
     if cfg.SOLVER.OPTIMIZER == "Muon":
         parameters = _hidden_apart(parameters, hidden_weights(model))
         arguments["momentum"] = cfg.SOLVER.MOMENTUM

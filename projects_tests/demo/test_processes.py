@@ -48,6 +48,8 @@ def two_threads():
 
 
 def _train_and_score(cfg, folder):
+    # A name that each process has registered by itself is the set it was handed, too.
+    assert DatasetCatalog.get("densepose_synth_val") == []
     (folder / f"{comm.get_rank()} of {comm.get_world_size()}").mkdir(parents=True)
     train(cfg)
     comm.synchronize()
@@ -62,7 +64,8 @@ def test_two_processes_train_and_score_what_this_one_has_registered(people, two_
         "MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.0, "TEST.DETECTIONS_PER_IMAGE", 2, "SEED", 1,
     )  # fmt: skip
     folder = tmp_path / "scores"
-    in_processes(_train_and_score, cfg, {name: DatasetCatalog.get(name) for name in SETS}, folder)
+    images = {name: DatasetCatalog.get(name) for name in SETS} | {"densepose_synth_val": []}
+    in_processes(_train_and_score, cfg, images, folder)
     assert {path.name for path in folder.iterdir()} == {"0 of 2", "1 of 2", "two"}
     weights = trained_weights(cfg)
     assert torch.load(weights, weights_only=True)["iteration"] == 1
