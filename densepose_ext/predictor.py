@@ -21,6 +21,7 @@ from .engine import build_model, load_config
 from .model_zoo import DEFAULT, get, names
 from .modeling.postprocessing import densepose_results
 from .modeling.roi_heads import PRECISIONS
+from .modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from .prediction.pictures import as_bgr, read_picture
 from .structures import Person
 
@@ -29,11 +30,15 @@ class DensePosePredictor:
     """Finds the people of pictures, and their dense pose.
 
     ``DensePosePredictor()`` is the model that comes with the package. Boxes, scores and maps are
-    those of Detectron2's ``DefaultPredictor`` followed by :func:`densepose_results`.
+    those of Detectron2's ``DefaultPredictor`` followed by :func:`densepose_results`. With
+    TEST.AUG.ENABLED in the config they are averaged over versions of each picture (see
+    :class:`DensePoseRCNNWithTTA`; no keypoints then), as in the tests of ``train_net.py``.
 
     Attributes:
         cfg: the configuration of the model, as it is used.
         model: the network, in evaluation mode.
+        tested: what pictures go through: ``model``, or with TEST.AUG.ENABLED what has it look at
+            versions of them. Takes and returns what Detectron2's models do.
     """
 
     def __init__(
@@ -58,7 +63,8 @@ class DensePosePredictor:
 
         Raises:
             OSError: a file is missing.
-            ValueError: config or weights cannot be used, or do not belong together.
+            ValueError: config or weights cannot be used, or do not belong together; or
+                TEST.AUG.FLIP without a surface that says what a mirror image shows.
         """
         cfg, weights = _resolve(config, weights)
         cfg.defrost()
@@ -80,6 +86,9 @@ class DensePosePredictor:
         dtype = PRECISIONS[cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION]
         if dtype != torch.float32 and self.model.device.type == "cuda":
             self.model.backbone = _LowPrecisionBackbone(self.model.backbone, dtype)
+        self.tested: nn.Module = self.model
+        if cfg.TEST.AUG.ENABLED:
+            self.tested = DensePoseRCNNWithTTA(cfg, self.model).eval()
 
     def __call__(self, picture: np.ndarray | str | os.PathLike) -> People:
         """The people of one picture, best score first.
@@ -106,7 +115,7 @@ class DensePosePredictor:
         if not pictures:
             return []
         with torch.inference_mode():
-            outputs = self.model([self._model_input(picture) for picture in pictures])
+            outputs = self.tested([self._model_input(picture) for picture in pictures])
         # Outside inference mode, whose tensors the caller could not change in place.
         return [
             _people(output["instances"], picture.shape[:2])

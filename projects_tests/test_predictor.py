@@ -11,6 +11,8 @@ from densepose_ext.predictor import _LowPrecisionBackbone
 from projects_tests.tiny_model import CONFIG, tiny_config, tiny_model
 
 HEADS = ("MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True)
+AVERAGED = ("TEST.AUG.ENABLED", True, "TEST.AUG.MIN_SIZES", (96,))
+AVERAGED += ("DATASETS.TEST", ("densepose_synth_val",))  # of the open surface
 
 
 def noise(height=90, width=120, seed=0, channels=3) -> np.ndarray:
@@ -46,6 +48,34 @@ def test_equals_default_predictor(weights, order, shape):
         assert person.score == expected.scores[n]
         assert torch.equal(person.result.labels, results[n].labels)
         assert torch.equal(person.result.uv, results[n].uv)
+
+
+def test_test_time_augmentation_by_config(predictor, weights):
+    """With flips, a mirror image has the mirrored people, which the model alone would not say."""
+    averaging = DensePosePredictor(tiny_config(*AVERAGED), weights, device="cpu")
+    picture = noise(96, 128)
+
+    def boxes(predictor, mirrored):
+        people = predictor(picture[:, ::-1] if mirrored else picture)
+        x0, y0, x1, y1 = np.stack([person.box for person in people]).T
+        return np.stack([128 - x1, y0, 128 - x0, y1] if mirrored else [x0, y0, x1, y1], 1)
+
+    assert np.allclose(boxes(averaging, True), boxes(averaging, False), atol=0.05)
+    alone = boxes(predictor, True), boxes(predictor, False)
+    assert alone[0].shape != alone[1].shape or not np.allclose(*alone, atol=0.05)
+
+
+def test_test_time_augmentation_takes_any_picture(weights):
+    averaging = DensePosePredictor(tiny_config(*AVERAGED), weights, device="cpu")
+    pictures = [noise(1, 1), noise(2, 300), noise(70, 40, channels=0)]
+    for people, picture in zip(averaging.batch(pictures), pictures):
+        assert people.size == picture.shape[:2]
+
+
+def test_flips_of_a_model_without_a_known_surface(weights):
+    cfg = tiny_config(*AVERAGED, "DATASETS.TEST", ())
+    with pytest.raises(ValueError, match=r"TEST\.AUG\.FLIP needs the surface"):
+        DensePosePredictor(cfg, weights, device="cpu")
 
 
 def test_people_lie_in_the_picture_by_falling_score(predictor):

@@ -42,7 +42,8 @@ def write_demo_page(
         f"<p>A DensePose R-CNN, trained for {cfg.SOLVER.MAX_ITER} steps of"
         f" {cfg.SOLVER.IMS_PER_BATCH} synthetic pictures ({', '.join(cfg.DATASETS.TRAIN)}) and"
         f" tested on {densepose['images']} others ({', '.join(cfg.DATASETS.TEST)}), beside the"
-        " model that comes with the package, which was trained longer by the same recipe.</p>",
+        " model that comes with the package, which was trained longer by the same recipe."
+        f"{_versions(cfg)}</p>",
         "<h2>Scores</h2>",
         _overview(scores),
         f'<p class="note">{html.escape(_LEGEND)}</p>',
@@ -60,6 +61,17 @@ def write_demo_page(
         _next_steps(cfg),
     ]
     write_page(path, "DensePose, from nothing", sections)
+
+
+def _versions(cfg: CfgNode) -> str:
+    """What the trained model alone is tested with, of what it is shown beside."""
+    if not cfg.TEST.AUG.ENABLED:
+        return ""
+    seen = "each picture and its mirror image" if cfg.TEST.AUG.FLIP else "versions of each picture"
+    return (
+        f" This run's answers are averages over {seen} (TEST.AUG), those of the shipped model are"
+        " of the picture alone."
+    )
 
 
 def read_losses(path: Path) -> dict[str, list[tuple[int, float]]]:

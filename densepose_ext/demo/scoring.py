@@ -46,7 +46,7 @@ def score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path) 
         open(os.devnull if hidden else folder / "boxes.txt", "w") as log,
         contextlib.redirect_stdout(log),  # pycocotools prints
     ):
-        results = inference_on_dataset(predictor.model, bar, evaluator)
+        results = inference_on_dataset(predictor.tested, bar, evaluator)
     if hidden:
         return
     own = {
