@@ -27,6 +27,7 @@ def overrides(tmp_path_factory):
         *("DATASETS.TRAIN", ("demo_test_train",), "DATASETS.TEST", ("demo_test_val",)),
         *("SOLVER.MAX_ITER", 6, "SOLVER.IMS_PER_BATCH", 2, "MODEL.DEVICE", "cpu"),
         *("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.0, "TEST.DETECTIONS_PER_IMAGE", 2),
+        *("TEST.AUG.ENABLED", True, "TEST.AUG.MIN_SIZES", (96,)),
     ]
     for name in NAMES:
         DatasetCatalog.remove(name)
@@ -55,6 +56,7 @@ def test_one_page_with_scores_curve_and_pictures(done):
     for heading in ("Scores", "Pictures", "The course of the training", "What next"):
         assert f"<h2>{heading}</h2>" in text
     assert "<th>this run</th><th>shipped model</th>" in text
+    assert "answers are averages over each picture and its mirror image" in text
     pictures = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', text)
     assert len(pictures) >= 9
     assert all(len(base64.b64decode(data)) > 1000 for data in pictures)
