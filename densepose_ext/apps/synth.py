@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
+
+from ..cores import number_of_cores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--things", type=int, default=0, help="the most cars, animals, plants, ... in an image"
     )
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--workers", type=int, default=number_of_cores(), help="processes")
     parser.add_argument(
         "--backgrounds", metavar="DIR", help="folder of photographs to put behind the people"
     )

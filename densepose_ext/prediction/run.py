@@ -16,6 +16,7 @@ from detectron2.utils import comm
 from tqdm import tqdm
 
 from ..conversions import People
+from ..cores import number_of_cores
 from ..launch import launch
 from ..predictor import DensePosePredictor
 from .inputs import Source
@@ -237,7 +238,7 @@ def _work(
         own = f"cuda:{comm.get_local_rank()}" if device == "cuda" else device
         predictor = replace(run, device=own).predictor()
     if device == "cpu" and run.processes > 1:
-        torch.set_num_threads(max((os.cpu_count() or 1) // run.processes, 1))
+        torch.set_num_threads(max(number_of_cores() // run.processes, 1))
     todo = comm.all_gather(todo)[0]
     share = todo[rank::count]
     ids = {source.name: number for source, number in share}
