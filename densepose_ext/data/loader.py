@@ -11,6 +11,7 @@ from detectron2.data.build import trivial_batch_collator
 from torch.utils.data import DataLoader, Dataset
 
 from ..seeding import Purpose, generator, seeded
+from .packing import PackedBatch
 from .sampler import Sample, TrainingBatches
 
 
@@ -81,7 +82,7 @@ def training_loader(
         MappedImages(images, mapper, batch_sizes),
         batch_sampler=batches,
         num_workers=num_workers,
-        collate_fn=trivial_batch_collator,
+        collate_fn=PackedBatch if num_workers else trivial_batch_collator,
         worker_init_fn=_leave_interrupts_to_the_trainer,
         # Its own: starting to iterate draws a number, out of the global generator if there is none.
         generator=torch.Generator(),

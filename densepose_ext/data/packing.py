@@ -1,0 +1,80 @@
+"""Batches that come from a worker in one piece.
+
+torch hands over each tensor of a batch as a file of its own, which the other side asks for, opens
+and maps, while the GPU waits. Sixteen pictures with people hold two hundred tensors: these files
+took 57 of the 209 ms of a training step on an H100 (under Python's profiler).
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+
+import torch
+
+#: Bytes; tensors start at multiples of it, as torch's allocator has them.
+_ALIGNMENT = 64
+
+
+class PackedBatch:
+    """A batch that is unpickled as itself, all of its tensors being views of a single one.
+
+    For ``collate_fn`` of a DataLoader that has workers: what it gives is the batch.
+    """
+
+    def __init__(self, batch: object):
+        """
+        Args:
+            batch: whatever can be pickled. Tensors on the CPU share memory afterwards, but overlap
+                only where one and the same tensor is in the batch twice.
+        """
+        self.batch = batch
+
+    def __reduce__(self):
+        stream = io.BytesIO()
+        pickler = _Pickler(stream)
+        pickler.dump(self.batch)
+        layout, size = [], 0
+        for tensor in pickler.tensors:
+            layout.append((size, tensor.dtype, tensor.shape))
+            size += -(-tensor.numel() * tensor.element_size() // _ALIGNMENT) * _ALIGNMENT
+        memory = torch.empty(size, dtype=torch.uint8)
+        for tensor, place in zip(pickler.tensors, layout):
+            _view(memory, *place).copy_(tensor)
+        return _unpacked, (stream.getvalue(), layout, memory)
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves tensors out, and numbers them."""
+
+    def __init__(self, stream: io.BytesIO):
+        super().__init__(stream, protocol=pickle.HIGHEST_PROTOCOL)
+        self.tensors: list[torch.Tensor] = []
+        self._numbers: dict[int, int] = {}
+
+    def persistent_id(self, obj: object) -> int | None:
+        plain = type(obj) is torch.Tensor and obj.layout == torch.strided
+        if not plain or obj.device.type != "cpu" or obj.requires_grad:
+            return None
+        if id(obj) not in self._numbers:
+            self._numbers[id(obj)] = len(self.tensors)
+            self.tensors.append(obj)
+        return self._numbers[id(obj)]
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, content: bytes, tensors: list[torch.Tensor]):
+        super().__init__(io.BytesIO(content))
+        self._tensors = tensors
+
+    def persistent_load(self, pid: int) -> torch.Tensor:
+        return self._tensors[pid]
+
+
+def _unpacked(content: bytes, layout: list[tuple], memory: torch.Tensor) -> object:
+    return _Unpickler(content, [_view(memory, *place) for place in layout]).load()
+
+
+def _view(memory: torch.Tensor, start: int, dtype: torch.dtype, shape: torch.Size) -> torch.Tensor:
+    size = shape.numel() * dtype.itemsize
+    return memory[start : start + size].view(dtype).view(shape)
