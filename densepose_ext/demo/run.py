@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from detectron2.utils.logger import setup_logger
 
 from ..bfloat16_trainer import multiplies_bfloat16
 from ..config import get_config_file
+from ..cores import number_of_cores
 from ..engine import load_config
 from ..model_zoo import get
 from ..predictor import DensePosePredictor
@@ -29,7 +29,7 @@ from .training import train, trained_weights
 
 #: What is trained: for a quarter of an hour of two CPU cores, or for ten minutes of a GPU.
 CONFIG_ON_CPU = "densepose_rcnn_EffLite0_FPN_synth_demo.yaml"
-CONFIG_ON_GPU = "densepose_rcnn_EffLite0_FPN_synth.yaml"
+CONFIG_ON_GPU = "densepose_rcnn_EffLite0_FPN_synth_demo_gpu.yaml"
 
 
 def run_demo(out: Path, config: str | None = None, overrides: list[str] | None = None) -> Path:
@@ -60,7 +60,7 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     if not on_gpu and multiplies_bfloat16():
         own += ["SOLVER.AMP.ENABLED", True]
     if on_gpu:  # which would wait for pictures otherwise
-        own += ["DATALOADER.NUM_WORKERS", min(os.cpu_count() or 1, 8)]
+        own += ["DATALOADER.NUM_WORKERS", min(number_of_cores(), 8)]
     cfg = load_config(config, [*own, *given])
     _check_tests(cfg.DATASETS.TEST)
     out.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from ..cores import number_of_cores
 from ..data.coco import load_densepose_coco, register_densepose_coco
 from .dataset import SPLITS, Settings, generate
 
@@ -18,6 +19,7 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 DEFAULTS = {
     "densepose_synth_train": ("train", 800, Settings(size=384, points=40)),
     "densepose_synth_small_train": ("train", 2400, Settings(size=256, points=40)),
+    "densepose_synth_many_train": ("train", 8000, Settings(size=256, points=40)),
     "densepose_synth_large_train": ("train", 4000, Settings(size=384, points=40)),
     "densepose_synth_things_train": (
         "train",
@@ -64,7 +66,7 @@ def register_synthetic(
     def load():
         if not Path(annotations).exists():
             logger.info("generating %d synthetic images (%s) in %s, once", count, split, folder)
-        generate(folder, settings, {split: count}, workers or os.cpu_count() or 1)
+        generate(folder, settings, {split: count}, workers or number_of_cores())
         return load_densepose_coco(annotations, images, name, surface="open")
 
     DatasetCatalog.remove(name)
