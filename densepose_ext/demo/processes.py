@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from detectron2.config import CfgNode
@@ -30,14 +31,26 @@ def in_processes(
             the demonstration's takes each of them nine seconds.
     """
     threads = torch.get_num_threads()
-    processes = 1
-    if cfg.MODEL.DEVICE == "cpu":
-        processes = number_of_processes(cfg.SOLVER.IMS_PER_BATCH, threads)
-        # Detectron2's launcher wants a GPU for each process wherever it sees any.
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    on_cpu = cfg.MODEL.DEVICE == "cpu"
+    processes = number_of_processes(cfg.SOLVER.IMS_PER_BATCH, threads) if on_cpu else 1
     sets = {name: (found, MetadataCatalog.get(name).as_dict()) for name, found in images.items()}
     threads_each = max(threads // processes, 1)
-    launch(_main, processes, dist_url="auto", args=(work, sets, threads_each, cfg, *args))
+    # Detectron2's launcher wants a GPU for each process wherever it sees any.
+    with _no_gpu_seen() if on_cpu else contextlib.nullcontext():
+        launch(_main, processes, dist_url="auto", args=(work, sets, threads_each, cfg, *args))
+
+
+@contextlib.contextmanager
+def _no_gpu_seen() -> Iterator[None]:
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CUDA_VISIBLE_DEVICES"]
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
 
 
 def number_of_processes(images: int, cores: int) -> int:

@@ -6,6 +6,7 @@ import logging
 import re
 
 import pytest
+from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from densepose_ext import get_config_file, register_synthetic
@@ -78,6 +79,31 @@ def test_a_second_run_goes_on_where_the_first_was(overrides, done):
 def test_another_config_does_not_go_into_the_same_folder(overrides, done):
     with pytest.raises(ValueError, match="another config"):
         run_demo(done.parent, get_config_file(CONFIG), [*overrides, "SOLVER.MAX_ITER", 7])
+
+
+@pytest.mark.parametrize(
+    ("gpu", "overrides", "device", "people"),
+    [
+        (True, [], "cuda", "densepose_synth_many_train"),
+        (True, ["MODEL.DEVICE", "cpu"], "cpu", "densepose_synth_small_train"),
+        (False, [], "cpu", "densepose_synth_small_train"),
+    ],
+)
+def test_the_recipe_is_the_device_s(monkeypatch, tmp_path, gpu, overrides, device, people):
+    class Begun(Exception):
+        pass
+
+    def prepare(datasets):
+        raise Begun
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    monkeypatch.setattr("densepose_ext.demo.run.prepare", prepare)
+    with pytest.raises(Begun):
+        run_demo(tmp_path, overrides=overrides)
+    claimed = CfgNode.load_cfg((tmp_path / "config.yaml").read_text())
+    assert list(claimed.DATASETS.TRAIN) == [people]
+    assert claimed["MODEL"]["DEVICE"] == device
+    assert (claimed.DATALOADER.NUM_WORKERS > 0) is (device == "cuda")
 
 
 def test_losses_of_a_resumed_training_are_read_once(tmp_path):

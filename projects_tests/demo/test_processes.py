@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import pytest
 import torch
@@ -65,7 +66,9 @@ def test_two_processes_train_and_score_what_this_one_has_registered(people, two_
     )  # fmt: skip
     folder = tmp_path / "scores"
     images = {name: DatasetCatalog.get(name) for name in SETS} | {"densepose_synth_val": []}
+    environment = dict(os.environ)
     in_processes(_train_and_score, cfg, images, folder)
+    assert dict(os.environ) == environment
     assert {path.name for path in folder.iterdir()} == {"0 of 2", "1 of 2", "two"}
     weights = trained_weights(cfg)
     assert torch.load(weights, weights_only=True)["iteration"] == 1
