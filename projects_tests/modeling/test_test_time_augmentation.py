@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.data import transforms as T
+from detectron2.modeling import GeneralizedRCNNWithTTA
 
 from densepose_ext.modeling.test_time_augmentation import (
     DensePoseMapperTTA,
@@ -41,6 +42,36 @@ def test_runs(surface, overrides):
     assert len(instances) > 0
     assert len(instances.pred_densepose) == len(instances)
     assert torch.isfinite(instances.pred_densepose.u).all()
+
+
+@pytest.mark.parametrize("angles", [(), (25,)])
+def test_boxes_and_maps_are_those_of_two_whole_passes(surface, angles):
+    """The backbone runs once a version; what Detectron2 finds and averages in two is the same."""
+
+    class InTwoPasses(DensePoseRCNNWithTTA):
+        def _features(self, versions):
+            return list(versions)
+
+        _batch_inference = GeneralizedRCNNWithTTA._batch_inference
+
+    settings = [*SMALL, AUG + "ROTATION_ANGLES", angles]
+    versions = 4 * (1 + len(angles))
+    found, seen = [], []
+
+    def count(backbone, inputs, features):
+        seen[-1] += len(inputs[0])
+
+    for kind in (DensePoseRCNNWithTTA, InTwoPasses):
+        model = tiny_model(*settings)
+        seen.append(0)
+        model.backbone.register_forward_hook(count)
+        (output,) = kind(tiny_config(*settings), model, surface=surface, batch_size=2)([picture()])
+        found.append(output["instances"])
+    assert seen == [versions, versions + 4]
+    one, other = found
+    assert len(one) > 0
+    assert torch.equal(one.pred_boxes.tensor, other.pred_boxes.tensor)
+    assert torch.equal(one.pred_densepose.u, other.pred_densepose.u)
 
 
 def test_pictures_without_people(surface):
