@@ -147,13 +147,34 @@ def test_from_an_installed_wheel(unpacked, tmp_path):
     check_installed(done, package, package / "configs")
 
 
+# The environment that runs the tests may have the package installed, too.
+EDITABLE = """
+import site, sys
+
+def finders():
+    return [f for f in sys.meta_path if "densepose_ext" in getattr(f, "__module__", "")]
+
+for finder in finders():
+    sys.meta_path.remove(finder)
+    sys.modules.pop(finder.__module__, None)
+sys.path.insert(0, {site!r})
+site.addsitedir({site!r})
+sys.meta_path[:0] = finders()
+"""
+
+
 @can_build
 def test_from_an_editable_install(checkout, without_torch, tmp_path):
-    pip("install", "-q", "--no-index", "--prefix", tmp_path, "-e", checkout, path=without_torch)
+    # Without --ignore-installed pip takes the package out of the environment that runs the tests.
+    pip(
+        "install", "-q", "--no-index", "--ignore-installed", "--prefix", tmp_path, "-e", checkout,
+        path=without_torch,
+    )  # fmt: skip
     (site,) = tmp_path.rglob("site-packages")
-    code = f"import site; site.addsitedir({str(site)!r})\n{REPORT}"
     check_installed(
-        python("-c", code, cwd=tmp_path), checkout / "densepose_ext", checkout / "configs"
+        python("-c", EDITABLE.format(site=str(site)) + REPORT, cwd=tmp_path),
+        checkout / "densepose_ext",
+        checkout / "configs",
     )
 
 
@@ -215,6 +236,7 @@ echo "$*" >> {log}
 case "$*" in
   *"pip"*download*)
     while [ $# -gt 0 ]; do [ "$1" = -d ] && echo wrong > "$2/{wheel}"; shift; done ;;
+  *"pip"*" -e "*) cp "$0" "$(dirname "$0")/densepose-ext" ;;
   -c*"import detectron2"*) exit {missing} ;;
   "- "*) exec {python} "$@" ;;
   -W*) echo "setup: densepose_ext" ;;
@@ -274,7 +296,9 @@ def test_a_second_set_up_does_nothing_and_says_so(place):
     second = set_up(place)
     assert second.stdout == "setup: .venv is up to date, nothing to do\n"
     assert (place / "log").read_text() == asked
-    # Until what it installs changes.
+    # Until the package is gone, or what it installs changes.
+    (place / ".venv/bin/densepose-ext").unlink()
+    assert "setup: done" in set_up(place).stdout
     (place / "constraints.txt").write_text("numpy==9")
     assert "setup: done" in set_up(place).stdout
 

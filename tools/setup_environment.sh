@@ -22,7 +22,8 @@ supported() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] 
 
 fingerprint=$(cat setup.py constraints.txt tools/setup_environment.sh | sha256sum | cut -d' ' -f1)
 stamp="$venv/.densepose_ext_setup"
-if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$fingerprint" ]; then
+if [ -x "$venv/bin/python" ] && [ -x "$venv/bin/densepose-ext" ] \
+  && [ "$(cat "$stamp" 2>/dev/null)" = "$fingerprint" ]; then
   echo "setup: $venv is up to date, nothing to do"
   exit 0
 fi
