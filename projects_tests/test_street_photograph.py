@@ -2,10 +2,10 @@
 
 import json
 import os
+import runpy
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
@@ -17,7 +17,6 @@ from densepose_ext import (
     register_synthetic,
 )
 from densepose_ext.synthetic.dataset import Settings
-from densepose_ext.visualization import compose_iuv
 from projects_tests.reference import ROOT
 from projects_tests.tiny_model import tiny_config
 
@@ -71,10 +70,10 @@ def test_gps_names_the_file_it_lacks(street):
 def test_shipped_model_finds_people_in_the_street():
     picture = cv2.imread(str(REAL / "demo_im.jpg"))
     true = cv2.imread(str(REAL / "demo_im_IUV.png"))[:, :, 0]
-    people = [p for p in DensePosePredictor(device="cpu")(picture) if p.score >= 0.5]
-    iuv, _ = compose_iuv(people, picture.shape[:2])
-    body = true > 0
-    found, right = (iuv[body][:, 0] > 0).mean(), (iuv[body][:, 0] == true[body]).mean()
-    assert found >= FOUND, f"{found:.1%} of the body pixels found"
-    assert right >= RIGHT, f"{right:.1%} with the right part"
-    assert np.count_nonzero(iuv[~body][:, 0]) < body.sum()
+    shares = runpy.run_path(str(ROOT / "tools/score_photograph.py"))["shares"]
+    found = shares(DensePosePredictor(device="cpu"), picture, true)
+    assert found["found"] >= FOUND, found
+    assert found["right"] >= RIGHT, found
+    assert found["beside"] < 1, found
+    with pytest.raises(ValueError, match="expected the same size"):
+        shares(None, picture, true[1:])
