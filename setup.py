@@ -59,5 +59,5 @@ setup(
     },
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["densepose-ext = densepose_ext.apps.main:main"]},
+    entry_points={"console_scripts": ["densepose-ext = densepose_ext.commands.main:main"]},
 )

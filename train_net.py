@@ -19,9 +19,9 @@ from detectron2.utils import comm
 from torch.multiprocessing import ProcessExitedException
 
 from densepose_ext import DensePoseTrainer, load_config
-from densepose_ext.checkpoint import DensePoseCheckpointer, check_weights
-from densepose_ext.launch import launch
-from densepose_ext.output_folder import check_writable
+from densepose_ext.engine.checkpoint import DensePoseCheckpointer, check_weights
+from densepose_ext.engine.launch import launch
+from densepose_ext.engine.output_folder import check_writable
 
 
 def main(args):

@@ -13,8 +13,8 @@ import torch
 from timing import measure, report
 
 from densepose_ext.structures import DensePoseResult, Person
+from densepose_ext.surface.raster import rasterize
 from densepose_ext.surface.surface import BodySurface
-from densepose_ext.synthetic.raster import rasterize
 from densepose_ext.texture import Atlas, TextureExtractor, apply_texture, fill_atlas
 
 PEOPLE, HEIGHT, WIDTH = 5, 480, 640

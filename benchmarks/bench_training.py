@@ -22,7 +22,7 @@ from tabulate import tabulate
 from timing import THREADS
 
 from densepose_ext import DensePoseTrainer, get_config_file, load_config
-from densepose_ext.synthetic.dataset import Settings
+from densepose_ext.synthetic.example import Settings
 from densepose_ext.synthetic.registration import register_synthetic
 
 NAME = "training_benchmark"

@@ -6,6 +6,8 @@ one: see ``densepose_ext.modeling``, ``densepose_ext.data``, ``densepose_ext.sur
 Its log lines are those of loggers below "detectron2": they appear wherever Detectron2's do.
 """
 
+import sys
+
 __version__ = "0.1.0"
 
 try:
@@ -20,18 +22,24 @@ except ModuleNotFoundError as error:
         name="detectron2",
     ) from None
 
-from .config import add_densepose_config, check_config, get_config_file, is_densepose_config
-from .conversions import People
+from .config import (
+    add_densepose_config,
+    check_config,
+    get_config_file,
+    is_densepose_config,
+    load_config,
+)
 from .data import (
     DensePoseDatasetMapper,
     load_densepose_coco,
     register_densepose_coco,
     register_public_datasets,
 )
-from .engine import DensePoseTrainer, build_evaluator, load_config
+from .engine import DensePoseTrainer, build_evaluator, checkpoint
 from .evaluation import DensePoseCOCOEvaluator, DensePoseEvaluator
 from .modeling import DensePoseROIHeads, densepose_results
-from .predictor import DensePosePredictor
+from .prediction.people import People
+from .prediction.predictor import DensePosePredictor
 from .structures import (
     DensePoseAnnotation,
     DensePoseAnnotationList,
@@ -40,6 +48,9 @@ from .structures import (
     Person,
 )
 from .synthetic.registration import register_default_synthetic, register_synthetic
+
+# The path of earlier versions, which READMEs showed.
+sys.modules[f"{__name__}.checkpoint"] = checkpoint
 
 register_public_datasets()
 register_default_synthetic()

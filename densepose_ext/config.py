@@ -20,6 +20,26 @@ def is_densepose_config(cfg: CN) -> bool:
     return cfg.get("MODEL", {}).get("ROI_HEADS", {}).get("NAME") == ROI_HEADS_NAME
 
 
+def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -> CN:
+    """Detectron2's defaults, the keys of dense pose, a YAML file, and ``KEY VALUE`` pairs.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a key that does not exist, a value of another type, or something that is not
+            built (see ``check_config``).
+    """
+    cfg = get_cfg()
+    add_densepose_config(cfg)
+    try:
+        cfg.merge_from_file(config_file)
+        cfg.merge_from_list(list(overrides))
+    except (KeyError, AssertionError) as error:
+        raise ValueError(f"{config_file}: {error.args[0] if error.args else error}") from error
+    check_config(cfg)
+    cfg.freeze()
+    return cfg
+
+
 def get_config_file(name: str) -> str:
     """Path of a config that the package ships.
 

@@ -107,14 +107,18 @@ def _replace_in_default_trainer() -> None:
     """Model, optimizer, loaders, evaluator, hooks, checkpointer, several processes on the CPU."""
     from detectron2.engine import DefaultTrainer, defaults
 
-    from . import engine
     from .config import is_densepose_config
+    from .data.build import build_densepose_test_loader, build_densepose_train_loader
+    from .engine import trainer
+    from .engine.checkpoint import DensePoseCheckpointer
+    from .engine.hooks import with_training_hooks
+    from .engine.optimizer import build_optimizer
 
     for name, ours in (
-        ("build_model", engine.build_model),
-        ("build_optimizer", engine.build_optimizer),
-        ("build_train_loader", engine.build_densepose_train_loader),
-        ("build_test_loader", engine.build_densepose_test_loader),
+        ("build_model", trainer.build_model),
+        ("build_optimizer", build_optimizer),
+        ("build_train_loader", build_densepose_train_loader),
+        ("build_test_loader", build_densepose_test_loader),
     ):
         _replace(DefaultTrainer, name, _for_densepose(vars(DefaultTrainer)[name], ours))
 
@@ -123,7 +127,7 @@ def _replace_in_default_trainer() -> None:
     @functools.wraps(build_own_hooks)
     def build_hooks(self):
         hooks = build_own_hooks(self)
-        return engine.with_training_hooks(self, hooks) if is_densepose_config(self.cfg) else hooks
+        return with_training_hooks(self, hooks) if is_densepose_config(self.cfg) else hooks
 
     _replace(DefaultTrainer, "build_hooks", build_hooks)
 
@@ -132,11 +136,11 @@ def _replace_in_default_trainer() -> None:
         super(DefaultTrainer, cls).__init_subclass__(**kwargs)
         own = vars(cls).get("build_evaluator")
         if isinstance(own, classmethod):
-            cls.build_evaluator = _for_densepose(own, engine.build_evaluator)
+            cls.build_evaluator = _for_densepose(own, trainer.build_evaluator)
 
     _replace(DefaultTrainer, "__init_subclass__", classmethod(init_subclass))
-    _replace(defaults, "create_ddp_model", engine.on_any_device(defaults.create_ddp_model))
-    _replace(defaults, "DetectionCheckpointer", engine.DensePoseCheckpointer)
+    _replace(defaults, "create_ddp_model", trainer.on_any_device(defaults.create_ddp_model))
+    _replace(defaults, "DetectionCheckpointer", DensePoseCheckpointer)
 
 
 def _replace_bound_names() -> None:
@@ -144,8 +148,9 @@ def _replace_bound_names() -> None:
     import detectron2.checkpoint
     import detectron2.modeling
 
-    from . import engine
     from .config import is_densepose_config
+    from .engine.checkpoint import DensePoseCheckpointer
+    from .modeling.test_time_augmentation import DensePoseRCNNWithTTA
 
     original = detectron2.modeling.GeneralizedRCNNWithTTA
 
@@ -154,8 +159,8 @@ def _replace_bound_names() -> None:
 
         def __new__(cls, cfg, *args, **kwargs):
             if is_densepose_config(cfg):
-                return engine.DensePoseRCNNWithTTA(cfg, *args, **kwargs)
+                return DensePoseRCNNWithTTA(cfg, *args, **kwargs)
             return super().__new__(cls)
 
     _replace(detectron2.modeling, "GeneralizedRCNNWithTTA", GeneralizedRCNNWithTTA)
-    _replace(detectron2.checkpoint, "DetectionCheckpointer", engine.DensePoseCheckpointer)
+    _replace(detectron2.checkpoint, "DetectionCheckpointer", DensePoseCheckpointer)

@@ -14,8 +14,8 @@ from densepose_ext.config import (
     get_config_file,
     is_densepose_config,
     list_configs,
+    load_config,
 )
-from densepose_ext.engine import load_config
 from projects_tests.reference import ROOT, conformance_cases
 
 YAMLS = [name for name in list_configs() if name.endswith(".yaml")]

@@ -83,7 +83,7 @@ import sys
 from pathlib import Path
 import densepose_ext
 from densepose_ext.config import list_configs
-from densepose_ext.engine import load_config
+from densepose_ext.config import load_config
 from detectron2.config import LazyConfig
 
 print(Path(densepose_ext.__file__).parent)
@@ -133,7 +133,7 @@ def test_metadata(wheel):
     assert set(metadata.get_all("Provides-Extra")) == {"quickstart", "video", "export", "dev"}
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["License"] == "Apache-2.0" or metadata["License-Expression"] == "Apache-2.0"
-    assert b"densepose-ext = densepose_ext.apps.main:main" in wheel.read(
+    assert b"densepose-ext = densepose_ext.commands.main:main" in wheel.read(
         f"{folder}/entry_points.txt"
     )
     licences = [name for name in wheel.namelist() if name.endswith(("LICENSE", "NOTICE"))]

@@ -19,8 +19,9 @@ from detectron2.engine import default_argument_parser
 from detectron2.modeling import build_model
 
 from densepose_ext import DensePosePredictor, load_config
-from densepose_ext.apps.main import main
-from densepose_ext.synthetic.dataset import Settings, generate
+from densepose_ext.commands.main import main
+from densepose_ext.synthetic.dataset import generate
+from densepose_ext.synthetic.example import Settings
 from densepose_ext.video.writer import VideoWriter
 from projects_tests.reference import ROOT
 

@@ -10,9 +10,9 @@ from detectron2.data import DatasetFromList
 from detectron2.data.build import trivial_batch_collator
 from torch.utils.data import DataLoader, Dataset
 
-from ..seeding import Purpose, generator, seeded
 from .packing import PackedBatch
 from .sampler import Sample, TrainingBatches
+from .seeding import Purpose, generator, seeded
 
 
 class MappedImages(Dataset):

@@ -11,7 +11,7 @@ from detectron2.config import CfgNode
 from detectron2.data.samplers import RepeatFactorTrainingSampler
 from torch.utils.data import Sampler
 
-from ..seeding import Purpose, generator
+from .seeding import Purpose, generator
 
 #: Images are grouped by shape within this many batches, of which at most one is of both shapes.
 STRETCH = 32

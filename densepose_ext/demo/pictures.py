@@ -11,9 +11,9 @@ import numpy as np
 from detectron2.data import MetadataCatalog
 from tqdm import tqdm
 
-from ..predictor import DensePosePredictor
+from ..prediction.predictor import DensePosePredictor
 from ..structures import Person
-from ..synthetic.dataset import Settings, make_example
+from ..synthetic.example import Settings, make_example
 from ..synthetic.truth import true_people
 from ..texture import transfer_texture
 from ..visualization import draw_boxes, draw_legend, draw_parts, draw_u, draw_v, side_by_side

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from detectron2.data import DatasetCatalog
 
-from ..bare_process import command
+from ..processes.bare import command
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 

@@ -11,7 +11,7 @@ from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils import comm
 
-from ..launch import launch
+from ..engine.launch import launch
 
 #: With fewer images for each process their times differ more, and all wait for the slowest.
 IMAGES_A_PROCESS = 2

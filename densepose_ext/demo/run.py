@@ -13,13 +13,12 @@ from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
-from ..bfloat16_trainer import multiplies_bfloat16
-from ..config import get_config_file
-from ..cores import number_of_cores
-from ..engine import load_config
+from ..config import get_config_file, load_config
+from ..engine.bfloat16_trainer import multiplies_bfloat16
+from ..files.atomic import replacing
 from ..model_zoo import get
-from ..predictor import DensePosePredictor
-from ..surface.cache import replacing
+from ..prediction.predictor import DensePosePredictor
+from ..processes.cores import number_of_cores
 from .page import write_demo_page
 from .pictures import draw_pictures
 from .preparation import prepare

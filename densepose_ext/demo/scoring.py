@@ -14,9 +14,10 @@ from detectron2.utils import comm
 from tqdm import tqdm
 
 from ..data.build import build_densepose_test_loader
-from ..engine import build_evaluator
-from ..predictor import DensePosePredictor
-from ..surface.cache import content_key, replacing
+from ..engine.trainer import build_evaluator
+from ..files.atomic import replacing
+from ..files.cache import content_key
+from ..prediction.predictor import DensePosePredictor
 
 
 def is_scored(weights: Path, folder: Path) -> bool:

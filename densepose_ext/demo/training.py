@@ -8,7 +8,7 @@ from detectron2.config import CfgNode
 from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
 
-from ..engine import DensePoseTrainer
+from ..engine.trainer import DensePoseTrainer
 from .progress import Progress
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from ..surface.cache import replacing
+from ..files.atomic import replacing
 from ..surface.parts import FINE_PART_NAMES
 from .gallery import Gallery
 from .pointwise import WITHIN_CM, PointMeasures

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..surface.cache import replacing
+from ..files.atomic import replacing
 from ..surface.parts import NUM_FINE_PARTS
 from .detections import ArrayMaps, Detections
 from .people import Image

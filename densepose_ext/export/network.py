@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..surface.cache import replacing
+from ..files.atomic import replacing
 
 #: The first version of ONNX's operators that pools RoIs as ROIAlignV2 does.
 _OPSET = 16

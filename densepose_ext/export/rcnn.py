@@ -8,7 +8,7 @@ from detectron2.export import TracingAdapter
 from detectron2.export.torchscript_patch import patch_builtin_len
 from torch import nn
 
-from ..synthetic.dataset import Settings, make_example
+from ..synthetic.example import Settings, make_example
 from .network import Network
 
 

@@ -12,7 +12,7 @@ import torch
 from detectron2.config import CfgNode
 
 from .. import __version__
-from ..predictor import DensePosePredictor
+from ..prediction.predictor import DensePosePredictor
 from .branch import branch_network
 from .check import check_export
 from .decoder import decoder_network

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..config import get_config_file
-from ..surface.cache import replacing
+from ..files.atomic import replacing
 
 #: The model that DensePosePredictor uses if none is named.
 DEFAULT = "densepose_rcnn_EffLite0_FPN_synth"

@@ -1,1 +1,1 @@
-"""Running a model over pictures: what goes in, what is written, and going on after a break."""
+"""Finding people in pictures: the predictor, and runs over many pictures."""

@@ -15,11 +15,11 @@ import torch
 from detectron2.utils import comm
 from tqdm import tqdm
 
-from ..conversions import People
-from ..cores import number_of_cores
-from ..launch import launch
-from ..predictor import DensePosePredictor
+from ..engine.launch import launch
+from ..processes.cores import number_of_cores
 from .inputs import Source
+from .people import People
+from .predictor import DensePosePredictor
 from .record import RunRecord
 from .stream import Frame, ahead, predict_frames, read_frame
 from .writers import FORMATS, Options, output_files, write_files

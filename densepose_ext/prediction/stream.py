@@ -15,10 +15,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..conversions import People
-from ..predictor import DensePosePredictor
 from .inputs import Source
+from .people import People
 from .pictures import read_picture
+from .predictor import DensePosePredictor
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")

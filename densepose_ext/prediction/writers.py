@@ -10,8 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..conversions import People
-from ..surface.cache import replacing
+from ..files.atomic import replacing
 from ..visualization import (
     control_picture,
     draw_boxes,
@@ -19,6 +18,7 @@ from ..visualization import (
     draw_keypoints,
     draw_parts,
 )
+from .people import People
 
 _JPEG_QUALITY = 92
 

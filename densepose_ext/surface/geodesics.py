@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .cache import build_once
+from ..files.cache import build_once
 
 #: Part of the name of every cache file; changes with the format of the file.
 FORMAT_VERSION = 1

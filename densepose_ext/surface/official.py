@@ -20,7 +20,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from .cache import content_key
+from ..files.cache import content_key
 from .geodesics import GeodesicTable, cached_geodesics, vertices_of
 from .matlab import read_matlab
 from .official_charts import CHARTS_FILE, OfficialCharts

@@ -6,9 +6,9 @@ from pycocotools import mask as rle
 from scipy.spatial.distance import cdist
 
 from ..surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS
+from ..surface.raster import project
 from ..surface.surface import BodySurface
 from .backdrop import Camera
-from .raster import project
 from .render import Seen
 from .scene import Scene
 

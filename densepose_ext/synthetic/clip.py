@@ -13,7 +13,7 @@ from ..surface.body import OpenBody
 from ..surface.surface import BodySurface
 from .annotations import annotate
 from .backdrop import Camera, backdrop
-from .dataset import LARGEST, SMALLEST, Example
+from .example import LARGEST, SMALLEST, Example
 from .render import develop, render
 from .scene import Person, Scene, move, posed_person
 from .skeleton import Arm, Leg, Pose, Skeleton, turn

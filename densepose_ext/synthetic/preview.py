@@ -6,7 +6,7 @@ import numpy as np
 from ..surface.surface import BodySurface
 from ..visualization.palette import PART_COLOURS
 from .annotations import part_map
-from .dataset import Example, Settings, make_example
+from .example import Example, Settings, make_example
 
 
 def overlay(example: Example) -> np.ndarray:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from ..cores import number_of_cores
 from ..data.coco import load_densepose_coco, register_densepose_coco
-from .dataset import SPLITS, Settings, generate
+from ..processes.cores import number_of_cores
+from .dataset import generate
+from .example import SPLITS, Settings
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from ..surface.body import vertex_normals
+from ..surface.raster import Buffers, project, rasterize
 from .backdrop import Camera, draw_obstacle
-from .raster import Buffers, project, rasterize
 from .scene import Person, Scene
 from .skeleton import unit
 from .texture import any_colour, cloth_colour, solid_noise, wall

@@ -8,7 +8,7 @@ import torch
 from ..structures import DensePoseResult, Person
 from ..surface.surface import BodySurface
 from .annotations import part_map
-from .dataset import Example
+from .example import Example
 
 
 def true_people(example: Example) -> list[Person]:

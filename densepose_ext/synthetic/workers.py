@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from ..bare_process import command
+from ..processes.bare import command
 
 _DONE = "done "
 
@@ -106,7 +106,7 @@ def main() -> None:
     """What each process does: reads its task, then numbers of images, from standard input."""
     import cv2
 
-    from .dataset import Settings, make_files
+    from .example import Settings, make_files
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent to handle
     # Whoever has something else to do goes first. Linux weighs that within a session only

@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 
 from ..surface.parts import NUM_FINE_PARTS
+from ..surface.raster import Buffers, rasterize
 from ..surface.surface import BodySurface
-from ..synthetic.raster import Buffers, rasterize
 from ..visualization.picture_file import write_picture
 
 ROWS, COLUMNS = 6, 4

@@ -7,8 +7,8 @@ from itertools import islice
 
 import numpy as np
 
+from ..prediction.predictor import DensePosePredictor
 from ..prediction.stream import Frame, predict_frames
-from ..predictor import DensePosePredictor
 from ..structures import Person
 from .tracking import Tracker
 

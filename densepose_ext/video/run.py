@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import numpy as np
 from tqdm import tqdm
 
-from ..conversions import People
+from ..prediction.people import People
+from ..prediction.predictor import DensePosePredictor
 from ..prediction.stream import Frame, ahead, predict_frames
-from ..predictor import DensePosePredictor
 from ..visualization import (
     control_picture,
     draw_boxes,

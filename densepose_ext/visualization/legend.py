@@ -11,8 +11,8 @@ import torch
 from ..structures import DensePoseResult, Person
 from ..surface.body import vertex_normals
 from ..surface.parts import FINE_PART_NAMES
+from ..surface.raster import rasterize
 from ..surface.surface import BodySurface
-from ..synthetic.raster import rasterize
 from .colormaps import colormap
 from .overlay import PAINTERS
 from .palette import part_colours

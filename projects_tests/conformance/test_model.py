@@ -7,7 +7,7 @@ from detectron2.modeling import build_model
 from detectron2.structures import Boxes, Instances
 
 from densepose_ext import densepose_results, load_config
-from densepose_ext.checkpoint import DensePoseCheckpointer
+from densepose_ext.engine.checkpoint import DensePoseCheckpointer
 from projects_tests.reference import conformance_cases
 
 CONFIDENCES = ("sigma_2", "kappa_u", "kappa_v", "fine_segm_confidence", "coarse_segm_confidence")

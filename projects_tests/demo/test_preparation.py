@@ -8,10 +8,10 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from densepose_ext import register_synthetic
-from densepose_ext.bare_process import command
 from densepose_ext.demo import preparation
+from densepose_ext.processes.bare import command
 from densepose_ext.surface.surface import BodySurface
-from densepose_ext.synthetic.dataset import Settings
+from densepose_ext.synthetic.example import Settings
 
 NAME = "made_before"
 

@@ -13,9 +13,9 @@ from densepose_ext import register_synthetic
 from densepose_ext.demo.processes import in_processes, number_of_processes
 from densepose_ext.demo.scoring import is_scored, read_scores, score
 from densepose_ext.demo.training import train, trained_weights
-from densepose_ext.predictor import DensePosePredictor
-from densepose_ext.surface.cache import content_key
-from densepose_ext.synthetic.dataset import Settings
+from densepose_ext.files.cache import content_key
+from densepose_ext.prediction.predictor import DensePosePredictor
+from densepose_ext.synthetic.example import Settings
 from projects_tests.tiny_model import tiny_config
 
 SETS = {"trained_by_two": "train", "scored_by_two": "val"}

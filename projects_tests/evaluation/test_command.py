@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from densepose_ext.apps import evaluate
+from densepose_ext.commands import evaluate
 from densepose_ext.evaluation.results import Results, result_entry, write_results
 from densepose_ext.surface import registry
 from projects_tests.evaluation.grid_world import GridSurface, grid_iuv, grid_points, person

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from densepose_ext import DensePosePredictor, densepose_results
-from densepose_ext.apps.main import main
+from densepose_ext.commands.main import main
 from densepose_ext.export import DensePoseBranch, PixelDecoder, export_model
 from densepose_ext.export.check import check_export
 from densepose_ext.export.network import Network, write_onnx, write_torchscript

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from densepose_ext import DensePosePredictor, People, get_config_file
-from densepose_ext.apps.main import main
+from densepose_ext.commands.main import main
 from densepose_ext.evaluation.results import Results
 from densepose_ext.prediction import run as run_module
 from densepose_ext.prediction import stream

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from densepose_ext.surface.cache import cache_folder, content_key, replacing
+from densepose_ext.files.atomic import replacing
+from densepose_ext.files.cache import cache_folder, content_key
 from densepose_ext.surface.geodesics import GeodesicTable, cached_geodesics, write_geodesics
 
 

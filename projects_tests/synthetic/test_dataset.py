@@ -13,12 +13,13 @@ from pycocotools.coco import COCO
 
 from densepose_ext.surface.body import COCO_KEYPOINTS
 from densepose_ext.surface.parts import FINE_PART_NAMES, FINE_TO_COARSE, FINE_TO_GROUP
+from densepose_ext.surface.raster import project
 from densepose_ext.surface.surface import BodySurface
 from densepose_ext.synthetic.annotations import part_map
 from densepose_ext.synthetic.annotators import MEAN_ERROR, annotate_by_hand
-from densepose_ext.synthetic.dataset import Settings, generate, make_example
+from densepose_ext.synthetic.dataset import generate
+from densepose_ext.synthetic.example import Settings, make_example
 from densepose_ext.synthetic.preview import contact_sheet
-from densepose_ext.synthetic.raster import project
 from densepose_ext.synthetic.workers import run_workers
 
 SMALL = Settings(size=160, seed=5, people=3)

@@ -7,8 +7,8 @@ import pytest
 detectron2 = pytest.importorskip("detectron2.data")
 DatasetCatalog, MetadataCatalog = detectron2.DatasetCatalog, detectron2.MetadataCatalog
 
-from densepose_ext.apps import synth  # noqa: E402
-from densepose_ext.synthetic.dataset import Settings  # noqa: E402
+from densepose_ext.commands import synth  # noqa: E402
+from densepose_ext.synthetic.example import Settings  # noqa: E402
 from densepose_ext.synthetic.registration import register_synthetic  # noqa: E402
 
 SMALL = Settings(size=96, seed=1, people=2)

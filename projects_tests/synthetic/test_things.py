@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from densepose_ext.synthetic.dataset import Settings, make_example
-from densepose_ext.synthetic.raster import rasterize
+from densepose_ext.surface.raster import rasterize
+from densepose_ext.synthetic.example import Settings, make_example
 from densepose_ext.synthetic.things import KINDS
 
 PLAIN = Settings(size=128, seed=3, people=2)

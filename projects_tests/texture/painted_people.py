@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from densepose_ext.synthetic.dataset import Settings, make_example
+from densepose_ext.synthetic.example import Settings, make_example
 from densepose_ext.synthetic.truth import true_people
 from densepose_ext.texture.atlas import Atlas, untiled
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from densepose_ext import DensePosePredictor
-from densepose_ext.apps.main import main
-from densepose_ext.conversions import People
+from densepose_ext.commands.main import main
+from densepose_ext.prediction.people import People
 from densepose_ext.texture import apply_texture
 from densepose_ext.texture.atlas import Atlas
 from densepose_ext.video import VideoWriter

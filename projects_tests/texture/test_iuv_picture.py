@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from densepose_ext.conversions import People
+from densepose_ext.prediction.people import People
 from densepose_ext.texture.iuv_picture import people_of_iuv, read_instances
 from projects_tests.texture.painted_people import example_with_people
 

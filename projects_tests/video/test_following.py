@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from densepose_ext.conversions import People
+from densepose_ext.prediction.people import People
 from densepose_ext.prediction.stream import Frame
 from densepose_ext.structures import DensePoseResult, Person
 from densepose_ext.video.following import follow_person

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from densepose_ext import People
-from densepose_ext.apps.main import main
-from densepose_ext.apps.video import add_arguments
+from densepose_ext.commands.main import main
+from densepose_ext.commands.video import add_arguments
 from densepose_ext.video import SurfaceSmoother, VideoReader, VideoWriter
 from densepose_ext.video import run as run_module
 from densepose_ext.video.run import DRAWINGS, draw_video

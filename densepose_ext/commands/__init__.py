@@ -1,0 +1,1 @@
+"""The commands of ``densepose-ext``, one module each."""

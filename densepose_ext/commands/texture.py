@@ -1,0 +1,185 @@
+"""``densepose-ext texture``: paints an atlas onto people, gathers one, dresses people in others."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from .finding_people import add_people_arguments, choose, predictor_of, read_with_people
+
+if TYPE_CHECKING:
+    from ..prediction.predictor import DensePosePredictor
+    from ..texture import TextureExtractor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    apply = actions.add_parser("apply", help="paint an atlas onto the people of a picture")
+    apply.add_argument("picture", metavar="PICTURE")
+    apply.add_argument(
+        "--texture", required=True, metavar="ATLAS", help="6 rows and 4 columns of square tiles"
+    )
+    apply.add_argument("--out", required=True, metavar="FILE", help="the painted picture")
+    apply.add_argument(
+        "--person", type=int, metavar="N", help="paint this one only, 1 is the best; default: all"
+    )
+    apply.add_argument(
+        "--shading", type=float, default=0.0, metavar="S", help="light that is kept, 0 to 1"
+    )
+    apply.add_argument("--opacity", type=float, default=1.0, metavar="O", help="default 1")
+    apply.add_argument(
+        "--fill-black",
+        action="store_true",
+        help="black in the atlas is no colour: fill it (published atlases are black beside the "
+        "charts)",
+    )
+
+    extract = actions.add_parser(
+        "extract", help="gather an atlas from pictures and videos of a person"
+    )
+    extract.add_argument("inputs", nargs="+", metavar="PICTURE|VIDEO")
+    extract.add_argument("--out", required=True, metavar="ATLAS", help="picture file of the atlas")
+    extract.add_argument(
+        "--person",
+        type=int,
+        metavar="N",
+        help="1 (default) is the best of each picture, and of a video's first frame with as many",
+    )
+    extract.add_argument(
+        "--every", type=int, default=5, metavar="K", help="of K frames take one; default 5"
+    )
+    extract.add_argument("--tile", type=int, default=200, help="side of a tile; default 200")
+    extract.add_argument(
+        "--symmetric", action="store_true", help="fill what is not seen from the other side first"
+    )
+    extract.add_argument(
+        "--as-seen", action="store_true", help="leave what is not seen transparent"
+    )
+    extract.add_argument(
+        "--flatten", action="store_true", help="take out the light that falls on the person"
+    )
+    extract.add_argument(
+        "--coverage",
+        metavar="FILE",
+        help="write how well each texel is seen: white from one pixel a texel",
+    )
+
+    transfer = actions.add_parser("transfer", help="dress people in what another person looks like")
+    transfer.add_argument("source", metavar="A", help="picture of the person to take from")
+    transfer.add_argument("target", metavar="B", help="picture of the people to dress")
+    transfer.add_argument("--out", required=True, metavar="FILE", help="B, painted")
+    transfer.add_argument(
+        "--person", type=int, metavar="N", help="person of A, 1 (default) is the best"
+    )
+    transfer.add_argument(
+        "--onto", type=int, metavar="N", help="dress this person of B only; default: all"
+    )
+    transfer.add_argument(
+        "--shading", type=float, default=1.0, metavar="S", help="light of B kept, 0 to 1; default 1"
+    )
+    for action in (apply, extract, transfer):
+        add_people_arguments(action)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit status."""
+    {"apply": _apply, "extract": _extract, "transfer": _transfer}[args.action](args)
+    return 0
+
+
+def _apply(args: argparse.Namespace) -> None:
+    from ..texture import Atlas, apply_texture, fill_black
+    from ..visualization.picture_file import check_ending, write_picture
+
+    check_ending(args.out)
+    atlas = Atlas.read(args.texture)
+    if args.fill_black:
+        atlas = fill_black(atlas)
+    [(picture, people)] = read_with_people(args, [args.picture])
+    if args.person is not None:
+        people = [choose(people, args.person, args.picture)]
+    write_picture(args.out, apply_texture(picture, people, atlas, args.shading, args.opacity))
+    print(f"{len(people)} people painted: {args.out}")
+
+
+def _extract(args: argparse.Namespace) -> None:
+    import numpy as np
+
+    from ..texture import TextureExtractor, fill_atlas
+    from ..video.reader import is_video
+    from ..visualization.picture_file import check_ending, write_picture
+
+    if args.symmetric and args.as_seen:
+        raise ValueError("--symmetric fills, --as-seen does not: choose one")
+    for path in filter(None, (args.out, args.coverage)):
+        check_ending(path)
+    videos = [path for path in args.inputs if is_video(path)]
+    pictures = [path for path in args.inputs if path not in videos]
+    if videos and args.iuv is not None:
+        raise ValueError(f"--iuv goes with pictures; {videos[0]} is a video")
+    extractor = TextureExtractor(args.tile, args.flatten)
+    left_out = []
+    for path, (picture, people) in zip(pictures, read_with_people(args, pictures)):
+        try:
+            extractor.add(picture, choose(people, args.person, path))
+        except ValueError as error:
+            left_out.append(str(error))
+    predictor = predictor_of(args) if videos else None
+    for path in videos:
+        if not _add_video(extractor, path, predictor, args):
+            left_out.append(f"{path}: no frame with {args.person or 1} people")
+    if len(left_out) == len(args.inputs):
+        raise ValueError("; ".join(left_out))
+    for reason in left_out:
+        print(f"left out: {reason}", file=sys.stderr)
+    extraction = extractor.extract()
+    atlas = extraction.atlas if args.as_seen else fill_atlas(extraction, args.symmetric)
+    atlas.write(args.out)
+    if args.coverage:
+        grey = np.sqrt(np.clip(extraction.weight, 0, 1)) * 255
+        write_picture(args.coverage, np.rint(grey).astype(np.uint8))
+    print(f"{extraction.share:.0%} of the surface seen: {args.out}")
+
+
+def _add_video(
+    extractor: TextureExtractor, path: str, predictor: DensePosePredictor, args: argparse.Namespace
+) -> int:
+    """Adds the frames of a video in which the person is; returns their number.
+
+    Ctrl-C ends the video there.
+    """
+    from tqdm import tqdm
+
+    from ..video import VideoReader
+    from ..video.following import follow_person
+
+    seen = 0
+    number = 1 if args.person is None else args.person
+    with VideoReader(path) as video:
+        frames = tqdm(video, "looking", video.count, unit="frame", disable=None)
+        try:
+            for picture, person in follow_person(frames, predictor, number, args.every):
+                extractor.add(picture, person)
+                seen += 1
+        except KeyboardInterrupt:
+            print(f"\n{path}: stopped; what was seen until then is taken", file=sys.stderr)
+    if video.problem:
+        print(video.problem, file=sys.stderr)
+    print(f"{path}: person {number} seen in {seen} frames")
+    return seen
+
+
+def _transfer(args: argparse.Namespace) -> None:
+    from ..texture import transfer_texture
+    from ..visualization.picture_file import check_ending, write_picture
+
+    check_ending(args.out)
+    (source, from_people), (target, people) = read_with_people(args, [args.source, args.target])
+    person = choose(from_people, args.person, args.source)
+    if args.onto is not None:
+        people = [choose(people, args.onto, args.target)]
+    write_picture(args.out, transfer_texture(source, person, target, people, args.shading))
+    print(f"{len(people)} people dressed: {args.out}")

@@ -1,0 +1,138 @@
+"""Training and testing with Detectron2's trainer: the parts that dense pose replaces."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.engine import DefaultTrainer, HookBase, defaults
+from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, DatasetEvaluators
+from detectron2.modeling import build_model as build_detectron2_model
+from torch import nn
+
+from ..data.build import build_densepose_test_loader, build_densepose_train_loader
+from ..evaluation.evaluator import DensePoseEvaluator
+from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
+from .bfloat16_trainer import BFloat16Trainer
+from .checkpoint import DensePoseCheckpointer
+from .hooks import with_training_hooks
+from .optimizer import build_optimizer
+
+logger = logging.getLogger(f"detectron2.{__name__}")
+
+
+def build_model(cfg: CfgNode) -> nn.Module:
+    """The model of a config on its device, weights at random or as the backbone brings them."""
+    model = build_detectron2_model(cfg)
+    if cfg.MODEL.CHANNELS_LAST:
+        model.to(memory_format=torch.channels_last)
+    logger.info("Model:\n%s", model)
+    return model
+
+
+def build_evaluator(
+    cfg: CfgNode, dataset_name: str, output_folder: str | None = None
+) -> DatasetEvaluator:
+    """Everything that the model's heads can be scored by on a dataset.
+
+    Args:
+        output_folder: for detections and scores; default OUTPUT_DIR/inference, and in it a folder
+            for each dataset where there are several.
+    """
+    output_folder = output_folder or os.path.join(cfg.OUTPUT_DIR, "inference")
+    if len(cfg.DATASETS.TEST) > 1:
+        output_folder = os.path.join(output_folder, dataset_name)
+    sigmas = list(cfg.TEST.KEYPOINT_OKS_SIGMAS)
+    evaluators: list[DatasetEvaluator] = [
+        COCOEvaluator(dataset_name, output_dir=output_folder, kpt_oks_sigmas=sigmas)
+    ]
+    if cfg.MODEL.DENSEPOSE_ON:
+        evaluators.append(DensePoseEvaluator.from_config(cfg, dataset_name, output_folder))
+    return DatasetEvaluators(evaluators)
+
+
+class DensePoseTrainer(DefaultTrainer):
+    """DefaultTrainer with the data, the evaluation and the augmented testing of dense pose.
+
+    A run that was stopped or killed at any moment and is resumed ends with the weights of one that
+    was not, to the bit on the CPU: see ``training_hooks``. TEST.PRECISE_BN is an exception: it
+    averages statistics over images that depend on where the run was resumed.
+    """
+
+    def __init__(self, cfg: CfgNode):
+        with densepose_parts_in_default_trainer(cfg.MODEL.DEVICE):
+            super().__init__(cfg)
+
+    def build_hooks(self) -> list[HookBase]:
+        return with_training_hooks(self, super().build_hooks())
+
+    @classmethod
+    def build_model(cls, cfg: CfgNode) -> nn.Module:
+        return build_model(cfg)
+
+    @classmethod
+    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+        return build_optimizer(cfg, model)
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode):
+        return build_densepose_train_loader(cfg)
+
+    @classmethod
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str):
+        return build_densepose_test_loader(cfg, dataset_name)
+
+    @classmethod
+    def build_evaluator(
+        cls, cfg: CfgNode, dataset_name: str, output_folder: str | None = None
+    ) -> DatasetEvaluator:
+        return build_evaluator(cfg, dataset_name, output_folder)
+
+    @classmethod
+    def test_with_TTA(cls, cfg: CfgNode, model: nn.Module) -> OrderedDict:
+        """Scores with test-time augmentation, under the names of the others plus ``_TTA``."""
+        logger.info("Testing with test-time augmentation ...")
+        folder = os.path.join(cfg.OUTPUT_DIR, "inference_TTA")
+        evaluators = [cls.build_evaluator(cfg, name, folder) for name in cfg.DATASETS.TEST]
+        results = cls.test(cfg, DensePoseRCNNWithTTA(cfg, model), evaluators)
+        return OrderedDict((f"{name}_TTA", scores) for name, scores in results.items())
+
+
+@contextmanager
+def densepose_parts_in_default_trainer(device: str) -> Iterator[None]:
+    """While DefaultTrainer builds itself: our checkpointer; on the CPU several processes and AMP.
+
+    It takes them by name from its module and offers no method to replace them.
+
+    Args:
+        device: MODEL.DEVICE.
+    """
+    names = ("create_ddp_model", "DetectionCheckpointer", "AMPTrainer")
+    originals = {name: getattr(defaults, name) for name in names}
+    defaults.create_ddp_model = on_any_device(originals["create_ddp_model"])
+    defaults.DetectionCheckpointer = DensePoseCheckpointer
+    if device == "cpu":
+        defaults.AMPTrainer = BFloat16Trainer
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(defaults, name, original)
+
+
+def on_any_device(create_ddp_model):
+    """``create_ddp_model`` that names no GPU for a model on the CPU, where torch refuses it."""
+
+    @functools.wraps(create_ddp_model)
+    def create(model: nn.Module, **kwargs):
+        if next(model.parameters()).device.type == "cpu":
+            kwargs.setdefault("device_ids", None)
+        return create_ddp_model(model, **kwargs)
+
+    return create

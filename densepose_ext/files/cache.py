@@ -1,0 +1,98 @@
+"""Where derived files live, and how they come into being.
+
+What takes long to compute (geodesics) or to read (the official files) is kept in files under
+``$DENSEPOSE_EXT_CACHE``, else ``~/.cache/densepose_ext``: never beside the data, whose folder may
+be read-only. The names of cache files carry a format version and a key of the content they come
+from, so that a cache is never stale and never belongs to another file of the same name.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .atomic import replacing
+
+CACHE_VARIABLE = "DENSEPOSE_EXT_CACHE"
+
+_KNOWN_KEYS = "content-keys-v1.json"
+
+
+def cache_folder() -> Path:
+    """The folder of cache files; made if it is missing.
+
+    Raises:
+        OSError: if it cannot be made; the message names the folder and the variable to set.
+    """
+    folder = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "densepose_ext")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"cannot make the cache folder {folder} ({error.strerror}); "
+            f"set ${CACHE_VARIABLE} to a folder that can be written"
+        ) from error
+    return folder
+
+
+def content_key(path: str | os.PathLike) -> str:
+    """Key of the content of a file: 16 hexadecimal digits of its SHA-256.
+
+    Reading 1.5 GB takes seconds, so the key of a file is remembered in the cache together with its
+    size and its time of change, and computed again only when one of those differs.
+
+    Raises:
+        OSError: if the file cannot be read.
+    """
+    path = Path(path).resolve()
+    status = path.stat()
+    stamp = [status.st_size, status.st_mtime_ns]
+    memory = cache_folder() / _KNOWN_KEYS
+    known = _read_known(memory).get(str(path))
+    if known is not None and known[:2] == stamp:
+        return known[2]
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while chunk := stream.read(1 << 22):
+            digest.update(chunk)
+    key = digest.hexdigest()[:16]
+    with _locked(memory):
+        entries = _read_known(memory)
+        entries[str(path)] = [*stamp, key]
+        with replacing(memory) as temporary:
+            temporary.write_text(json.dumps(entries))
+    return key
+
+
+def _read_known(memory: Path) -> dict[str, list]:
+    """Remembered keys by path; none if the file is missing or spoilt (it is only a shortcut)."""
+    try:
+        entries = json.loads(memory.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return entries if isinstance(entries, dict) else {}
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds the lock of ``path``, which the system takes back if the process dies."""
+    with open(path.with_name(path.name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def build_once(name: str, build: Callable[[Path], None]) -> Path:
+    """Path of the cache file ``name``, built by ``build(temporary path)`` if it is not there.
+
+    When several processes want the file at once, one builds it and the others wait for it.
+    """
+    path = cache_folder() / name
+    if not path.exists():
+        with _locked(path):
+            if not path.exists():
+                with replacing(path) as temporary:
+                    build(temporary)
+    return path

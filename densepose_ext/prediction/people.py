@@ -1,0 +1,147 @@
+"""The people of a picture, and what they become: IUV pictures, vertices, entries of a results file.
+
+(H, W) is the picture, (h, w) a person's box, in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+
+import cv2
+import numpy as np
+import torch
+
+from ..evaluation.results import decode_iuv, result_entry
+from ..structures import DensePoseResult, Person
+from ..surface.registry import Surface, get_surface
+from ..visualization.compose import compose_iuv, stacked
+
+_RESULT_FIELDS = fields(DensePoseResult)
+
+
+class People(list[Person]):
+    """A list of :class:`Person`, best score first, that knows the size of its picture.
+
+    Where several people cover a pixel, the one with the best score has it.
+
+    Attributes:
+        size: (H, W).
+    """
+
+    def __init__(self, persons: Iterable[Person], size: tuple[int, int]):
+        super().__init__(persons)
+        self.size = (int(size[0]), int(size[1]))
+
+    def to_iuv(self, size: tuple[int, int] | None = None) -> np.ndarray:
+        """(H, W, 3) uint8: I, U * 255, V * 255 (truncated), 0 where nobody is.
+
+        Args:
+            size: (height, width) of the result, if it is not to be the picture's; each pixel is
+                then the nearest one, since neither parts nor U, V across parts have a mean.
+        """
+        iuv, _ = compose_iuv(self, self.size)
+        if size is not None and tuple(size) != self.size:
+            iuv = cv2.resize(iuv, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+        return iuv
+
+    def to_index(self) -> np.ndarray:
+        """(H, W): whom a pixel is of, counted from 1 in the order of this list, 0 for nobody.
+
+        uint8, or uint16 for more than 255 people.
+        """
+        _, index = compose_iuv(self, self.size)
+        return index
+
+    def to_vertices(self, surface: Surface | str = "open") -> np.ndarray:
+        """(H, W) int32: the body's vertex that is nearest in its chart, -1 where nobody is.
+
+        Args:
+            surface: that the model was trained on: a name, a folder of the official files, or an
+                object with closest_vertex.
+        """
+        if isinstance(surface, str):
+            surface = get_surface(surface)
+        vertices = np.full(self.size, -1, np.int32)
+        labels = np.zeros(self.size, np.uint8)
+        uv = np.zeros((*self.size, 2), np.float32)
+        for n, inside, own in stacked(self, self.size):
+            own = own[inside.of_labels]
+            own_uv = self[n].result.uv.permute(1, 2, 0).numpy()[inside.of_labels]
+            cv2.copyTo(own, own, labels[inside.of_picture])
+            uv[inside.of_picture][own > 0] = own_uv[own > 0]
+        seen = labels > 0
+        if seen.any():
+            vertices[seen] = surface.closest_vertex(labels[seen], *uv[seen].clip(0, 1).T)
+        return vertices
+
+    def to_json(self, image_id: int = 0, category_id: int = 1) -> list[dict]:
+        """Entries of a file in the official results format (see :mod:`.evaluation.results`)."""
+        return [
+            result_entry(
+                image_id,
+                category_id,
+                np.concatenate([person.box[:2], person.box[2:] - person.box[:2]]),
+                person.score,
+                person.result.iuv_uint8().numpy(),
+            )
+            for person in self
+        ]
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Everything, unrounded, in arrays by name, as a ``.npz`` file holds it.
+
+        ``size`` (2,), ``boxes`` (N, 4) XYXY and ``scores`` (N,); of person n ``labels_n`` (h, w),
+        ``uv_n`` (2, h, w) and any other field of its :class:`DensePoseResult`, from column and row
+        ``int(boxes[n, :2])`` on; ``mask_n`` (H, W) and ``keypoints_n`` (17, 3) where there are.
+        """
+        arrays = {
+            "size": np.array(self.size),
+            "boxes": np.array([person.box for person in self], np.float32).reshape(-1, 4),
+            "scores": np.array([person.score for person in self], np.float64),
+        }
+        for n, person in enumerate(self):
+            maps = {field.name: getattr(person.result, field.name) for field in _RESULT_FIELDS}
+            maps |= {"mask": person.mask, "keypoints": person.keypoints}
+            arrays |= {f"{k}_{n}": np.asarray(v) for k, v in maps.items() if v is not None}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> People:
+        """The reverse of :meth:`to_arrays`; takes what ``numpy.load`` gives for a file.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        persons = []
+        for n, (box, score) in enumerate(zip(arrays["boxes"], arrays["scores"])):
+            own = {k: f"{k}_{n}" for k in (f.name for f in _RESULT_FIELDS)}
+            maps = {k: torch.from_numpy(arrays[v]) for k, v in own.items() if v in arrays}
+            rest = {k: arrays[f"{k}_{n}"] for k in ("mask", "keypoints") if f"{k}_{n}" in arrays}
+            persons.append(Person(box, float(score), DensePoseResult(**maps), **rest))
+        return cls(persons, arrays["size"])
+
+    @classmethod
+    def from_json(cls, entries: Iterable[dict], size: tuple[int, int]) -> People:
+        """The people of one picture out of a results file: the reverse of :meth:`to_json`.
+
+        U and V are the middle of what their 8 bits stand for.
+
+        Args:
+            entries: as checked by ``evaluation.results.Results``. size: (H, W) of the picture.
+
+        Raises:
+            ValueError: uv_data cannot be decoded.
+        """
+        persons = []
+        for entry in entries:
+            x, y, w, h = entry["bbox"]
+            iuv = decode_iuv(entry["uv_data"], entry["uv_shape"])
+            labels = np.ascontiguousarray(iuv[0])
+            # .5: an 8-bit value is a truncated one, and comes out the same again
+            uv = ((iuv[1:] + np.float32(0.5)) / 255).clip(max=1) * (labels > 0)
+            result = DensePoseResult(torch.from_numpy(labels), torch.from_numpy(uv))
+            box = np.array([x, y, x + w, y + h], np.float32)
+            persons.append(Person(box, float(entry["score"]), result))
+        persons.sort(key=lambda person: -person.score)
+        return cls(persons, size)

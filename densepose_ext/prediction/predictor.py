@@ -1,0 +1,277 @@
+"""The one class to use a trained model with: pictures in, people out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import yaml
+from detectron2.config import CfgNode
+from detectron2.data import transforms as T
+from detectron2.structures import Instances
+from detectron2.utils.file_io import PathManager
+from torch import nn
+
+from ..config import check_config, get_config_file, is_densepose_config, list_configs, load_config
+from ..engine.checkpoint import DensePoseCheckpointer
+from ..engine.trainer import build_model
+from ..model_zoo import DEFAULT, get, names
+from ..modeling.postprocessing import densepose_results
+from ..modeling.roi_heads import PRECISIONS
+from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
+from ..structures import Person
+from .people import People
+from .pictures import as_bgr, read_picture
+
+
+class DensePosePredictor:
+    """Finds the people of pictures, and their dense pose.
+
+    ``DensePosePredictor()`` is the model that comes with the package. Boxes, scores and maps are
+    those of Detectron2's ``DefaultPredictor`` followed by :func:`densepose_results`. With
+    TEST.AUG.ENABLED in the config they are averaged over versions of each picture (see
+    :class:`DensePoseRCNNWithTTA`; no keypoints then), as in the tests of ``train_net.py``.
+
+    Attributes:
+        cfg: the configuration of the model, as it is used.
+        model: the network, in evaluation mode.
+        tested: what pictures go through: ``model``, or with TEST.AUG.ENABLED what has it look at
+            versions of them. Takes and returns what Detectron2's models do.
+    """
+
+    def __init__(
+        self,
+        config: str | os.PathLike | CfgNode | None = None,
+        weights: str | os.PathLike | None = None,
+        device: str | torch.device | None = None,
+        precision: str | None = None,
+        min_score: float | None = None,
+    ):
+        """
+        Args:
+            config: a YAML file, the name of a config or of a model that comes with the package,
+                or a CfgNode. Default: the shipped model's.
+            weights: file or URL of a checkpoint. Default: the shipped model's, or MODEL.WEIGHTS
+                of another config.
+            device: of torch. Default: cuda where there is one, else cpu.
+            precision: fp32, bf16 or fp16, of the dense pose branch and, on a GPU, of the backbone.
+                Default: MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION, fp32 as a rule.
+            min_score: people with a lower score are left out. Default:
+                MODEL.ROI_HEADS.SCORE_THRESH_TEST, .05 as a rule; the commands take .5.
+
+        Raises:
+            OSError: a file is missing.
+            ValueError: config or weights cannot be used, or do not belong together; or
+                TEST.AUG.FLIP without a surface that says what a mirror image shows.
+        """
+        cfg, weights = _resolve(config, weights)
+        cfg.defrost()
+        cfg.MODEL.DEVICE = str(_device(device))
+        cfg.MODEL.WEIGHTS = weights
+        if "TIMM" in cfg.MODEL:
+            cfg.MODEL.TIMM.WEIGHTS = ""  # the checkpoint has them
+        if precision is not None:
+            cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION = precision
+        if min_score is not None:
+            if not 0 <= min_score <= 1:
+                raise ValueError(f"min_score is {min_score}, expected 0 to 1")
+            cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = float(min_score)
+        check_config(cfg)
+        cfg.freeze()
+        self.cfg = cfg
+        self.model = build_model(cfg).eval()
+        _load_weights(self.model, weights)
+        dtype = PRECISIONS[cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION]
+        if dtype != torch.float32 and self.model.device.type == "cuda":
+            self.model.backbone = _LowPrecisionBackbone(self.model.backbone, dtype)
+        self.tested: nn.Module = self.model
+        if cfg.TEST.AUG.ENABLED:
+            self.tested = DensePoseRCNNWithTTA(cfg, self.model).eval()
+
+    def __call__(self, picture: np.ndarray | str | os.PathLike) -> People:
+        """The people of one picture, best score first.
+
+        Args:
+            picture: an array (H, W, 3) of uint8 in **BGR** order, as OpenCV reads it, or a file.
+                Grey, BGRA and 16-bit arrays are converted (see :func:`as_bgr`).
+
+        Returns:
+            a list of :class:`Person`, with conversions of all of them (see :class:`People`).
+        """
+        return self.batch([picture])[0]
+
+    def batch(self, pictures: Sequence[np.ndarray | str | os.PathLike]) -> list[People]:
+        """The people of several pictures, run through the network at once.
+
+        Smaller pictures are padded to the largest, so numbers differ a little from those of the
+        pictures one by one, unless all have the same size.
+        """
+        pictures = [
+            as_bgr(p) if isinstance(p, np.ndarray) or not _is_path(p) else read_picture(p)
+            for p in pictures
+        ]
+        if not pictures:
+            return []
+        with torch.inference_mode():
+            outputs = self.tested([self._model_input(picture) for picture in pictures])
+        # Outside inference mode, whose tensors the caller could not change in place.
+        return [
+            _people(output["instances"], picture.shape[:2])
+            for output, picture in zip(outputs, pictures)
+        ]
+
+    def _model_input(self, picture: np.ndarray) -> dict:
+        height, width = picture.shape[:2]
+        picture = self._resized(picture)
+        if self.cfg.INPUT.FORMAT == "RGB":
+            picture = picture[:, :, ::-1]
+        image = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
+        return {"image": image, "height": height, "width": width}
+
+    def _resized(self, picture: np.ndarray) -> np.ndarray:
+        shortest, longest = self.cfg.INPUT.MIN_SIZE_TEST, self.cfg.INPUT.MAX_SIZE_TEST
+        if shortest == 0:
+            return picture
+        height, width = picture.shape[:2]
+        shape = T.ResizeShortestEdge.get_output_shape(height, width, shortest, longest)
+        # A very long and narrow picture would be left without a row.
+        new_height, new_width = (max(length, 1) for length in shape)
+        return T.ResizeTransform(height, width, new_height, new_width).apply_image(picture)
+
+
+def _is_path(picture: object) -> bool:
+    return isinstance(picture, (str, os.PathLike))
+
+
+def _people(instances: Instances, size: tuple[int, int]) -> People:
+    order = instances.scores.argsort(descending=True, stable=True)
+    instances = instances[order]
+    boxes = instances.pred_boxes.tensor
+    results = densepose_results(instances.pred_densepose, boxes)
+    optional = {
+        name: instances.get(field).cpu().numpy()
+        for name, field in (("mask", "pred_masks"), ("keypoints", "pred_keypoints"))
+        if instances.has(field)
+    }
+    persons = [
+        Person(
+            box,
+            score,
+            result.map(torch.Tensor.cpu),
+            **{name: values[n] for name, values in optional.items()},
+        )
+        for n, (box, score, result) in enumerate(
+            zip(boxes.cpu().numpy(), instances.scores.tolist(), results)
+        )
+    ]
+    return People(persons, size)
+
+
+def _resolve(config, weights) -> tuple[CfgNode, str]:
+    """The configuration, to be changed at will, and the weights."""
+    if config is None:
+        config = DEFAULT if weights else get(DEFAULT).name
+    if isinstance(config, CfgNode):
+        cfg = config.clone()
+    else:
+        path, zoo_weights = _config_file(os.fspath(config))
+        cfg = _read_config(path).clone()
+        weights = weights or zoo_weights
+    if not is_densepose_config(cfg) or not cfg.MODEL.DENSEPOSE_ON:
+        raise ValueError("the config is of no dense pose model: see MODEL.ROI_HEADS.NAME")
+    weights = os.fspath(weights or cfg.MODEL.WEIGHTS)
+    if not weights:
+        raise ValueError("the config names no weights (MODEL.WEIGHTS): give those of a checkpoint")
+    if "://" not in weights and not PathManager.isfile(weights):
+        raise FileNotFoundError(f"there are no weights {weights}")
+    return cfg, weights
+
+
+def _config_file(name: str) -> tuple[str, str | None]:
+    """Path of a config by path or name, and the weights that come with it."""
+    if name in names():
+        model = get(name)
+        return os.fspath(model.config), os.fspath(model.weights)
+    if os.path.isfile(name):
+        return name, None
+    for shipped in (name, f"{name}.yaml"):
+        if shipped in list_configs():
+            return get_config_file(shipped), None
+    raise FileNotFoundError(
+        f"no config {name!r}: it is no file, no model ({', '.join(names())}) and no config of the"
+        " package (densepose-ext configs lists them)"
+    )
+
+
+def _read_config(path: str) -> CfgNode:
+    try:
+        return load_config(path)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no config of a dense pose model: {error}") from error
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"no device {device!r}; expected cpu, cuda or cuda:0") from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {device!r}: torch finds no GPU here")
+    count = torch.cuda.device_count()
+    if found.type == "cuda" and (found.index or 0) >= count:
+        raise ValueError(f"device {device!r}: torch finds {count} GPUs, counted from 0")
+    return found
+
+
+def _load_weights(model: nn.Module, weights: str) -> None:
+    checkpointer = _CompleteCheckpointer(model)
+    checkpointer.load(weights)
+    if checkpointer.missing:
+        raise ValueError(
+            f"{weights} lacks {len(checkpointer.missing)} parameters of this config's model, the"
+            f" first is {checkpointer.missing[0]}: it is of another model, or of a backbone alone"
+        )
+
+
+class _CompleteCheckpointer(DensePoseCheckpointer):
+    """Keeps the names of the parameters that the checkpoint left as they were."""
+
+    missing: Sequence[str] = ()
+
+    def _load_model(self, checkpoint):
+        incompatible = super()._load_model(checkpoint)
+        self.missing = incompatible.missing_keys
+        return incompatible
+
+
+class _LowPrecisionBackbone(nn.Module):
+    """A backbone in bfloat16 or half precision, whose features are float32.
+
+    The heads stay as they are: pooling rounds boxes to the precision of the features, which with
+    8 bits would move them by pixels.
+    """
+
+    def __init__(self, backbone: nn.Module, dtype: torch.dtype):
+        super().__init__()
+        self.backbone = backbone
+        self.dtype = dtype
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        with torch.autocast(image.device.type, dtype=self.dtype):
+            features = self.backbone(image)
+        return {name: feature.float() for name, feature in features.items()}
+
+    @property
+    def size_divisibility(self) -> int:
+        return self.backbone.size_divisibility
+
+    @property
+    def padding_constraints(self) -> dict[str, int]:
+        return self.backbone.padding_constraints
+
+    def output_shape(self):
+        return self.backbone.output_shape()

@@ -1,0 +1,164 @@
+"""One synthetic image with its truth: a function of the settings, the split and its number."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..files.atomic import write_whole
+from ..surface.surface import BodySurface
+from .annotations import annotate, part_map
+from .annotators import annotate_by_hand
+from .backdrop import backdrop, list_pictures
+from .render import Seen, develop, render
+from .scene import Scene, sample_scene
+
+#: Changes whenever the same settings give other pictures or annotations.
+VERSION = 1
+SPLITS = ("train", "val")
+SMALLEST, LARGEST = 64, 2048
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the images depend on, besides their number.
+
+    Attributes:
+        size: side of the square images, pixels.
+        seed: of everything random.
+        people: the most people in an image; at least one is there.
+        points: the most annotated points on each of the 14 coarse parts; 14 is what human
+            annotators placed (Güler et al. 2018, section 2.1).
+        by_hand: annotations with the errors of human annotators.
+        dense: also write I, U, V, depth and the bodies' parameters.
+        backgrounds: folder of photographs to put behind people; None draws backgrounds.
+        things: the most cars, animals, plants, chairs, ... around the people of an image.
+    """
+
+    size: int = 512
+    seed: int = 0
+    people: int = 5
+    points: int = 14
+    by_hand: bool = False
+    dense: bool = False
+    backgrounds: str | None = None
+    things: int = 0
+    pictures: tuple[Path, ...] = field(default=(), compare=False, repr=False)
+
+    def __post_init__(self):
+        if not SMALLEST <= self.size <= LARGEST:
+            raise ValueError(f"size is {self.size}; expected {SMALLEST} to {LARGEST} pixels")
+        if not 1 <= self.people <= 10:
+            raise ValueError(f"people is {self.people}; expected 1 to 10 an image")
+        if not 1 <= self.points <= 100:
+            raise ValueError(f"points is {self.points}; expected 1 to 100 a part")
+        if not 0 <= self.things <= 20:
+            raise ValueError(f"things is {self.things}; expected 0 to 20 an image")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; expected 0 or more")
+        if self.backgrounds is not None:
+            found = tuple(list_pictures(Path(self.backgrounds)))
+            object.__setattr__(self, "pictures", found)
+
+    def record(self) -> dict:
+        """What `settings.json` says: equal records give equal bytes, wherever things lie."""
+        record = asdict(self)
+        del record["pictures"]
+        if not self.things:
+            del record["things"]  # sets made before there were any are the same without
+        if self.backgrounds is not None:
+            digest = hashlib.sha256()
+            for path in self.pictures:
+                digest.update(path.relative_to(self.backgrounds).as_posix().encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+            record["backgrounds"] = digest.hexdigest()
+        return {"version": VERSION, **record}
+
+
+@dataclass
+class Example:
+    """One image with its truth.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        annotations: as of `annotations.annotate`.
+        scene, seen: what it was drawn from.
+    """
+
+    image: np.ndarray
+    annotations: list[dict]
+    scene: Scene
+    seen: Seen
+
+
+def make_example(settings: Settings, split: str, number: int) -> Example:
+    """Image `number` of a split; a function of its arguments."""
+    rng = np.random.default_rng([settings.seed, SPLITS.index(split), number, VERSION])
+    surface = BodySurface.load()
+    while True:
+        scene = sample_scene(rng, surface.body, settings.size, settings.people, settings.things)
+        background = backdrop(rng, scene.camera, list(settings.pictures))
+        image, seen = render(rng, scene, background, surface.body.faces)
+        annotations = annotate(rng, scene, seen, surface, settings.points)
+        if any("dp_I" in a for a in annotations):
+            break  # else something hides everybody: the dice again
+    if settings.by_hand:
+        annotations = [annotate_by_hand(rng, a, surface) for a in annotations]
+    return Example(develop(rng, image), annotations, scene, seen)
+
+
+def make_files(out: Path, settings: Settings, split: str, number: int) -> int:
+    """Makes one image, its annotations and its dense truth; returns its number."""
+    example = make_example(settings, split, number)
+    quality = int(np.random.default_rng([settings.seed, number]).integers(70, 97))
+    _, jpeg = cv2.imencode(".jpg", example.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    write_whole(out / split / f"{number:06d}.jpg", jpeg.tobytes())
+    if settings.dense:
+        _write_dense(out / "dense" / split, number, example)
+    people = [{k: v for k, v in a.items() if k != "person"} for a in example.annotations]
+    # last, since its being there says that the image is done
+    write_whole(out / ".parts" / split / f"{number:06d}.json", json.dumps(people).encode())
+    return number
+
+
+def _write_dense(folder: Path, number: int, example: Example) -> None:
+    """I, U, V and the person of each pixel, depth, and the bodies' parameters.
+
+    ``_iuv.png``: I, U * 255, V * 255 in R, G, B. ``_person.png``: annotation of the image, from 1.
+    ``_depth.png``: 16 bits, millimetres. ``_bodies.npz``: shape coefficients, joint rotations,
+    placement in the world of each annotated person; focal length, position and rotation of the
+    camera.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    surface, seen = BodySurface.load(), example.seen
+    size = seen.owner.shape
+    iuv = np.zeros((*size, 3), np.uint8)
+    person = np.zeros(size, np.uint8)
+    depth = np.zeros(size, np.uint16)
+    indices = [a["person"] for a in example.annotations]
+    for place, index in enumerate(indices, start=1):
+        body = seen.bodies[index]
+        shown = part_map(seen, surface, index) > 0
+        i, u, v = surface.iuv(body.face[shown], body.barycentric[shown])
+        iuv[shown] = np.stack([i, np.rint(u * 255), np.rint(v * 255)], 1)
+        person[seen.owner == index] = place
+        depth[shown] = np.clip(np.rint(body.depth[shown] * 1000), 1, 65535)
+    for name, picture in (("iuv", iuv[:, :, ::-1]), ("person", person), ("depth", depth)):
+        _, png = cv2.imencode(".png", picture)
+        write_whole(folder / f"{number:06d}_{name}.png", png.tobytes())
+    people, camera = [example.scene.people[k] for k in indices], example.scene.camera
+    temporary = folder / f".{number:06d}_bodies.tmp.npz"
+    np.savez_compressed(
+        temporary,
+        coefficients=np.array([p.coefficients for p in people], np.float32),
+        rotations=np.array([p.rotations for p in people], np.float32),
+        placement=np.array([p.placement for p in people], np.float32),
+        focal=camera.focal,
+        camera_position=camera.position,
+        camera_rotation=camera.rotation,
+    )
+    os.replace(temporary, folder / f"{number:06d}_bodies.npz")

@@ -1,0 +1,92 @@
+"""Points and textured bodies in files that other programs read.
+
+Files have y up and the front at +z, as most programs expect; arrays have the body's axes.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from ..surface.body import vertex_normals
+from ..surface.surface import BodySurface
+from .atlas import COLUMNS, ROWS, Atlas, positions
+
+
+def y_up(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (n, 3) in the body's axes (z up, front at -y), turned to y up, front at +z."""
+    return np.stack([vectors[:, 0], vectors[:, 2], -vectors[:, 1]], 1)
+
+
+def write_ply(path: str | os.PathLike, places: np.ndarray, colours: np.ndarray) -> None:
+    """Writes coloured points, binary PLY.
+
+    Args:
+        places: (P, 3) in the body's axes. colours: (P, 3) uint8 BGR.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    kinds = dict.fromkeys("xyz", "<f4") | dict.fromkeys(("red", "green", "blue"), "u1")
+    points = np.empty(len(places), list(kinds.items()))
+    for name, values in zip("xyz", y_up(places).T):
+        points[name] = values
+    for name, values in zip(("blue", "green", "red"), colours.T):
+        points[name] = values
+    properties = [
+        f"property {'uchar' if kind == 'u1' else 'float'} {name}" for name, kind in kinds.items()
+    ]
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}"]
+    header = "\n".join([*header, *properties, "end_header", ""])
+    Path(path).write_bytes(header.encode("ascii") + points.tobytes())
+
+
+def write_obj(
+    path: str | os.PathLike, atlas: Atlas, vertices: np.ndarray | None = None
+) -> list[Path]:
+    """Writes the open body with a texture: an OBJ, and beside it an MTL and a PNG of its name.
+
+    Args:
+        path: of the OBJ.
+        atlas: the texture; it should be known everywhere (`fill_atlas`).
+        vertices: (V, 3) of a shaped and posed body; None for the mean body at rest.
+
+    Returns:
+        The three files.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    path = Path(path)
+    material, texture = path.with_suffix(".mtl"), path.with_suffix(".png")
+    surface, tile = BodySurface.load(), atlas.tile
+    body, charts = surface.body, surface.charts
+    vertices = body.vertices if vertices is None else vertices
+    x, y = positions(charts.part, charts.uv[:, 0], charts.uv[:, 1], tile)
+    # texture coordinates count from the lower left corner of the picture, in its sides
+    place = np.stack([(x + 0.5) / (COLUMNS * tile), 1 - (y + 0.5) / (ROWS * tile)], 1)
+    normals = vertex_normals(vertices, body.faces)
+    corner, vertex = charts.faces + 1, charts.vertex[charts.faces] + 1
+    faces = np.stack([vertex, corner, vertex], -1).reshape(len(corner), 9)
+    lines = [
+        f"mtllib {material.name}",
+        *_lines("v %.5f %.5f %.5f", y_up(vertices)),
+        *_lines("vt %.6f %.6f", place),
+        *_lines("vn %.4f %.4f %.4f", y_up(normals)),
+        "usemtl surface",
+        *_lines("f %d/%d/%d %d/%d/%d %d/%d/%d", faces),
+        "",
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    material.write_text(
+        f"newmtl surface\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {texture.name}\n",
+        encoding="utf-8",
+    )
+    atlas.write(texture)
+    return [path, material, texture]
+
+
+def _lines(form: str, values: np.ndarray) -> list[str]:
+    return [form % tuple(row) for row in values.tolist()]

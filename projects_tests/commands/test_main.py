@@ -1,0 +1,165 @@
+"""The command line: exit codes, one line for what cannot be used."""
+
+import importlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from densepose_ext import get_config_file
+from densepose_ext.commands import configs
+from densepose_ext.commands.main import COMMANDS, main
+from densepose_ext.config import list_configs
+from projects_tests.reference import ROOT
+from projects_tests.tiny_dataset import make_dataset, write_coco
+
+
+def test_every_command_has_its_module():
+    for name, purpose in COMMANDS.items():
+        module = importlib.import_module(f"densepose_ext.commands.{name.replace('-', '_')}")
+        assert callable(module.add_arguments)
+        assert callable(module.run)
+        assert purpose[0].islower()
+        assert not purpose.endswith(".")
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["--help"]])
+def test_help_lists_the_commands(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for name, purpose in COMMANDS.items():
+        assert f"{name} {purpose}" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.startswith(f"usage: densepose-ext {command}")
+    assert COMMANDS[command][1:] + "." in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["nonsense"], ["--nonsense"], ["configs", "a", "b"], ["check"], ["--nonsense", "configs"]],
+)
+def test_wrong_usage(capsys, arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("usage: densepose-ext")
+    assert not captured.out
+
+
+def test_as_a_module_and_by_its_exit_code():
+    done = subprocess.run(
+        [*(sys.executable, "-W", "ignore"), "-m", "densepose_ext", "check", "/nowhere/people.json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert not done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("densepose-ext check: /nowhere/people.json: no such annotation file")
+
+
+def test_errors_take_one_line(monkeypatch, capsys):
+    def run(options):
+        raise ValueError("first\n  second")
+
+    monkeypatch.setattr(configs, "run", run)
+    assert main(["configs"]) == 2
+    assert capsys.readouterr().err == "densepose-ext configs: first second\n"
+
+
+class TestConfigs:
+    def test_all(self, capsys):
+        assert main(["configs"]) == 0
+        assert capsys.readouterr().out.split() == list_configs()
+
+    def test_the_path_of_one(self, capsys):
+        name = "quick_schedules/densepose_rcnn_R_50_FPN_instant_test.yaml"
+        assert main(["configs", name]) == 0
+        assert capsys.readouterr().out == get_config_file(name) + "\n"
+
+    def test_an_unknown_one(self, capsys):
+        assert main(["configs", "R_50"]) == 2
+        captured = capsys.readouterr()
+        assert not captured.out
+        (line,) = captured.err.splitlines()
+        assert line.startswith("densepose-ext configs: no config 'R_50'; there are: Base-")
+
+
+class TestCheck:
+    @pytest.fixture
+    def dataset(self, tmp_path):
+        return make_dataset(tmp_path, images=4, dense=lambda number: number != 2)
+
+    @staticmethod
+    def rows(text: str) -> dict[str, str]:
+        lines = [line for line in text.splitlines() if line and "  " in line]
+        return {line.rsplit(maxsplit=1)[0].strip(): line.rsplit(maxsplit=1)[1] for line in lines}
+
+    def test_what_a_file_holds(self, dataset, capsys):
+        assert main(["check", str(dataset)]) == 0
+        contents = json.loads(dataset.read_text())["annotations"]
+        rows = self.rows(capsys.readouterr().out)
+        assert rows["images"] == "4"
+        assert rows["people"] == "8"
+        assert rows["crowds among them"] == "0"
+        assert rows["people with a mask"] == rows["people with keypoints"] == "8"
+        assert rows["people with dense pose"] == rows["people with part masks"] == "6"
+        points = [part for person in contents for part in person.get("dp_I", [])]
+        assert rows["points"] == str(len(points))
+        assert rows["right hand"] == str(points.count(3))
+        assert "images missing" not in rows
+
+    def test_missing_images(self, dataset, capsys):
+        assert main(["check", str(dataset), "--images", str(dataset.parent)]) == 0
+        assert self.rows(capsys.readouterr().out)["images missing"] == "0"
+        (dataset.parent / "3.jpg").unlink()
+        assert main(["check", "--images", str(dataset.parent), str(dataset)]) == 0
+        assert self.rows(capsys.readouterr().out)["images missing"] == "1"
+
+    def test_what_cannot_be_used_is_said(self, dataset, capsys, caplog):
+        contents = json.loads(dataset.read_text())
+        contents["annotations"][0]["dp_I"][0] = 99
+        contents["annotations"][1]["bbox"] = [0, 0, 0, 0]
+        dataset.write_text(json.dumps(contents))
+        assert main(["check", str(dataset)]) == 0
+        rows = self.rows(capsys.readouterr().out)
+        assert rows["people"] == "7"
+        assert rows["people with dense pose"] == "4"
+        assert len(caplog.records) == 2
+        assert "left out 1 dense poses" in caplog.text
+        assert "dp_I[0] = 99, expected a part, 0 to 24" in caplog.text
+        assert "left out 1 annotations" in caplog.text
+
+    def test_files_without_anybody(self, tmp_path, capsys):
+        path = tmp_path / "empty.json"
+        write_coco(path, [], [])
+        assert main(["check", str(path)]) == 0
+        assert self.rows(capsys.readouterr().out)["points"] == "0"
+
+    @pytest.mark.parametrize("content", [None, "", "{}", "[]", "picture"])
+    def test_files_that_are_no_annotations(self, tmp_path, capsys, content):
+        path = tmp_path / "wrong.json"
+        if content is not None:
+            path.write_text(content)
+        assert main(["check", str(path)]) == 2
+        captured = capsys.readouterr()
+        assert not captured.out
+        (line,) = captured.err.splitlines()
+        assert line.startswith(f"densepose-ext check: {path}")
+
+    def test_a_folder(self, tmp_path, capsys):
+        assert main(["check", str(tmp_path)]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,0 +1,77 @@
+"""Training in bfloat16 on the CPU."""
+
+import pytest
+import torch
+from torch import nn
+
+from densepose_ext.engine.bfloat16_trainer import BFloat16Trainer, multiplies_bfloat16
+from projects_tests.tiny_dataset import make_dataset
+from projects_tests.tiny_run import config, register, train, unregister
+
+AMP = ("SOLVER.AMP.ENABLED", True, "MODEL.ROI_DENSEPOSE_HEAD.NAME", "DensePoseDeepLabHead")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def dataset(tmp_path_factory):
+    register(make_dataset(tmp_path_factory.mktemp("bfloat16")))
+    yield
+    unregister()
+
+
+def losses(trainer) -> dict[str, float]:
+    latest = trainer.storage.latest()
+    return {name: value for name, (value, _) in latest.items() if "loss" in name}
+
+
+def test_the_first_losses_are_nearly_those_of_single_precision(tmp_path):
+    found = []
+    for name, overrides in (("single", AMP[2:]), ("bfloat16", AMP)):
+        trainer = train(config(tmp_path / name, *overrides, "SOLVER.MAX_ITER", 1))
+        found.append(losses(trainer))
+    single, rounded = found
+    # Other proposals are drawn where scores are rounded, and with them other RoIs.
+    assert rounded == pytest.approx(single, rel=0.3, abs=0.05)
+    assert rounded["total_loss"] == pytest.approx(single["total_loss"], rel=0.05)
+    assert rounded != single
+
+
+def test_what_is_in_bfloat16_and_what_is_not(tmp_path):
+    seen = {}
+
+    def note(trainer):
+        for module in trainer.model.modules():
+            if isinstance(module, (nn.GroupNorm, nn.Conv2d)) and type(module) not in seen:
+                seen[type(module)] = None
+                module.register_forward_hook(
+                    lambda module, _, output: seen.update({type(module): output.dtype})
+                )
+
+    trainer = train(config(tmp_path, *AMP, "SOLVER.MAX_ITER", 1), before_step=note)
+    assert isinstance(trainer._trainer, BFloat16Trainer)
+    assert seen.pop(nn.GroupNorm) == torch.float32
+    assert torch.bfloat16 in seen.values()
+    assert {p.dtype for p in trainer.model.parameters()} == {torch.float32}
+    assert {p.grad.dtype for p in trainer.model.parameters() if p.grad is not None} == {
+        torch.float32
+    }
+
+
+def test_what_is_trained_does_not_go_on_in_bfloat16(tmp_path):
+    model = train(config(tmp_path, *AMP, "SOLVER.MAX_ITER", 1)).model
+    features = model.backbone(torch.zeros(1, 3, 64, 64))
+    assert {map_.dtype for map_ in features.values()} == {torch.float32}
+
+
+def test_losses_that_are_no_number_still_name_their_images(tmp_path):
+    def break_model(trainer):
+        if trainer.iter == 2:  # what looks at the losses is still there after some steps
+            trainer.model.roi_heads.box_predictor.bbox_pred.weight.data.fill_(float("nan"))
+
+    with pytest.raises(FloatingPointError, match=r"iteration 2: .*images of the batch"):
+        train(config(tmp_path, *AMP), before_step=break_model)
+
+
+def test_units_of_this_cpu():
+    with open("/proc/cpuinfo") as file:
+        flags = file.read().split()
+    assert multiplies_bfloat16() == ("amx_bf16" in flags)

@@ -1,0 +1,266 @@
+"""The predictor: the numbers of Detectron2's, whatever the picture comes as."""
+
+import numpy as np
+import pytest
+import torch
+from detectron2.engine import DefaultPredictor
+
+from densepose_ext import DensePosePredictor, People, densepose_results, get_config_file
+from densepose_ext.prediction.pictures import as_bgr
+from densepose_ext.prediction.predictor import _LowPrecisionBackbone
+from projects_tests.tiny_model import CONFIG, tiny_config, tiny_model
+
+HEADS = ("MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True)
+AVERAGED = ("TEST.AUG.ENABLED", True, "TEST.AUG.MIN_SIZES", (96,))
+AVERAGED += ("DATASETS.TEST", ("densepose_synth_val",))  # of the open surface
+
+
+def noise(height=90, width=120, seed=0, channels=3) -> np.ndarray:
+    shape = (height, width, channels) if channels else (height, width)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.pth"
+    torch.save({"model": tiny_model().state_dict()}, path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def predictor(weights):
+    return DensePosePredictor(CONFIG, weights, device="cpu")
+
+
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+@pytest.mark.parametrize("shape", [(90, 120), (300, 40), (128, 128), (1, 1)])
+def test_equals_default_predictor(weights, order, shape):
+    cfg = tiny_config("INPUT.FORMAT", order, "INPUT.MAX_SIZE_TEST", 200)
+    cfg.defrost()
+    cfg.MODEL.WEIGHTS = weights
+    picture = noise(*shape)
+    expected = DefaultPredictor(cfg)(picture)["instances"]
+    results = densepose_results(expected.pred_densepose, expected.pred_boxes.tensor)
+    people = DensePosePredictor(cfg)(picture)
+    assert len(people) == len(expected) > 0
+    for n, person in enumerate(people):
+        assert np.array_equal(person.box, expected.pred_boxes.tensor[n].numpy())
+        assert person.score == expected.scores[n]
+        assert torch.equal(person.result.labels, results[n].labels)
+        assert torch.equal(person.result.uv, results[n].uv)
+
+
+def test_test_time_augmentation_by_config(predictor, weights):
+    """With flips, a mirror image has the mirrored people, which the model alone would not say."""
+    averaging = DensePosePredictor(tiny_config(*AVERAGED), weights, device="cpu")
+    picture = noise(96, 128)
+
+    def boxes(predictor, mirrored):
+        people = predictor(picture[:, ::-1] if mirrored else picture)
+        x0, y0, x1, y1 = np.stack([person.box for person in people]).T
+        return np.stack([128 - x1, y0, 128 - x0, y1] if mirrored else [x0, y0, x1, y1], 1)
+
+    assert np.allclose(boxes(averaging, True), boxes(averaging, False), atol=0.05)
+    alone = boxes(predictor, True), boxes(predictor, False)
+    assert alone[0].shape != alone[1].shape or not np.allclose(*alone, atol=0.05)
+
+
+def test_test_time_augmentation_takes_any_picture(weights):
+    averaging = DensePosePredictor(tiny_config(*AVERAGED), weights, device="cpu")
+    pictures = [noise(1, 1), noise(2, 300), noise(70, 40, channels=0)]
+    for people, picture in zip(averaging.batch(pictures), pictures):
+        assert people.size == picture.shape[:2]
+
+
+def test_flips_of_a_model_without_a_known_surface(weights):
+    cfg = tiny_config(*AVERAGED, "DATASETS.TEST", ())
+    with pytest.raises(ValueError, match=r"TEST\.AUG\.FLIP needs the surface"):
+        DensePosePredictor(cfg, weights, device="cpu")
+
+
+def test_people_lie_in_the_picture_by_falling_score(predictor):
+    people = predictor(noise(200, 150))
+    assert isinstance(people, People)
+    assert people.size == (200, 150)
+    scores = [person.score for person in people]
+    assert scores == sorted(scores, reverse=True)
+    for person in people:
+        assert (person.box[:2] >= 0).all()
+        assert person.box[2] <= 150
+        assert person.box[3] <= 200
+        x0, y0, x1, y1 = person.box
+        assert person.corner == (int(x0), int(y0))
+        assert person.result.labels.shape == (max(int(y1 - y0), 1), max(int(x1 - x0), 1))
+        assert person.box.dtype == np.float32
+        assert person.mask is None
+        assert person.keypoints is None
+
+
+def test_results_may_be_changed_in_place(predictor):
+    person = predictor(noise())[0]
+    person.result.uv.clamp_(0, 1)
+    person.result.labels[0, 0] = 3
+    assert person.result.labels[0, 0] == 3
+
+
+def test_masks_and_keypoints(tmp_path):
+    path = tmp_path / "tiny.pth"
+    torch.save({"model": tiny_model(*HEADS).state_dict()}, path)
+    people = DensePosePredictor(tiny_config(*HEADS), path)(noise())
+    assert people
+    for person in people:
+        assert person.mask.shape == (90, 120)
+        assert person.mask.dtype == bool
+        assert person.keypoints.shape == (17, 3)
+
+
+def test_batch_of_one_size_equals_one_by_one(predictor):
+    pictures = [noise(seed=seed) for seed in range(3)]
+    batch = predictor.batch(pictures)
+    for people, picture in zip(batch, pictures):
+        alone = predictor(picture)
+        assert len(people) == len(alone)
+        for a, b in zip(people, alone):
+            np.testing.assert_allclose(a.box, b.box, atol=1e-2)
+            assert a.score == pytest.approx(b.score, abs=1e-4)
+    assert predictor.batch([]) == []
+
+
+def test_batch_of_several_sizes(predictor):
+    sizes = [(60, 90), (90, 60), (33, 200)]
+    batch = predictor.batch([noise(*size) for size in sizes])
+    assert [people.size for people in batch] == sizes
+
+
+@pytest.mark.parametrize("shape", [(1, 5000), (5000, 1), (2, 3)])
+def test_extreme_shapes(predictor, shape):
+    assert predictor(noise(*shape)).size == shape
+
+
+def test_min_score(weights, predictor):
+    everybody = predictor(noise())
+    limit = (everybody[1].score + everybody[2].score) / 2
+    fewer = DensePosePredictor(CONFIG, weights, "cpu", min_score=limit)(noise())
+    assert [person.score for person in fewer] == [person.score for person in everybody[:2]]
+    assert DensePosePredictor(CONFIG, weights, "cpu", min_score=1)(noise()) == []
+
+
+def test_precision_is_of_the_branch_alone_on_the_cpu(weights, predictor):
+    low = DensePosePredictor(CONFIG, weights, "cpu", precision="bf16")
+    assert low.model.roi_heads.densepose_precision == "bf16"
+    for a, b in zip(low(noise()), predictor(noise())):
+        assert np.array_equal(a.box, b.box)
+        assert a.result.uv.dtype == torch.float32
+        assert (a.result.labels == b.result.labels).float().mean() > 0.9
+
+
+def test_the_backbone_in_low_precision(predictor):
+    """As on a GPU: features come back in single precision, and not far off."""
+    backbone = predictor.model.backbone
+    low = _LowPrecisionBackbone(backbone, torch.bfloat16)
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        expected, found = backbone(image), low(image)
+    for name, feature in found.items():
+        assert feature.dtype == torch.float32
+        torch.testing.assert_close(feature, expected[name], rtol=0.1, atol=0.1)
+    assert (found["p2"] != expected["p2"]).any()
+    assert low.size_divisibility == backbone.size_divisibility
+    assert low.padding_constraints == backbone.padding_constraints
+    assert low.output_shape() == backbone.output_shape()
+
+
+@pytest.mark.parametrize("channels", [0, 1, 4])
+def test_other_channels(predictor, channels):
+    picture = noise(channels=channels)
+    assert predictor(picture)
+    if channels < 2:
+        assert np.array_equal(as_bgr(picture)[..., 2], picture.reshape(90, 120))
+
+
+def test_opacity_and_depth():
+    picture = np.zeros((1, 3, 4), np.uint8)
+    picture[..., :3] = (10, 20, 30)
+    picture[0, :, 3] = (0, 255, 51)
+    assert as_bgr(picture).tolist() == [[[255] * 3, [10, 20, 30], [206, 208, 210]]]
+    deep = np.arange(0, 65536, dtype=np.uint16).reshape(256, 256)
+    assert np.array_equal(as_bgr(deep)[..., 0], np.round(deep / 257).astype(np.uint8))
+    bgr = noise()
+    assert as_bgr(bgr) is bgr
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (noise().astype(np.float32), "float32; expected uint8"),
+        (noise()[None], r"\(1, 90, 120, 3\); expected \(H, W, 3\)"),
+        (noise().transpose(2, 0, 1), r"\(3, 90, 120\); expected"),
+        (noise(channels=2), "expected"),
+        (noise()[:0], r"\(0, 120, 3\)"),
+        (torch.zeros(3, 4, 3), "Tensor; expected an array"),
+        (None, "NoneType; expected an array"),
+    ],
+)
+def test_what_is_no_picture(predictor, picture, message):
+    with pytest.raises(ValueError, match=message):
+        predictor(picture)
+
+
+def test_configs_by_path_and_name(weights):
+    path = get_config_file(CONFIG)
+    for name in (path, CONFIG, CONFIG.removesuffix(".yaml")):
+        assert DensePosePredictor(name, weights, "cpu").cfg.MODEL.RESNETS.DEPTH == 18
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "message"),
+    [
+        ("nonsense", FileNotFoundError, "no config 'nonsense'"),
+        (CONFIG, ValueError, "names no weights"),
+        ("densepose_rcnn_EffLite0_FPN_s1x", ValueError, "weights"),
+        ("lazy/densepose_rcnn_R_50_FPN_s1x.py", ValueError, "no config of a dense pose model"),
+    ],
+)
+def test_configs_that_cannot_be_used(config, error, message):
+    with pytest.raises(error, match=message):
+        DensePosePredictor(config, device="cpu")
+
+
+def test_a_config_of_another_kind(tmp_path, weights):
+    path = tmp_path / "box.yaml"
+    path.write_text("MODEL:\n  META_ARCHITECTURE: GeneralizedRCNN\n")
+    with pytest.raises(ValueError, match="no dense pose model"):
+        DensePosePredictor(path, weights)
+    path.write_text("MODEL:\n  NONSENSE: 1\n")
+    with pytest.raises(ValueError, match="NONSENSE"):
+        DensePosePredictor(path, weights)
+    path.write_text("MODEL: [\n")
+    with pytest.raises(ValueError, match=r"box\.yaml"):
+        DensePosePredictor(path, weights)
+
+
+def test_weights_that_cannot_be_used(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no weights /nowhere"):
+        DensePosePredictor(CONFIG, "/nowhere")
+    path = tmp_path / "part.pth"
+    state = tiny_model().state_dict()
+    backbone = {name: v for name, v in state.items() if name.startswith("backbone")}
+    torch.save({"model": backbone}, path)
+    with pytest.raises(ValueError, match=r"lacks \d+ parameters"):
+        DensePosePredictor(CONFIG, path, "cpu")
+    path.write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="damaged"):
+        DensePosePredictor(CONFIG, path, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"device": "nonsense"}, "no device 'nonsense'"),
+        ({"precision": "fp8"}, "INFERENCE_PRECISION = 'fp8'"),
+        ({"min_score": 2}, "min_score is 2"),
+    ],
+)
+def test_arguments_that_cannot_be_used(weights, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        DensePosePredictor(CONFIG, weights, **arguments)
