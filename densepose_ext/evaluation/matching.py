@@ -94,7 +94,7 @@ def match(
             matched[..., d] = found | found_spare
             a, t = np.nonzero(matched[..., d])
             taken[a, t, chosen[a, t]] = True
-        _take_over_flags(box_iou, ignored_people, taken[:, -1], matched, ignored)
+        _take_over_flags(box_iou, ignored_people, crowd, taken[:, -1], matched, ignored)
     outside = (detection_areas < low) | (detection_areas > high)
     ignored |= ~matched & outside[:, None]
     # COCO would count the detections of an image without real people as false
@@ -118,23 +118,25 @@ def _last_best(similarity: np.ndarray, allowed: np.ndarray) -> tuple[np.ndarray,
 def _take_over_flags(
     box_iou: np.ndarray,
     ignored_people: np.ndarray,
+    crowd: np.ndarray,
     taken: np.ndarray,
     matched: np.ndarray,
     ignored: np.ndarray,
 ) -> None:
     """A peculiarity of the official evaluation, kept because published numbers have it.
 
-    A detection left over at the LAST threshold, whose box is that of a person not matched there
-    (IoU of .8 or more, the best one), takes this person's ignore flag at ALL thresholds. If the
-    person is an ignored one, the two are matched at the last threshold.
+    A detection left unmatched at the LAST threshold, whose box is that of a person not matched
+    there (IoU of .8 or more, the best one), takes this person's ignore flag at ALL thresholds. If
+    the person is an ignored one, the two are matched at the last threshold. A crowd may be matched
+    again, here as elsewhere.
 
     Args:
-        box_iou: (D, G). ignored_people: (A, G). taken: (A, G), at the last threshold.
+        box_iou: (D, G). ignored_people: (A, G). crowd: (G,). taken: (A, G), at the last threshold.
         matched, ignored: (A, T, D); changed, as is ``taken``.
     """
     for d in np.flatnonzero((box_iou >= _SAME_BOX).any(1)):
         for a in np.flatnonzero(~matched[:, -1, d]):
-            candidates = np.flatnonzero((box_iou[d] >= _SAME_BOX) & ~taken[a])
+            candidates = np.flatnonzero((box_iou[d] >= _SAME_BOX) & (~taken[a] | crowd))
             if len(candidates):
                 # of equally good boxes the last, where ignored people come last
                 order = np.lexsort(

@@ -42,7 +42,7 @@ def literal_match(sim, box_iou, dt_area, area, has_points, crowd, thresholds, lo
         if num_people and not matched[-1, d]:
             best, chosen = 0.8, None
             for g in order:
-                if g not in taken and box_iou[d, g] >= best:
+                if (g not in taken or crowd[g]) and box_iou[d, g] >= best:
                     best, chosen = box_iou[d, g], g
             if chosen is not None:
                 ignored[:, d] = ignore[chosen]
@@ -167,6 +167,16 @@ def test_a_left_over_detection_in_the_box_of_an_ignored_person_is_ignored():
     assert result.ignored[0, :, 0].tolist() == [True, True]
     # the person is taken after that: the second detection stays false
     assert result.ignored[0, :, 1].tolist() == [False, False]
+
+
+def test_left_over_detections_take_a_crowd_again_and_again():
+    """The first detection finds the crowd at .95; the others share its box and take its flag."""
+    sim, has_points = [[0.99, 0.0], [0.0, 0.0], [0.0, 0.0]], [False, True]
+    box_iou = [[1, 0], [0.9, 0], [0.9, 0]]
+    result = run(sim, has_points=has_points, box_iou=box_iou, crowd=[True, False])
+    assert result.ignored[0].all()
+    result = run(sim, has_points=has_points, box_iou=box_iou)
+    assert result.ignored[0, 0].tolist() == [True, False, False]
 
 
 def test_the_take_over_looks_at_the_last_threshold_alone():
