@@ -30,7 +30,14 @@ EXTRAS = {
         "onnx",  # torch's exporter reads with it what it has written
         "onnxruntime",  # runs the files, to compare them with the model
     ],
-    "dev": ["hypothesis", "pytest", "ruff", "scikit-image"],  # scikit-image: photographs for tests
+    "dev": [
+        "hypothesis",
+        "mypy",  # checks the types of the public API; pyright would need Node.js
+        "pytest",
+        "ruff",
+        "scikit-image",  # photographs for tests
+    ],
+    "docs": ["myst-parser", "sphinx"],  # `make docs`; MyST reads Markdown
 }
 
 # The YAML and Python configs live in configs/ at the top of the checkout, where people look for
@@ -53,6 +60,7 @@ setup(
     packages=find_packages(include=["densepose_ext", "densepose_ext.*"]) + list(CONFIG_PACKAGES),
     package_dir={"densepose_ext": "densepose_ext", **CONFIG_PACKAGES},
     package_data={
+        "densepose_ext": ["py.typed"],
         **{name: ["*.yaml", "*.py"] for name in CONFIG_PACKAGES},
         "densepose_ext.surface": ["assets/*"],
         "densepose_ext.model_zoo": ["assets/*"],

@@ -8,7 +8,7 @@ Its log lines are those of loggers below "detectron2": they appear wherever Dete
 
 import sys
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 try:
     import detectron2

@@ -130,7 +130,7 @@ def test_metadata(wheel):
     # Those a Detectron2 environment has in a build of its own, which pip must not replace.
     assert not base & {"torch", "torchvision", "detectron2", "opencv-python"}
     assert not base & {"opencv-python-headless", "sal-detectron2"}
-    assert set(metadata.get_all("Provides-Extra")) == {"quickstart", "video", "export", "dev"}
+    assert set(metadata.get_all("Provides-Extra")) == {"quickstart", "video", "export", "dev", "docs"}
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["License"] == "Apache-2.0" or metadata["License-Expression"] == "Apache-2.0"
     assert b"densepose-ext = densepose_ext.commands.main:main" in wheel.read(
@@ -223,6 +223,7 @@ def test_everything_that_setup_installs_is_pinned():
         '"video": \\[(.*?)\\]',
         '"dev": \\[(.*?)\\]',
         '"export": \\[(.*?)\\]',
+        '"docs": \\[(.*?)\\]',
     ):
         needs |= names(" ".join(re.findall(r'"([\w-]+)"', re.search(block, setup, re.DOTALL)[1])))
     lines = (ROOT / "constraints.txt").read_text().splitlines()
@@ -291,7 +292,7 @@ def test_a_second_set_up_does_nothing_and_says_so(place):
     assert first.returncode == 0, first.stderr
     assert "setup: done" in first.stdout
     asked = (place / "log").read_text()
-    assert "-e .[quickstart,video,dev,export]" in asked
+    assert "-e .[quickstart,video,dev,docs,export]" in asked
     assert "download" not in asked
     second = set_up(place)
     assert second.stdout == "setup: .venv is up to date, nothing to do\n"
