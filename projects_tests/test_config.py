@@ -220,7 +220,6 @@ CSE = "continuous surface embeddings"
             "DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT",
             CSE,
         ),
-        ("MODEL: {BACKBONE: {NAME: build_hrfpn_backbone}}", "MODEL.BACKBONE.NAME", "HRNet"),
         (
             "BOOTSTRAP_DATASETS: [{DATASET: chimpnsee}]",
             "BOOTSTRAP_DATASETS",

