@@ -130,7 +130,13 @@ def test_metadata(wheel):
     # Those a Detectron2 environment has in a build of its own, which pip must not replace.
     assert not base & {"torch", "torchvision", "detectron2", "opencv-python"}
     assert not base & {"opencv-python-headless", "sal-detectron2"}
-    assert set(metadata.get_all("Provides-Extra")) == {"quickstart", "video", "export", "dev", "docs"}
+    assert set(metadata.get_all("Provides-Extra")) == {
+        "quickstart",
+        "video",
+        "export",
+        "dev",
+        "docs",
+    }
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["License"] == "Apache-2.0" or metadata["License-Expression"] == "Apache-2.0"
     assert b"densepose-ext = densepose_ext.commands.main:main" in wheel.read(

@@ -44,7 +44,7 @@ class HRNet(nn.Module):
         require_timm("build_hrfpn_backbone")
         from timm.models.hrnet import HighResolutionNet, block_types_dict
 
-        first = dict(block_type="BOTTLENECK", num_blocks=(4,), num_channels=(_STEM_CHANNELS,))
+        first = {"block_type": "BOTTLENECK", "num_blocks": (4,), "num_channels": (_STEM_CHANNELS,)}
         settings = {"stem_width": _STEM_CHANNELS, "stage1": first}
         for number, stage in enumerate(stages, 2):
             branches = {"num_branches": len(stage["num_channels"]), "fuse_method": "SUM"}

@@ -50,17 +50,17 @@ def test_the_trunk_computes_what_timm_does():
 
     ours = backbone(*TINY).bottom_up.eval()
     stages = {
-        f"stage{n + 2}": dict(
-            num_modules=1,
-            num_branches=n + 2,
-            block_type="BASIC",
-            num_blocks=(1,) * (n + 2),
-            num_channels=(4, 8, 8, 16)[: n + 2],
-            fuse_method="SUM",
-        )
+        f"stage{n + 2}": {
+            "num_modules": 1,
+            "num_branches": n + 2,
+            "block_type": "BASIC",
+            "num_blocks": (1,) * (n + 2),
+            "num_channels": (4, 8, 8, 16)[: n + 2],
+            "fuse_method": "SUM",
+        }
         for n in range(3)
     }
-    first = dict(block_type="BOTTLENECK", num_blocks=(4,), num_channels=(64,))
+    first = {"block_type": "BOTTLENECK", "num_blocks": (4,), "num_channels": (64,)}
     theirs = HighResolutionNetFeatures(
         {"stem_width": 64, "stage1": first, **stages}, feature_location="", out_indices=(1, 2, 3, 4)
     ).eval()
@@ -77,7 +77,8 @@ def test_levels_are_halves_of_each_other(tiny, size):
         levels = tiny(torch.zeros(1, 3, *size))
     assert list(levels) == list(tiny.output_shape()) == ["p1", "p2", "p3", "p4", "p5"]
     height, width = levels["p5"].shape[2:]
-    assert height >= 1 and width >= 1
+    assert height >= 1
+    assert width >= 1
     for name, shape in tiny.output_shape().items():
         factor = 64 // shape.stride
         assert levels[name].shape == (1, shape.channels, height * factor, width * factor)
