@@ -16,8 +16,26 @@ import torch
 ANNOTATION_SIDE = 256
 
 
+def owned(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor itself, or a copy if it is a view of a larger one.
+
+    torch keeps the whole storage of a view alive, and pickles it whole.
+    """
+    return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
+
+
+class _PickledAlone:
+    """Tensors that are views are pickled, sent and deep-copied without what they are views of."""
+
+    def __getstate__(self) -> dict:
+        return {
+            name: owned(value) if isinstance(value, torch.Tensor) else value
+            for name, value in vars(self).items()
+        }
+
+
 @dataclass
-class DensePoseAnnotation:
+class DensePoseAnnotation(_PickledAlone):
     """Dense pose of one person as annotated: points on the surface, and coarse part masks.
 
     Attributes:
@@ -35,7 +53,7 @@ class DensePoseAnnotation:
     segm: torch.Tensor | None = None
 
 
-class DensePoseAnnotationList:
+class DensePoseAnnotationList(_PickledAlone):
     """Annotations of several people or RoIs: the field ``gt_densepose`` of an ``Instances``.
 
     A person without dense pose is None. Detectron2 samples hundreds of RoIs out of a few people by
@@ -82,6 +100,16 @@ class DensePoseAnnotationList:
             setattr(new, name, storage.get(name, getattr(self, name)))
         return new
 
+    def __getstate__(self) -> dict:
+        """Without the points and masks of people whom the list no longer has."""
+        used, person = self.person[self.present].unique(return_inverse=True)
+        if len(used) == len(self.offsets) - 1:
+            return super().__getstate__()
+        kept = DensePoseAnnotationList([self._of(m) for m in used.tolist()]).to(person.device)
+        kept.person = self.person.clone()
+        kept.person[self.present] = person
+        return vars(kept)
+
     def __len__(self) -> int:
         return len(self.person)
 
@@ -90,9 +118,9 @@ class DensePoseAnnotationList:
         person = self.person[item]
         if not isinstance(item, int):
             return self._with(person)
-        m = int(person)
-        if m < 0:
-            return None
+        return None if person < 0 else self._of(int(person))
+
+    def _of(self, m: int) -> DensePoseAnnotation:
         points = slice(int(self.offsets[m]), int(self.offsets[m + 1]))
         segm = int(self.segm_of_person[m])
         return DensePoseAnnotation(
@@ -142,7 +170,7 @@ class DensePoseAnnotationList:
 
 
 @dataclass
-class DensePoseOutput:
+class DensePoseOutput(_PickledAlone):
     """What the network says of N people, in maps over their boxes: ``pred_densepose``.
 
     Attributes:
@@ -200,7 +228,7 @@ class DensePoseOutput:
 
 
 @dataclass
-class DensePoseResult:
+class DensePoseResult(_PickledAlone):
     """Dense pose of one person, pixel by pixel, in a box of whole pixels.
 
     The box starts at ``int(x0), int(y0)`` of the detected box.

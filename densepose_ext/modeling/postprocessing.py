@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ..structures import DensePoseOutput, DensePoseResult
+from ..structures import DensePoseOutput, DensePoseResult, owned
 
 #: People are worked on in groups of about this many pixels, so that the many small arrays a group
 #: needs stay in the cache of a CPU, and memory is bounded however large the boxes are.
@@ -272,7 +272,8 @@ class _Group:
         ):
             own = own.reshape(-1, *size)
             rest = dict(zip(of_part[2:] + everywhere, own[2:]))
-            results.append(DensePoseResult(own_labels.reshape(size), own[:2], **rest))
+            result = DensePoseResult(own_labels.reshape(size), own[:2], **rest)
+            results.append(result.map(owned))  # a person who is kept must not keep the group
         return results
 
 

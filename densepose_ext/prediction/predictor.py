@@ -157,10 +157,10 @@ def _people(instances: Instances, size: tuple[int, int]) -> People:
     }
     persons = [
         Person(
-            box,
+            box.copy(),  # a person who is kept must not keep the others
             score,
             result.map(torch.Tensor.cpu),
-            **{name: values[n] for name, values in optional.items()},
+            **{name: values[n].copy() for name, values in optional.items()},
         )
         for n, (box, score, result) in enumerate(
             zip(boxes.cpu().numpy(), instances.scores.tolist(), results)

@@ -129,3 +129,15 @@ def test_eight_bit_files_clamp_and_truncate(value):
     assert body.any()
     assert (u[body] == int(min(max(value, 0), 1) * 255)).all()
     assert (u[~body] == 0).all()
+
+
+@pytest.mark.parametrize("pixels_at_once", [400_000, 1000])
+def test_results_own_their_memory(monkeypatch, pixels_at_once):
+    """One that is kept keeps no other, whether people are worked on in groups or in bands."""
+    monkeypatch.setattr(postprocessing, "PIXELS_AT_ONCE", pixels_at_once)
+    output = make_output(4, 8, sigma_2=25, **dict.fromkeys(CONFIDENCES, 1))
+    boxes = torch.tensor([[0, 0, 30, 50], [5, 5, 20, 90], [0, 0, 300, 7], [0, 0, 1, 1]]).float()
+    for result in densepose_results(output, boxes):
+        for value in vars(result).values():
+            if value is not None:
+                assert value.untyped_storage().nbytes() == value.nbytes

@@ -1,5 +1,8 @@
 """The predictor: the numbers of Detectron2's, whatever the picture comes as."""
 
+import io
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -103,12 +106,30 @@ def test_results_may_be_changed_in_place(predictor):
     assert person.result.labels[0, 0] == 3
 
 
+@pytest.mark.parametrize("overrides", [(), AVERAGED])
+def test_a_person_is_as_large_as_the_box(weights, overrides):
+    """Pickled or saved, and while it is kept: without the others and the picture."""
+    people = DensePosePredictor(tiny_config(*overrides), weights, "cpu")(noise())
+    assert len(people) > 1
+    for person in people:
+        size = person.result.labels.numel() * (1 + 2 * 4)
+        stream = io.BytesIO()
+        torch.save(person, stream)
+        assert size < len(pickle.dumps(person)) < size + 2000
+        assert size < stream.tell() < size + 4000
+        assert person.box.base is None
+    again = pickle.loads(pickle.dumps(list(people)))
+    assert torch.equal(again[1].result.uv, people[1].result.uv)
+
+
 def test_masks_and_keypoints(tmp_path):
     path = tmp_path / "tiny.pth"
     torch.save({"model": tiny_model(*HEADS).state_dict()}, path)
     people = DensePosePredictor(tiny_config(*HEADS), path)(noise())
     assert people
     for person in people:
+        assert person.mask.base is None
+        assert person.keypoints.base is None
         assert person.mask.shape == (90, 120)
         assert person.mask.dtype == bool
         assert person.keypoints.shape == (17, 3)
