@@ -6,6 +6,8 @@
 # make test PYTHON=python    the same with an environment of yours; nothing is installed into it
 # make format         rewrites the sources as the linter wants them
 # make bench          the figures of benchmarks/
+# make docs          the documentation, into docs/_build/html
+# make types         checks the types of the public API (a part of `make lint`)
 
 VENV := .venv
 PYTHON ?= $(VENV)/bin/python
@@ -13,7 +15,7 @@ TESTS ?= projects_tests
 DEVICE ?= cpu
 OWN := $(filter $(VENV)/bin/python,$(PYTHON))
 
-.PHONY: setup demo model test lint format bench
+.PHONY: setup demo model test lint format bench docs types
 
 setup:
 	@tools/setup_environment.sh $(VENV)
@@ -40,3 +42,7 @@ format: $(if $(OWN),setup)
 
 bench: $(if $(OWN),setup)
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
+
+docs: $(if $(OWN),setup)
+	$(PYTHON) -W ignore -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
