@@ -11,6 +11,8 @@ from pathlib import Path
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
+from .cse_config import add_cse_config, check_cse_config, is_cse_config
+
 #: MODEL.ROI_HEADS.NAME of a dense pose model.
 ROI_HEADS_NAME = "DensePoseROIHeads"
 
@@ -80,6 +82,7 @@ def add_densepose_config(cfg: CN) -> None:
     _add_head(cfg)
     _add_data(cfg)
     _add_evaluation(cfg)
+    add_cse_config(cfg)
     _add_keys_not_built(cfg)
     _add_own(cfg)
 
@@ -151,6 +154,7 @@ def _add_data(cfg: CN) -> None:
 
 def _add_evaluation(cfg: CN) -> None:
     node = cfg.DENSEPOSE_EVALUATION = CN()
+    # What predictions are compared with: "iou" I, U, V of charts, "cse" vertices of embeddings.
     node.TYPE = "iou"
     # The evaluation scores each image as it comes and stores no maps: read, without effect.
     node.STORAGE = "none"
@@ -161,34 +165,6 @@ def _add_evaluation(cfg: CN) -> None:
 
 def _add_keys_not_built(cfg: CN) -> None:
     """Keys of methods that this package does not have. :func:`check_config` refuses their use."""
-    cse = cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE = CN()
-    cse.EMBEDDERS = CN(new_allowed=True)
-    cse.EMBED_SIZE = 16
-    cse.EMBED_LOSS_NAME = "EmbeddingLoss"
-    cse.EMBED_LOSS_WEIGHT = 0.6
-    cse.EMBEDDING_DIST_GAUSS_SIGMA = 0.01
-    cse.GEODESIC_DIST_GAUSS_SIGMA = 0.01
-    cse.EMBEDDING_LR_FACTOR = 1.0
-    cse.FEATURES_LR_FACTOR = 1.0
-    cse.SHAPE_TO_SHAPE_CYCLE_LOSS = CN()
-    cse.SHAPE_TO_SHAPE_CYCLE_LOSS.ENABLED = False
-    cse.SHAPE_TO_SHAPE_CYCLE_LOSS.WEIGHT = 0.025
-    cse.SHAPE_TO_SHAPE_CYCLE_LOSS.NORM_P = 2
-    cse.SHAPE_TO_SHAPE_CYCLE_LOSS.TEMPERATURE = 0.05
-    cse.SHAPE_TO_SHAPE_CYCLE_LOSS.MAX_NUM_VERTICES = 4936
-    cycle = cse.PIX_TO_SHAPE_CYCLE_LOSS = CN()
-    cycle.ENABLED = False
-    cycle.WEIGHT = 0.0001
-    cycle.NORM_P = 2
-    cycle.USE_ALL_MESHES_NOT_GT_ONLY = False
-    cycle.NUM_PIXELS_TO_SAMPLE = 100
-    cycle.PIXEL_SIGMA = 5.0
-    cycle.TEMPERATURE_PIXEL_TO_VERTEX = 0.05
-    cycle.TEMPERATURE_VERTEX_TO_PIXEL = 0.05
-    cfg.DATASETS.CLASS_TO_MESH_NAME_MAPPING = CN(new_allowed=True)
-    cfg.DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT = False
-    cfg.DENSEPOSE_EVALUATION.MESH_ALIGNMENT_MESH_NAMES = []
-
     cfg.BOOTSTRAP_DATASETS = []
     cfg.BOOTSTRAP_MODEL = CN({"WEIGHTS": "", "DEVICE": "cuda"})
 
@@ -274,14 +250,7 @@ def check_config(cfg: CN) -> None:
     prefix = "MODEL.ROI_DENSEPOSE_HEAD."
 
     # Key, a word in its value (None: any value that is not empty), and what that asks for.
-    embeddings = "continuous surface embeddings"
     for key, word, method in [
-        ("DENSEPOSE_EVALUATION.TYPE", "cse", embeddings),
-        ("DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT", None, embeddings),
-        (prefix + "CSE.EMBEDDERS", None, embeddings),
-        (prefix + "PREDICTOR_NAME", "embedding", embeddings),
-        (prefix + "LOSS_NAME", "embedding", embeddings),
-        (prefix + "LOSS_NAME", "cse", embeddings),
         ("BOOTSTRAP_DATASETS", None, "bootstrapping"),
     ]:
         value = _get(cfg, key)
@@ -294,10 +263,11 @@ def check_config(cfg: CN) -> None:
             f"FLOAT32_PRECISION = {cfg.FLOAT32_PRECISION!r} needs a newer Detectron2; expected ''"
         )
 
+    check_cse_config(cfg)
     side = head.POOLER_RESOLUTION * 2 * head.UP_SCALE
     coarse_channels = (2,) if head.COARSE_SEGM_TRAINED_BY_MASKS else (2, 15)
     for key, allowed in [
-        ("DENSEPOSE_EVALUATION.TYPE", ("iou",)),
+        ("DENSEPOSE_EVALUATION.TYPE", ("cse",) if is_cse_config(cfg) else ("iou",)),
         (prefix + "NUM_PATCHES", (24,)),
         (prefix + "NUM_COARSE_SEGM_CHANNELS", coarse_channels),
         (prefix + "HEATMAP_SIZE", (side,)),

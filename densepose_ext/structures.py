@@ -7,13 +7,16 @@ S side of a map, (h, w) a box in pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 
 #: Side of the square that a person's box is stretched to in annotations.
 ANNOTATION_SIDE = 256
+
+#: Stands for a part, vertex or mesh that is not annotated.
+ABSENT = -1
 
 
 def owned(tensor: torch.Tensor) -> torch.Tensor:
@@ -38,19 +41,33 @@ class _PickledAlone:
 class DensePoseAnnotation(_PickledAlone):
     """Dense pose of one person as annotated: points on the surface, and coarse part masks.
 
+    A point is given in charts (i, u, v), as a vertex of a mesh, or both.
+
     Attributes:
         x, y: (P,) float32, position in the person's box, in 1/256 of its width and height.
-        i: (P,) int64, fine part, 0 (background) to 24.
-        u, v: (P,) float32, chart coordinates in [0, 1].
+        i: (P,) int64, fine part, 0 (background) to 24, or None.
+        u, v: (P,) float32, chart coordinates in [0, 1], or None.
         segm: (256, 256) uint8, coarse part 0..14 at each cell of the box, or None.
+        vertex: (P,) int64, vertex of ``mesh``, or None.
+        mesh: name of the mesh (``ref_model``), or None.
     """
 
     x: torch.Tensor
     y: torch.Tensor
-    i: torch.Tensor
-    u: torch.Tensor
-    v: torch.Tensor
+    i: torch.Tensor | None = None
+    u: torch.Tensor | None = None
+    v: torch.Tensor | None = None
     segm: torch.Tensor | None = None
+    vertex: torch.Tensor | None = None
+    mesh: str | None = None
+
+    def with_charts_only(self) -> DensePoseAnnotation | None:
+        """The same without vertices; None if it has no charts."""
+        return None if self.i is None else replace(self, vertex=None, mesh=None)
+
+    def with_vertices_only(self) -> DensePoseAnnotation | None:
+        """The same without charts; None if it has no vertices."""
+        return None if self.vertex is None else replace(self, i=None, u=None, v=None)
 
 
 class DensePoseAnnotationList(_PickledAlone):
@@ -71,14 +88,25 @@ class DensePoseAnnotationList(_PickledAlone):
 
         def joined(name: str, dtype: torch.dtype) -> torch.Tensor:
             values = [getattr(a, name) for a in present]
+            if any(value is None for value in values):
+                values = [
+                    torch.full_like(a.x, ABSENT, dtype=dtype) if value is None else value
+                    for a, value in zip(present, values)
+                ]
             return torch.cat(values).to(dtype) if values else torch.zeros(0, dtype=dtype)
 
         #: (N,) int64: the person of each element, -1 for None.
         self.person = torch.tensor([-1 if a is None else next(numbers) for a in annotations]).long()
-        #: Points of all people, (sum of P,).
+        #: Points of all people, (sum of P,); i and vertex are ABSENT where they are not annotated.
         self.x, self.y = joined("x", torch.float32), joined("y", torch.float32)
         self.i = joined("i", torch.int64)
         self.u, self.v = joined("u", torch.float32), joined("v", torch.float32)
+        self.vertex = joined("vertex", torch.int64)
+        #: Meshes by number, and (people,) int64: the number of each person's mesh, ABSENT for none.
+        self.meshes = tuple(dict.fromkeys(a.mesh for a in present if a.mesh is not None))
+        self.mesh_of_person = torch.tensor(
+            [ABSENT if a.mesh is None else self.meshes.index(a.mesh) for a in present]
+        ).long()
         #: (people + 1,) int64: person m has the points offsets[m] to offsets[m + 1].
         self.offsets = torch.tensor([0, *counts]).cumsum(0)
         #: (masks, 256, 256) uint8, and (people,) int64: the mask of each person, -1 for none.
@@ -91,11 +119,15 @@ class DensePoseAnnotationList(_PickledAlone):
             [-1 if a.segm is None else next(segm_numbers) for a in present]
         ).long()
 
-    _STORAGE = ("x", "y", "i", "u", "v", "offsets", "segm", "segm_of_person")
+    _POINTS = ("x", "y", "i", "u", "v", "vertex")
+    _STORAGE = (*_POINTS, "offsets", "segm", "segm_of_person", "mesh_of_person")
 
-    def _with(self, person: torch.Tensor, **storage: torch.Tensor) -> DensePoseAnnotationList:
+    def _with(
+        self, person: torch.Tensor, meshes: tuple[str, ...] | None = None, **storage: torch.Tensor
+    ) -> DensePoseAnnotationList:
         new = object.__new__(DensePoseAnnotationList)
         new.person = person
+        new.meshes = self.meshes if meshes is None else meshes
         for name in self._STORAGE:
             setattr(new, name, storage.get(name, getattr(self, name)))
         return new
@@ -122,9 +154,12 @@ class DensePoseAnnotationList(_PickledAlone):
 
     def _of(self, m: int) -> DensePoseAnnotation:
         points = slice(int(self.offsets[m]), int(self.offsets[m + 1]))
-        segm = int(self.segm_of_person[m])
+        segm, mesh = int(self.segm_of_person[m]), int(self.mesh_of_person[m])
+        found = {name: getattr(self, name)[points] for name in self._POINTS}
+        if (found["i"] == ABSENT).any():
+            found |= dict.fromkeys("iuv")
         return DensePoseAnnotation(
-            *(getattr(self, name)[points] for name in "xyiuv"),
+            **found | ({"vertex": None} if mesh < 0 else {"mesh": self.meshes[mesh]}),
             segm=self.segm[segm] if segm >= 0 else None,
         )
 
@@ -151,8 +186,10 @@ class DensePoseAnnotationList(_PickledAlone):
             return lists[0]
         storage = {
             name: torch.cat([getattr(a, name) for a in lists])
-            for name in ("x", "y", "i", "u", "v", "segm")
+            for name in (*DensePoseAnnotationList._POINTS, "segm")
         }
+        meshes = tuple(dict.fromkeys(name for a in lists for name in a.meshes))
+        storage["mesh_of_person"] = torch.cat([a._mesh_numbers(meshes) for a in lists])
         person, offsets, segm_of_person = [], [lists[0].offsets[:1]], []
         people = points = masks = 0
         for a in lists:
@@ -166,7 +203,14 @@ class DensePoseAnnotationList(_PickledAlone):
             masks += len(a.segm)
         storage["offsets"] = torch.cat(offsets)
         storage["segm_of_person"] = torch.cat(segm_of_person)
-        return lists[0]._with(torch.cat(person), **storage)
+        return lists[0]._with(torch.cat(person), meshes, **storage)
+
+    def _mesh_numbers(self, meshes: tuple[str, ...]) -> torch.Tensor:
+        """(people,): ``mesh_of_person`` by their numbers in a longer list of meshes."""
+        if self.meshes == meshes[: len(self.meshes)]:
+            return self.mesh_of_person
+        number = torch.tensor([*(meshes.index(name) for name in self.meshes), ABSENT])
+        return number.to(self.mesh_of_person.device)[self.mesh_of_person]
 
 
 @dataclass

@@ -192,34 +192,9 @@ def test_official_dumps_load_and_keep_every_value(case):
     compare(yaml.unsafe_load(path.read_text()), cfg, "")
 
 
-CSE = "continuous surface embeddings"
-
-
 @pytest.mark.parametrize(
     ("text", "key", "method"),
     [
-        (
-            "MODEL: {ROI_DENSEPOSE_HEAD: {CSE: {EMBEDDERS: {smpl_27554: {TYPE: vertex_feature,"
-            " NUM_VERTICES: 27554, IS_TRAINABLE: True}}}}}",
-            "MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS",
-            CSE,
-        ),
-        (
-            "MODEL: {ROI_DENSEPOSE_HEAD: {PREDICTOR_NAME: DensePoseEmbeddingPredictor}}",
-            "MODEL.ROI_DENSEPOSE_HEAD.PREDICTOR_NAME",
-            CSE,
-        ),
-        (
-            "MODEL: {ROI_DENSEPOSE_HEAD: {LOSS_NAME: DensePoseCseLoss}}",
-            "MODEL.ROI_DENSEPOSE_HEAD.LOSS_NAME",
-            CSE,
-        ),
-        ("DENSEPOSE_EVALUATION: {TYPE: cse}", "DENSEPOSE_EVALUATION.TYPE", CSE),
-        (
-            "DENSEPOSE_EVALUATION: {EVALUATE_MESH_ALIGNMENT: True}",
-            "DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT",
-            CSE,
-        ),
         (
             "BOOTSTRAP_DATASETS: [{DATASET: chimpnsee}]",
             "BOOTSTRAP_DATASETS",

@@ -72,13 +72,13 @@ def test_other_configs_are_as_without_the_plugin():
 
 
 @pytest.mark.usefixtures("active")
-def test_a_feature_that_is_not_built_stops_the_stock_launcher(tmp_path):
+def test_a_contradiction_stops_the_stock_launcher(tmp_path):
     path = tmp_path / "cse.yaml"
     path.write_text(
         f"_BASE_: {get_config_file(CONFIG)}\n"
         "MODEL: {ROI_DENSEPOSE_HEAD: {PREDICTOR_NAME: DensePoseEmbeddingPredictor}}\n"
     )
-    with pytest.raises(ValueError, match="continuous surface embeddings"):
+    with pytest.raises(ValueError, match="LOSS_NAME"):
         get_cfg().merge_from_file(str(path))
 
 

@@ -14,6 +14,8 @@ from detectron2.data.build import filter_images_with_few_keypoints
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
+from ..cse_config import embedder_sizes, needs_instance_masks
+from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import has_densepose
 from .coco import load_densepose_coco
@@ -64,6 +66,7 @@ def training_images(
     segm_from_instance_masks: bool = False,
     min_keypoints: int = 0,
     flipped: bool = True,
+    embedders: Mapping[str, int] | None = None,
     num_classes: int | None = None,
     categories: Mapping[str, Sequence[int]] | None = None,
     category_maps: Mapping[str, Mapping[int, int]] | None = None,
@@ -78,13 +81,16 @@ def training_images(
             as good as dense pose.
         min_keypoints: leave out images with fewer visible keypoints.
         flipped: training flips images, for which the surface of those with dense pose needs its
-            mirror map.
+            mirror map, or their mesh its symmetry.
+        embedders: mesh -> number of its vertices, of a model of embeddings, which dp_vertex and
+            ref_model train; None for a model of charts.
         num_classes: of the model; None if it is known to fit.
         categories, category_maps: by the dataset's name, as for :func:`load_registered`.
 
     Raises:
         ValueError, FileNotFoundError: no image is left, the classes are not those of the other
-            datasets or of the model, or the mirror map cannot be had.
+            datasets or of the model, the mirror map cannot be had, or a vertex or ``ref_model`` is
+            none of the embedders'.
     """
     images = []
     for name in names:
@@ -96,11 +102,16 @@ def training_images(
             image
             for image in dataset
             if not need_densepose
-            or any(_trains(p, need_masks, segm_from_instance_masks) for p in image["annotations"])
+            or any(
+                _trains(p, need_masks, segm_from_instance_masks, embedders is not None)
+                for p in image["annotations"]
+            )
         ]
-        _report(name, dataset, kept, need_masks or segm_from_instance_masks)
+        _report(name, dataset, kept, need_masks or segm_from_instance_masks, embedders is not None)
         _check_classes(name, names[0], kept, num_classes)
-        if flipped:
+        if embedders is not None:
+            _check_vertices(name, kept, embedders, flipped)
+        elif flipped:
             _check_mirror(name, kept)
         images += kept
     if min_keypoints > 0:
@@ -120,12 +131,13 @@ def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
     images = training_images(
         cfg.DATASETS.TRAIN,
         need_densepose=cfg.MODEL.DENSEPOSE_ON and cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS,
-        need_masks=cfg.MODEL.MASK_ON,
+        need_masks=cfg.MODEL.MASK_ON or (needs_instance_masks(cfg) and not segm_from_masks),
         segm_from_instance_masks=segm_from_masks,
         min_keypoints=(
             cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE if cfg.MODEL.KEYPOINT_ON else 0
         ),
         flipped=cfg.MODEL.DENSEPOSE_ON and cfg.INPUT.RANDOM_FLIP != "none",
+        embedders=embedder_sizes(cfg),
         num_classes=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
         categories=cfg.DATASETS.WHITELISTED_CATEGORIES,
         category_maps=cfg.DATASETS.CATEGORY_MAPS,
@@ -172,23 +184,38 @@ def _those_present(name: str, dataset: list[dict]) -> list[dict]:
     return present
 
 
-def _trains(person: dict, need_mask: bool, mask_is_enough: bool) -> bool:
+def _trains(person: dict, need_mask: bool, mask_is_enough: bool, by_vertices: bool) -> bool:
     """Whether the dense pose branch learns something from a person."""
     if person.get("iscrowd", 0):
         return False
     if "segmentation" not in person:
-        return has_densepose(person) and not (need_mask or mask_is_enough)
-    return has_densepose(person) or mask_is_enough
+        return has_densepose(person, by_vertices) and not (need_mask or mask_is_enough)
+    return has_densepose(person, by_vertices) or mask_is_enough
 
 
-def _report(name: str, dataset: list[dict], kept: list[dict], need_masks: bool) -> None:
-    people = [p for image in kept for p in image["annotations"] if not p.get("iscrowd", 0)]
+def _report(
+    name: str, dataset: list[dict], kept: list[dict], need_masks: bool, by_vertices: bool
+) -> None:
+    def people(images: list[dict]) -> list[dict]:
+        return [p for image in images for p in image["annotations"] if not p.get("iscrowd", 0)]
+
+    trained = people(kept)
     logger.info(
-        f"{name}: {len(kept)} images to train on, {len(people)} people in them,"
-        f" {sum(map(has_densepose, people))} with dense pose; left out {len(dataset) - len(kept)}"
-        " images in which nobody has dense pose"
+        f"{name}: {len(kept)} images to train on, {len(trained)} people in them,"
+        f" {sum(has_densepose(p, by_vertices) for p in trained)} with dense pose; left out"
+        f" {len(dataset) - len(kept)} images in which nobody has dense pose"
     )
-    without_mask = sum("segmentation" not in person for person in people)
+    other = sum(
+        has_densepose(p, not by_vertices) and not has_densepose(p, by_vertices)
+        for p in people(dataset)
+    )
+    if other:
+        has, lacks = ("I, U, V", "dp_vertex") if by_vertices else ("dp_vertex", "I, U, V")
+        logger.warning(
+            f"{name}: {other} people have {has} but not {lacks}, which this model is trained by;"
+            " they count as without dense pose"
+        )
+    without_mask = sum("segmentation" not in person for person in trained)
     if need_masks and without_mask:
         logger.warning(f"{name}: left out {without_mask} people without a mask: masks are trained")
 
@@ -208,6 +235,40 @@ def _check_classes(name: str, first: str, images: list[dict], num_classes: int |
             f"dataset {name!r} has class {highest} ({classes[highest] if classes else 'unnamed'}),"
             f" counted from 0, but MODEL.ROI_HEADS.NUM_CLASSES = {num_classes}"
         )
+
+
+def _check_vertices(
+    name: str, images: list[dict], embedders: Mapping[str, int], flipped: bool
+) -> None:
+    """Fail now, not in a loss, if annotated vertices are none of the model's embedders."""
+    where = f"dataset {name!r} ({getattr(MetadataCatalog.get(name), 'json_file', 'no file')})"
+    people = [(i, p) for i in images for p in i["annotations"] if has_densepose(p, True)]
+    for image, person in people:
+        mesh, vertex = person["ref_model"], np.max(person["dp_vertex"], initial=0)
+        annotation = f"{where}: annotation {person.get('id')} of image {image.get('image_id')}"
+        if mesh not in embedders:
+            raise ValueError(
+                f"{annotation} has ref_model {mesh!r}, for which the model has no embedder;"
+                f" MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS has {', '.join(embedders)}"
+            )
+        if vertex >= embedders[mesh]:
+            raise ValueError(
+                f"{annotation} has dp_vertex {vertex}, expected 0 to {embedders[mesh] - 1}, the"
+                f" vertices of {mesh}"
+            )
+    for mesh in {person["ref_model"] for _, person in people} if flipped else ():
+        try:
+            symmetry = get_mesh(mesh).symmetry
+        except (OSError, ValueError) as error:
+            raise type(error)(
+                f"{where} is to be flipped in training, for which {error}. Training without flips:"
+                " INPUT.RANDOM_FLIP none"
+            ) from error
+        if len(symmetry) != embedders[mesh]:
+            raise ValueError(
+                f"the mesh {mesh} has {len(symmetry)} vertices, but"
+                f" MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS.{mesh}.NUM_VERTICES = {embedders[mesh]}"
+            )
 
 
 def _check_mirror(name: str, images: list[dict]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from functools import cache
+from functools import cache, partial
 
 import cv2
 import numpy as np
@@ -16,7 +16,9 @@ from detectron2.structures import BoxMode, Instances
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from ..cse_config import is_cse_config, needs_instance_masks
 from ..structures import DensePoseAnnotation, DensePoseAnnotationList
+from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import POINT_KEYS, AnnotationError, densepose_annotation, read_densepose
 from .transforms import affine_matrix, transform_densepose
@@ -45,10 +47,14 @@ class DensePoseDatasetMapper(DatasetMapper):
     """
 
     @configurable
-    def __init__(self, is_train: bool, *, use_densepose: bool = True, **kwargs):
+    def __init__(
+        self, is_train: bool, *, use_densepose: bool = True, by_vertices: bool = False, **kwargs
+    ):
         """
         Args:
             use_densepose: whether to give ``gt_densepose``.
+            by_vertices: give points as vertices of meshes (``dp_vertex``), not in charts; who has
+                none counts as without dense pose.
             kwargs: as for DatasetMapper.
 
         Raises:
@@ -61,16 +67,16 @@ class DensePoseDatasetMapper(DatasetMapper):
                 " create_keypoint_hflip_indices(dataset names) has them"
             )
         self.use_densepose = use_densepose
+        self.by_vertices = by_vertices
         self._of_edge: dict[int | None, T.AugmentationList] = {None: self.augmentations}
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict:
         arguments = super().from_config(cfg, is_train)
-        masks_train_dense_pose = (
-            cfg.MODEL.DENSEPOSE_ON and cfg.MODEL.ROI_DENSEPOSE_HEAD.COARSE_SEGM_TRAINED_BY_MASKS
-        )
+        masks_train_dense_pose = cfg.MODEL.DENSEPOSE_ON and needs_instance_masks(cfg)
         arguments["use_instance_mask"] = cfg.MODEL.MASK_ON or masks_train_dense_pose
         arguments["use_densepose"] = cfg.MODEL.DENSEPOSE_ON
+        arguments["by_vertices"] = is_cse_config(cfg)
         if is_train:
             arguments["augmentations"] += _more_augmentations(cfg)
         return arguments
@@ -155,11 +161,18 @@ class DensePoseDatasetMapper(DatasetMapper):
             new_boxes = instances.gt_boxes.tensor.double().numpy()
             dense_poses = []
             for person, old_box, new_box in zip(people, boxes, new_boxes):
-                dense_pose = _dense_pose(person, where)
+                dense_pose = _dense_pose(person, where, self.by_vertices)
                 if dense_pose is not None:
                     # None for a box that left the image: the division by its size would fail.
                     dense_pose = (
-                        transform_densepose(dense_pose, matrix, np.array(old_box), new_box, mirror)
+                        transform_densepose(
+                            dense_pose,
+                            matrix,
+                            np.array(old_box),
+                            new_box,
+                            mirror,
+                            partial(_mirror_vertices, where=where),
+                        )
                         if (new_box[2:] > new_box[:2]).all()
                         else None
                     )
@@ -237,12 +250,15 @@ def _channels_first(image: np.ndarray) -> np.ndarray:
     return channels
 
 
-def _dense_pose(person: dict, where: str) -> DensePoseAnnotation | None:
+def _dense_pose(person: dict, where: str, by_vertices: bool) -> DensePoseAnnotation | None:
     try:
         # Records of our own reader are checked: their points are arrays.
         checked = isinstance(person.get(POINT_KEYS[0]), np.ndarray)
         record = person if checked else read_densepose(person)
-        return densepose_annotation(record) if record is not None else None
+        if record is None:
+            return None
+        annotation = densepose_annotation(record)
+        return annotation.with_vertices_only() if by_vertices else annotation.with_charts_only()
     except AnnotationError as error:
         _warn_once(f"left out a dense pose: {where}, annotation {person.get('id')}: {error}")
         return None
@@ -269,6 +285,13 @@ def _mirror_of(surface: str | None, where: str):
             raise ValueError(f"{where}: {error}") from error
 
     return mirror
+
+
+def _mirror_vertices(mesh: str, vertices: np.ndarray, where: str) -> np.ndarray:
+    try:
+        return get_mesh(mesh).symmetry[vertices]
+    except (OSError, ValueError, IndexError) as error:
+        raise ValueError(f"{where}: ref_model {mesh}: {error}") from error
 
 
 @cache

@@ -81,7 +81,8 @@ def read_part_masks(masks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run lengths of an annotation's ``dp_masks``, checked.
 
     Args:
-        masks: list of 14 entries, each an RLE of 256 x 256 pixels or empty.
+        masks: list of 14 entries, each an RLE of 256 x 256 pixels or empty; or one RLE (a dict) of
+            the whole person, whose pixels then count as part 1.
 
     Returns:
         parts: (M,) uint8, coarse part 1..14 of each mask that is there.
@@ -90,6 +91,8 @@ def read_part_masks(masks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     Raises:
         ValueError: saying which mask is wrong, and how.
     """
+    if isinstance(masks, dict):
+        masks = [masks] + [[]] * (NUM_COARSE_PARTS - 1)
     if not isinstance(masks, list) or len(masks) != NUM_COARSE_PARTS:
         found = f"{len(masks)} entries" if isinstance(masks, list) else type(masks).__name__
         raise ValueError(f"dp_masks: {found}, expected a list of {NUM_COARSE_PARTS}")

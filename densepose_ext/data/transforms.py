@@ -21,6 +21,9 @@ from ..surface.parts import COARSE_MIRROR, FINE_MIRROR
 #: (I, U, V) -> (I, U, V) of the same surface points in a flipped picture; arrays of one shape.
 Mirror = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
+#: (name of a mesh, its vertices) -> the vertices in their places in a flipped picture.
+VertexMirror = Callable[[str, np.ndarray], np.ndarray]
+
 #: As OpenCV wants a table of 8 bit values; only the parts 0 to 14 occur.
 _COARSE_MIRROR = np.zeros(256, np.uint8)
 _COARSE_MIRROR[: len(COARSE_MIRROR)] = COARSE_MIRROR
@@ -42,35 +45,40 @@ def transform_densepose(
     old_box: np.ndarray,
     new_box: np.ndarray,
     mirror: Mirror | None,
+    mirror_vertices: VertexMirror | None = None,
 ) -> DensePoseAnnotation | None:
     """An annotation after its image was transformed.
 
     A matrix that turns the picture into its mirror image exchanges left and right parts and maps
-    U, V accordingly. Points outside the new box leave.
+    U, V and vertices accordingly. Points outside the new box leave.
 
     Args:
         annotation: relative to ``old_box``.
         matrix: (2, 3), from :func:`affine_matrix`.
         old_box: (4,) XYXY in the image before.
         new_box: (4,) XYXY in the image after, as the person's box is from now on.
-        mirror: of the surface that the annotation refers to; needed for mirror images only.
+        mirror: of the surface that I, U, V refer to; needed for mirror images only.
+        mirror_vertices: of the meshes that vertices refer to; needed for mirror images only.
 
     Returns:
         the annotation relative to ``new_box``; None if no point is left.
 
     Raises:
-        ValueError: a mirror image without ``mirror``.
+        ValueError: a mirror image of points in charts without ``mirror``, or of vertices without
+            ``mirror_vertices``.
     """
     frame = _change_of_frame(matrix, old_box, new_box)
     points = np.stack([annotation.x.numpy(), annotation.y.numpy()]).astype(np.float64)
     points = (frame[:, :2] @ points + frame[:, 2:]).astype(np.float32)
-    i, u, v = (getattr(annotation, name).numpy() for name in ("i", "u", "v"))
+    on_surface = {
+        name: getattr(annotation, name).numpy()
+        for name in ("i", "u", "v", "vertex")
+        if getattr(annotation, name) is not None
+    }
     segm = annotation.segm.numpy() if annotation.segm is not None else None
     is_mirror_image = matrix[0, 0] * matrix[1, 1] < matrix[0, 1] * matrix[1, 0]
     if is_mirror_image:
-        if mirror is None:
-            raise ValueError("a flipped picture needs the mirror map of the annotation's surface")
-        i, u, v = _mirror_points(mirror, i, u, v)
+        on_surface = _mirrored(on_surface, mirror, annotation.mesh, mirror_vertices)
 
     # A point on the border may land a rounding error outside.
     inside = ((points > -1e-3) & (points < ANNOTATION_SIDE + 1e-3)).all(axis=0)
@@ -78,7 +86,7 @@ def transform_densepose(
         return None
     if not inside.all():
         points = points[:, inside]
-        i, u, v = (values[inside] for values in (i, u, v))
+        on_surface = {name: values[inside] for name, values in on_surface.items()}
     if segm is not None:
         segm = _warp(segm, frame)
         if is_mirror_image:
@@ -87,10 +95,12 @@ def transform_densepose(
     return DensePoseAnnotation(
         x,
         y,
-        torch.from_numpy(np.asarray(i, dtype=np.int64)),
-        torch.from_numpy(np.asarray(u, dtype=np.float32)),
-        torch.from_numpy(np.asarray(v, dtype=np.float32)),
-        torch.from_numpy(segm) if segm is not None else None,
+        **{
+            name: torch.from_numpy(np.asarray(values, np.float32 if name in "uv" else np.int64))
+            for name, values in on_surface.items()
+        },
+        segm=torch.from_numpy(segm) if segm is not None else None,
+        mesh=annotation.mesh,
     )
 
 
@@ -104,12 +114,26 @@ def _change_of_frame(matrix: np.ndarray, old_box: np.ndarray, new_box: np.ndarra
     return np.concatenate([linear, offset[:, None]], axis=1)
 
 
-def _mirror_points(mirror: Mirror, i, u, v):
+def _mirrored(
+    on_surface: dict[str, np.ndarray],
+    mirror: Mirror | None,
+    mesh: str | None,
+    mirror_vertices: VertexMirror | None,
+) -> dict[str, np.ndarray]:
     """Background points (I = 0) have no place on the surface and stay as they are."""
-    on_body = i > 0
-    mirrored_i, mirrored_u, mirrored_v = FINE_MIRROR[i], u.copy(), v.copy()
-    _, mirrored_u[on_body], mirrored_v[on_body] = mirror(i[on_body], u[on_body], v[on_body])
-    return mirrored_i, mirrored_u, mirrored_v
+    result = {}
+    if "i" in on_surface:
+        if mirror is None:
+            raise ValueError("a flipped picture needs the mirror map of the annotation's surface")
+        i, u, v = (on_surface[name] for name in "iuv")
+        on_body = i > 0
+        result = {"i": FINE_MIRROR[i], "u": u.copy(), "v": v.copy()}
+        _, result["u"][on_body], result["v"][on_body] = mirror(i[on_body], u[on_body], v[on_body])
+    if "vertex" in on_surface:
+        if mirror_vertices is None:
+            raise ValueError("a flipped picture needs the symmetry of the annotation's mesh")
+        result["vertex"] = mirror_vertices(mesh, on_surface["vertex"])
+    return result
 
 
 def _warp(segm: np.ndarray, frame: np.ndarray) -> np.ndarray:

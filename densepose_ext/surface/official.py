@@ -27,6 +27,7 @@ from .official_charts import CHARTS_FILE, OfficialCharts
 from .parts import NUM_FINE_PARTS
 from .pickled_array import read_pickled_array
 from .symmetry import SYMMETRY_FILE, MirrorTables
+from .vertex_charts import vertex_iuv
 
 OFFICIAL_URL = "https://dl.fbaipublicfiles.com/densepose/data/"
 
@@ -125,6 +126,11 @@ class OfficialSurface:
             )
         return self._mesh.charts.points(i, u, v, vertices)
 
+    @property
+    def vertex_iuv(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """I (uint8), U and V (float32), each (n,), of every vertex of the body."""
+        return self._charts.iuv
+
     @cached_property
     def _mesh(self) -> OfficialCharts:
         return OfficialCharts(self.file(CHARTS_FILE))
@@ -178,6 +184,7 @@ class _ChartVertices:
             parts: (M,) 1..24. uv: (M, 2). vertices: (M,) vertex of the body that each lies on.
         """
         self.num_vertices = int(vertices.max()) + 1
+        self.iuv = vertex_iuv(vertices, parts, uv, self.num_vertices)
         self._uv, self._vertices, self._trees = {}, {}, {}
         for part in np.unique(parts):
             of_part = parts == part

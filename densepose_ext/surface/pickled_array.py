@@ -158,8 +158,8 @@ for _opcode, _format, _utf8 in [
     _leave_in_file(_opcode, _format, _utf8)
 
 
-def read_pickled_array(path: Path, key: str) -> StoredArray:
-    """The array ``key`` of a pickled dictionary of numpy arrays of numbers.
+def read_pickled_array(path: Path, key: str | None = None) -> StoredArray:
+    """The array ``key`` of a pickled dictionary of numpy arrays of numbers; None: the one array.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -179,9 +179,9 @@ def read_pickled_array(path: Path, key: str) -> StoredArray:
             AttributeError,
             OverflowError,
         ) as error:
-            raise ValueError(f"{path} is no pickled dictionary of arrays: {error}") from error
-    array = content.get(key) if isinstance(content, dict) else None
+            raise ValueError(f"{path} is no pickle of arrays: {error}") from error
+    array = content if key is None else content.get(key) if isinstance(content, dict) else None
     if not isinstance(array, StoredArray) or array.dtype.kind not in "iuf":
-        raise ValueError(f"{path} has no array of numbers {key!r}")
+        raise ValueError(f"{path} has no array of numbers {key or ''}".rstrip())
     array.path = path
     return array

@@ -14,9 +14,15 @@ from .surface import BodySurface
 
 
 class Surface(Protocol):
-    """What training and evaluation ask of a body surface."""
+    """What training and evaluation ask of a body surface.
+
+    Attributes:
+        name: as registered.
+        vertex_iuv: I (uint8), U and V (float32), each (n,), of every vertex.
+    """
 
     name: str
+    vertex_iuv: tuple[np.ndarray, np.ndarray, np.ndarray]
 
     def closest_vertex(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Vertices, int (n,), nearest to the points (part 1..24, U, V) of arrays of shape (n,)."""

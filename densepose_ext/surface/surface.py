@@ -10,6 +10,7 @@ from .charts import Charts
 from .geodesics import GeodesicTable, cached_geodesics
 from .parts import FINE_MIRROR
 from .shortest_paths import distance_rows
+from .vertex_charts import vertex_iuv
 
 
 class BodySurface:
@@ -45,6 +46,12 @@ class BodySurface:
     def closest_vertex(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """Vertices of the body, int64 (P,), nearest to points in their charts."""
         return self.charts.closest_vertex(i, u, v)
+
+    @cached_property
+    def vertex_iuv(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """I (uint8), U and V (float32), each (n,), of every vertex of the body."""
+        charts = self.charts
+        return vertex_iuv(charts.vertex, charts.part, charts.uv, len(self.body.vertices))
 
     def points(
         self, i: np.ndarray, u: np.ndarray, v: np.ndarray, vertices: np.ndarray | None = None
@@ -84,10 +91,11 @@ class BodySurface:
 
         The first call on a machine computes all distances (half a minute) into the cache folder.
         """
-        return self._geodesics.distances(a, b)
+        return self.geodesic_table.distances(a, b)
 
     @cached_property
-    def _geodesics(self) -> GeodesicTable:
+    def geodesic_table(self) -> GeodesicTable:
+        """Distances between all pairs of vertices; see :meth:`geodesic`."""
         body = self.body
         key = sha256(body.vertices.tobytes() + body.faces.tobytes()).hexdigest()[:16]
         return cached_geodesics(

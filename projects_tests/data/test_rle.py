@@ -119,7 +119,7 @@ def test_a_number_may_be_written_longer_than_needed():
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
-        ({}, r"dp_masks: dict, expected a list of 14"),
+        ({"counts": "0"}, r"dp_masks\[0\] \(torso\): expected an RLE with size"),
         ("abc", r"dp_masks: str, expected a list of 14"),
         ([[]] * 13, r"dp_masks: 13 entries, expected a list of 14"),
         ([[]] * 15, r"dp_masks: 15 entries, expected a list of 14"),

@@ -42,7 +42,7 @@ def test_the_distances_are_those_that_scoring_takes(monkeypatch):
 
     monkeypatch.setattr("densepose_ext.surface.surface.distance_rows", compute)
     surface = BodySurface.load()
-    vars(surface).pop("_geodesics", None)  # to be read again
+    vars(surface).pop("geodesic_table", None)  # to be read again
     assert surface.geodesic(np.array([0]), np.array([0])).tolist() == [0.0]
 
 
