@@ -15,6 +15,7 @@ VERSION = re.search(
 # `import densepose_ext` says what is missing and how to get it. fvcore, iopath, omegaconf, tqdm,
 # tabulate and matplotlib come with Detectron2.
 REQUIREMENTS = [
+    "lazy-loader",  # imports public names when they are first used: commands start at once
     "numpy",
     "pycocotools",  # RLE masks, and Detectron2's box, mask and keypoint scores
     "scipy",  # reads the official MATLAB files; the evaluation's mask zoom
@@ -60,6 +61,7 @@ setup(
     packages=find_packages(include=["densepose_ext", "densepose_ext.*"]) + list(CONFIG_PACKAGES),
     package_dir={"densepose_ext": "densepose_ext", **CONFIG_PACKAGES},
     package_data={
+        "*": ["*.pyi"],
         "densepose_ext": ["py.typed"],
         **{name: ["*.yaml", "*.py"] for name in CONFIG_PACKAGES},
         "densepose_ext.surface": ["assets/*"],

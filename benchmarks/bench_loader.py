@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader
 from densepose_ext import get_config_file, load_config
 from densepose_ext.data import DensePoseDatasetMapper
 from densepose_ext.data.packing import PackedBatch
-from densepose_ext.synthetic.example import Settings
 from densepose_ext.synthetic.registration import register_synthetic
+from densepose_ext.synthetic.settings import Settings
 
 NAME, PICTURES = "loader_benchmark", 16
 CONFIG = "densepose_rcnn_EffLite0_FPN_synth_demo.yaml"

@@ -17,9 +17,9 @@ import numpy as np
 from densepose_ext.surface.surface import BodySurface
 from densepose_ext.synthetic.annotations import annotate
 from densepose_ext.synthetic.backdrop import backdrop
-from densepose_ext.synthetic.example import Settings
 from densepose_ext.synthetic.render import develop, render
 from densepose_ext.synthetic.scene import sample_scene
+from densepose_ext.synthetic.settings import Settings
 
 
 def main() -> None:

@@ -22,8 +22,8 @@ from tabulate import tabulate
 from timing import THREADS
 
 from densepose_ext import DensePoseTrainer, get_config_file, load_config
-from densepose_ext.synthetic.example import Settings
 from densepose_ext.synthetic.registration import register_synthetic
+from densepose_ext.synthetic.settings import Settings
 
 NAME = "training_benchmark"
 WARM_UP = 10

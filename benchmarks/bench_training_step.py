@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from densepose_ext import get_config_file, load_config
 from densepose_ext.engine.bfloat16_trainer import keep_norms_in_single_precision
 from densepose_ext.engine.optimizer import build_optimizer
-from densepose_ext.engine.trainer import build_model
 from densepose_ext.modeling import DensePoseDeepLabHead
+from densepose_ext.modeling.build import build_model
 
 CONFIG = "densepose_rcnn_EffLite0_FPN_synth_demo.yaml"
 PICTURES, SIDE = 4, 192

@@ -6,8 +6,6 @@ The last block of :func:`add_densepose_config` holds the few keys that are ours 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
@@ -40,39 +38,6 @@ def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -
     check_config(cfg)
     cfg.freeze()
     return cfg
-
-
-def get_config_file(name: str) -> str:
-    """Path of a config that the package ships.
-
-    Args:
-        name: path below ``configs/``, such as ``"densepose_rcnn_R_50_FPN_s1x.yaml"``.
-
-    Raises:
-        FileNotFoundError: there is none of that name; the message lists those there are.
-    """
-    path = _config_folder() / name
-    if not path.is_file():
-        raise FileNotFoundError(f"no config {name!r}; there are: {', '.join(list_configs())}")
-    return str(path)
-
-
-def list_configs() -> list[str]:
-    """Names of the configs that the package ships, for :func:`get_config_file`."""
-    folder = _config_folder()
-    names = (path.relative_to(folder) for path in sorted(folder.rglob("*.*")))
-    return [
-        name.as_posix()
-        for name in names
-        if name.suffix in (".yaml", ".py") and "common" not in name.parts
-    ]
-
-
-def _config_folder() -> Path:
-    package = Path(__file__).parent
-    # A wheel holds the configs inside the package, a checkout beside it.
-    inside, beside = package / "configs", package.parent / "configs"
-    return inside if inside.is_dir() else beside
 
 
 def add_densepose_config(cfg: CN) -> None:

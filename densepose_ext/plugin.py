@@ -113,9 +113,10 @@ def _replace_in_default_trainer() -> None:
     from .engine.checkpoint import DensePoseCheckpointer
     from .engine.hooks import with_training_hooks
     from .engine.optimizer import build_optimizer
+    from .modeling.build import build_model
 
     for name, ours in (
-        ("build_model", trainer.build_model),
+        ("build_model", build_model),
         ("build_optimizer", build_optimizer),
         ("build_train_loader", build_densepose_train_loader),
         ("build_test_loader", build_densepose_test_loader),

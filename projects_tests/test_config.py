@@ -11,11 +11,10 @@ import densepose_ext
 from densepose_ext.config import (
     add_densepose_config,
     check_config,
-    get_config_file,
     is_densepose_config,
-    list_configs,
     load_config,
 )
+from densepose_ext.files.configs import get_config_file, list_configs
 from projects_tests.reference import ROOT, conformance_cases
 
 YAMLS = [name for name in list_configs() if name.endswith(".yaml")]

@@ -26,7 +26,7 @@ import densepose_ext
 from densepose_ext import DensePosePredictor, load_config
 from densepose_ext.commands.main import COMMANDS, main
 from densepose_ext.synthetic.dataset import generate
-from densepose_ext.synthetic.example import Settings
+from densepose_ext.synthetic.settings import Settings
 from densepose_ext.video.writer import VideoWriter
 from projects_tests.reference import ROOT
 

@@ -12,7 +12,8 @@ from detectron2.utils.events import EventStorage
 from densepose_ext import DensePosePredictor, get_config_file, load_config
 from densepose_ext.data.build import build_densepose_train_loader
 from densepose_ext.model_zoo import get
-from densepose_ext.synthetic.example import Settings, make_example
+from densepose_ext.synthetic.example import make_example
+from densepose_ext.synthetic.settings import Settings
 from projects_tests.launching import Workplace
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_run import config, register, train, unregister, weights

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import densepose_ext
-from densepose_ext.config import list_configs
+from densepose_ext.files.configs import list_configs
 from projects_tests.reference import ROOT
 
 SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE")
@@ -82,7 +82,11 @@ REPORT = """
 import sys
 from pathlib import Path
 import densepose_ext
-from densepose_ext.config import list_configs
+from detectron2.modeling import ROI_HEADS_REGISTRY
+assert "DensePoseROIHeads" in ROI_HEADS_REGISTRY
+heavy = {"detectron2.engine", "detectron2.evaluation", "matplotlib", "scipy", "timm"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+from densepose_ext.files.configs import list_configs
 from densepose_ext.config import load_config
 from detectron2.config import LazyConfig
 
@@ -154,6 +158,22 @@ def test_from_an_installed_wheel(unpacked, tmp_path):
 
 
 # The environment that runs the tests may have the package installed, too.
+@can_build
+@pytest.mark.parametrize("program", ["densepose-ext", "-m"])
+def test_an_installed_command_starts_without_torch(unpacked, without_torch, tmp_path, program):
+    path = os.pathsep.join(map(str, (without_torch, unpacked)))
+    start = ["-m", "densepose_ext"]
+    if program != "-m":
+        start = [tmp_path / program]  # as pip writes it
+        start[0].write_text(
+            "import sys\nfrom densepose_ext.commands.main import main\nsys.exit(main())"
+        )
+    done = python(*start, "configs", "R_50.yaml", cwd=tmp_path, path=path)
+    assert done.stderr.startswith("densepose-ext configs: no config 'R_50.yaml'; there are: Base-")
+    done = python(*start, "--version", cwd=tmp_path, path=path)
+    assert done.stdout == f"densepose-ext {densepose_ext.__version__}\n"
+
+
 EDITABLE = """
 import site, sys
 
@@ -205,6 +225,15 @@ def test_without_detectron2_it_says_how_to_get_it(tmp_path):
     assert "https://detectron2.readthedocs.io/tutorials/install.html" in last
     assert "make setup" in last
     assert "During handling" not in done.stderr
+
+
+def test_a_command_without_detectron2_says_so_in_a_line(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(HIDE.replace("import densepose_ext\n", ""))
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = python("-m", "densepose_ext", "predict", "a.jpg", "--out", "b", cwd=tmp_path, path=path)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("densepose-ext predict: densepose_ext extends Detectron2, which is not")
 
 
 def test_what_detectron2_itself_lacks_is_not_hidden(tmp_path):

@@ -16,7 +16,7 @@ from densepose_ext import (
     register_densepose_coco,
     register_synthetic,
 )
-from densepose_ext.synthetic.example import Settings
+from densepose_ext.synthetic.settings import Settings
 from projects_tests.reference import ROOT
 from projects_tests.tiny_model import tiny_config
 

@@ -14,7 +14,8 @@ import numpy as np
 from skimage import data
 
 from densepose_ext import DensePosePredictor
-from densepose_ext.synthetic.example import Settings, make_example
+from densepose_ext.synthetic.example import make_example
+from densepose_ext.synthetic.settings import Settings
 from densepose_ext.visualization import draw_parts, draw_u, draw_v, side_by_side
 from densepose_ext.visualization.picture_file import write_picture
 

@@ -6,13 +6,6 @@ import argparse
 import logging
 import os
 
-import numpy as np
-from tabulate import tabulate
-
-from ..data.annotations import has_densepose
-from ..data.coco import load_densepose_coco
-from ..surface.parts import FINE_PART_NAMES
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
@@ -22,6 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
+    import numpy as np
+    from tabulate import tabulate
+
+    from ..data.annotations import has_densepose
+    from ..data.coco import load_densepose_coco
+    from ..surface.parts import FINE_PART_NAMES
+
     logging.basicConfig(format="%(levelname)s %(message)s")
     dataset = load_densepose_coco(args.annotations, args.images or "", surface="unknown")
     people = [person for image in dataset for person in image["annotations"]]

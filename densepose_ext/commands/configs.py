@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..config import get_config_file, list_configs
+from ..files.configs import get_config_file, list_configs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,19 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
-from ..evaluation.ceiling import truth_as_detections
-from ..evaluation.gallery import Gallery
-from ..evaluation.gps import Kappa
-from ..evaluation.official_predictions import read_official_predictions
-from ..evaluation.page import write_report
-from ..evaluation.people import GroundTruth
-from ..evaluation.report import Report, text_tables, write_metrics
-from ..evaluation.results import Results, write_results
-from ..evaluation.scorecard import Scorecard
-from ..surface.registry import get_surface
+if TYPE_CHECKING:
+    from ..evaluation.gps import Kappa
+    from ..evaluation.people import GroundTruth
+    from ..evaluation.results import Results
 
 
 def _kappa(text: str) -> Kappa:
@@ -116,6 +109,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from ..evaluation.ceiling import truth_as_detections
+    from ..evaluation.gallery import Gallery
+    from ..evaluation.page import write_report
+    from ..evaluation.people import GroundTruth
+    from ..evaluation.report import Report, text_tables, write_metrics
+    from ..evaluation.scorecard import Scorecard
+    from ..surface.registry import get_surface
+
     for name in ("annotations", "results"):
         path = getattr(args, name)
         if path is not None and not path.is_file():
@@ -159,6 +162,11 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _results(path: Path) -> Results:
+    from tqdm import tqdm
+
+    from ..evaluation.official_predictions import read_official_predictions
+    from ..evaluation.results import Results
+
     if path.suffix == ".pth":
         entries = tqdm(read_official_predictions(path), desc="converting", disable=None)
         return Results(path, entries)
@@ -174,6 +182,8 @@ def _read_results(path: Path, truth: GroundTruth) -> Results:
 
 
 def _save_results(args: argparse.Namespace) -> None:
+    from ..evaluation.results import write_results
+
     if args.results is None:
         raise ValueError("--save-results needs --results")
     args.save_results.parent.mkdir(parents=True, exist_ok=True)

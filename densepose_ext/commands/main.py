@@ -8,6 +8,8 @@ import logging
 import sys
 import warnings
 
+import densepose_ext
+
 #: Command: what it does. Its module, of the same name, has add_arguments(parser) and run(args).
 COMMANDS = {
     "check": "say what a file of annotations holds, and what of it cannot be used",
@@ -21,6 +23,8 @@ COMMANDS = {
     "texture": "paint an atlas onto people, gather one from people, dress people in others",
     "video": "find people in a video, keep track of them, and draw them",
 }
+#: Those that need no Detectron2, whose import takes seconds.
+WITHOUT_DETECTRON2 = {"check", "configs", "synth"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         or 130 after Ctrl-C.
     """
     parser = argparse.ArgumentParser(prog="densepose-ext")
+    version = f"densepose-ext {densepose_ext.__version__}"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, purpose in COMMANDS.items():
         commands.add_parser(name, help=purpose, add_help=False)
@@ -43,7 +49,6 @@ def main(arguments: list[str] | None = None) -> int:
     end = next(words, len(arguments))
     command = parser.parse_args(arguments[:end]).command
 
-    _leave_deprecations_to_developers()
     # Only the module of the command that was asked for is imported.
     module = importlib.import_module(f"{__package__}.{command}")
     own_parser = argparse.ArgumentParser(
@@ -52,8 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     module.add_arguments(own_parser)
     options = own_parser.parse_args(arguments[end:])
     try:
+        if command not in WITHOUT_DETECTRON2:
+            _leave_deprecations_to_developers()
+            densepose_ext.register()
         return module.run(options)
-    except (OSError, ValueError) as error:
+    except (ModuleNotFoundError, OSError, ValueError) as error:
         print(f"densepose-ext {command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

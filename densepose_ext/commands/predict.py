@@ -75,10 +75,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
-    from ..prediction.inputs import find_pictures
+    from ..prediction.inputs import find_pictures, is_video
     from ..prediction.run import Run, read_image_ids, run_over
     from ..prediction.writers import Options
-    from ..video.reader import is_video
 
     videos = [path for path in args.inputs if is_video(path)]
     if len(videos) == len(args.inputs):

@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
     from ..synthetic.dataset import generate
-    from ..synthetic.example import Settings
     from ..synthetic.preview import contact_sheet
+    from ..synthetic.settings import Settings
     from ..visualization.picture_file import write_picture
 
     if not args.out and not args.preview:

@@ -108,8 +108,8 @@ def _apply(args: argparse.Namespace) -> None:
 def _extract(args: argparse.Namespace) -> None:
     import numpy as np
 
+    from ..prediction.inputs import is_video
     from ..texture import TextureExtractor, fill_atlas
-    from ..video.reader import is_video
     from ..visualization.picture_file import check_ending, write_picture
 
     if args.symmetric and args.as_seen:

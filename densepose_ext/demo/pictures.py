@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from ..prediction.predictor import DensePosePredictor
 from ..structures import Person
-from ..synthetic.example import Settings, make_example
+from ..synthetic.example import make_example
+from ..synthetic.settings import Settings
 from ..synthetic.truth import true_people
 from ..texture import transfer_texture
 from ..visualization import draw_boxes, draw_legend, draw_parts, draw_u, draw_v, side_by_side

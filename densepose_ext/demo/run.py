@@ -13,9 +13,10 @@ from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
-from ..config import get_config_file, load_config
+from ..config import load_config
 from ..engine.bfloat16_trainer import multiplies_bfloat16
 from ..files.atomic import replacing
+from ..files.configs import get_config_file
 from ..model_zoo import get
 from ..prediction.predictor import DensePosePredictor
 from ..processes.cores import number_of_cores

@@ -1,4 +1,5 @@
 """Training and testing: the trainer, its hooks, optimizers, checkpoints and processes."""
 
-from .checkpoint import DensePoseCheckpointer
-from .trainer import DensePoseTrainer, build_evaluator, build_model
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -13,11 +13,11 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer, HookBase, defaults
 from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, DatasetEvaluators
-from detectron2.modeling import build_model as build_detectron2_model
 from torch import nn
 
 from ..data.build import build_densepose_test_loader, build_densepose_train_loader
 from ..evaluation.evaluator import DensePoseEvaluator
+from ..modeling.build import build_model
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from .bfloat16_trainer import BFloat16Trainer
 from .checkpoint import DensePoseCheckpointer
@@ -25,15 +25,6 @@ from .hooks import with_training_hooks
 from .optimizer import build_optimizer
 
 logger = logging.getLogger(f"detectron2.{__name__}")
-
-
-def build_model(cfg: CfgNode) -> nn.Module:
-    """The model of a config on its device, weights at random or as the backbone brings them."""
-    model = build_detectron2_model(cfg)
-    if cfg.MODEL.CHANNELS_LAST:
-        model.to(memory_format=torch.channels_last)
-    logger.info("Model:\n%s", model)
-    return model
 
 
 def build_evaluator(

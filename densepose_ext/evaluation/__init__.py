@@ -1,6 +1,5 @@
 """Scores of dense pose: GPS, GPSm and mask AP, and where on the body they are lost."""
 
-from .evaluator import DensePoseCOCOEvaluator, DensePoseEvaluator
-from .people import GroundTruth
-from .results import Results, write_results
-from .scorecard import Scorecard
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

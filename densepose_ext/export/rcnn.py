@@ -8,7 +8,8 @@ from detectron2.export import TracingAdapter
 from detectron2.export.torchscript_patch import patch_builtin_len
 from torch import nn
 
-from ..synthetic.example import Settings, make_example
+from ..synthetic.example import make_example
+from ..synthetic.settings import Settings
 from .network import Network
 
 

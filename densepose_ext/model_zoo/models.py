@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from ..config import get_config_file
 from ..files.atomic import replacing
+from ..files.configs import get_config_file
 
 #: The model that DensePosePredictor uses if none is named.
 DEFAULT = "densepose_rcnn_EffLite0_FPN_synth"

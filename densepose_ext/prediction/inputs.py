@@ -15,6 +15,16 @@ PICTURE_SUFFIXES = (
     *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"),
     *(".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
 )
+#: Endings by which a file is taken for a video before it is opened.
+VIDEO_SUFFIXES = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
+    *(".ogv", ".ts", ".webm", ".wmv"),
+)
+
+
+def is_video(path: str) -> bool:
+    """Whether a path names a video, by its ending."""
+    return path.lower().endswith(VIDEO_SUFFIXES) and not os.path.isdir(path)
 
 
 @dataclass(frozen=True)

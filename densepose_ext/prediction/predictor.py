@@ -14,10 +14,11 @@ from detectron2.structures import Instances
 from detectron2.utils.file_io import PathManager
 from torch import nn
 
-from ..config import check_config, get_config_file, is_densepose_config, list_configs, load_config
+from ..config import check_config, is_densepose_config, load_config
 from ..engine.checkpoint import DensePoseCheckpointer
-from ..engine.trainer import build_model
+from ..files.configs import get_config_file, list_configs
 from ..model_zoo import DEFAULT, get, names
+from ..modeling.build import build_model
 from ..modeling.postprocessing import densepose_results
 from ..modeling.roi_heads import PRECISIONS
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA

@@ -9,9 +9,6 @@ from typing import Protocol
 
 import numpy as np
 
-from .official import OfficialSurface
-from .surface import BodySurface
-
 
 class Surface(Protocol):
     """What training and evaluation ask of a body surface.
@@ -36,9 +33,22 @@ class Surface(Protocol):
         """(I, U, V), each (n,), of surface points after the picture is flipped left to right."""
 
 
+# Many a program registers datasets and never looks at a surface: SciPy waits until one does.
+def _open_surface() -> Surface:
+    from .surface import BodySurface
+
+    return BodySurface.load()
+
+
+def _official_surface(folder: str | None = None) -> Surface:
+    from .official import OfficialSurface
+
+    return OfficialSurface(folder)
+
+
 _factories: dict[str, Callable[[], Surface]] = {
-    "open": BodySurface.load,
-    "smpl": OfficialSurface,
+    "open": _open_surface,
+    "smpl": _official_surface,
 }
 _surfaces: dict[str, Surface] = {}
 
@@ -72,5 +82,5 @@ def get_surface(name: str | os.PathLike) -> Surface:
             )
         key = str(Path(key).resolve())
     if key not in _surfaces:
-        _surfaces[key] = factory() if factory else OfficialSurface(key)
+        _surfaces[key] = factory() if factory else _official_surface(key)
     return _surfaces[key]

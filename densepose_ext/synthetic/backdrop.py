@@ -13,8 +13,6 @@ import numpy as np
 
 from .texture import Picture, any_colour, as_picture, fractal_noise, plan_noise, plan_wall, wall
 
-#: Endings of the files that count as pictures in a folder of backgrounds.
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 #: Places of a list are looked up in rows of this many: OpenCV takes no row of 2^15 pixels.
 REMAPPED_ROW = 256
 
@@ -48,23 +46,6 @@ class Camera:
         right, down, forward = rotation[:, :, None, None]
         x, y = x.astype(np.float32)[None], y.astype(np.float32)[:, None]
         return (x * right + y * down + forward).transpose(1, 2, 0)
-
-
-def list_pictures(folder: Path) -> list[Path]:
-    """Pictures of a folder, by name.
-
-    Raises:
-        NotADirectoryError, ValueError: if it is no folder, or holds no pictures.
-    """
-    if not folder.is_dir():
-        raise NotADirectoryError(f"background folder {folder} is not a folder")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
-    if not found:
-        raise ValueError(
-            f"background folder {folder} holds no pictures; expected files ending in "
-            f"{', '.join(PICTURES)}"
-        )
-    return found
 
 
 def backdrop(

@@ -13,9 +13,10 @@ from ..surface.body import OpenBody
 from ..surface.surface import BodySurface
 from .annotations import annotate
 from .backdrop import Camera, backdrop
-from .example import LARGEST, SMALLEST, Example
+from .example import Example
 from .render import develop, render
 from .scene import Person, Scene, move, posed_person
+from .settings import LARGEST, SMALLEST
 from .skeleton import Arm, Leg, Pose, Skeleton, turn
 from .wardrobe import Outfit
 

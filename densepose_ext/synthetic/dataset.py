@@ -20,7 +20,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..files.atomic import write_whole
-from .example import SPLITS, Settings, make_files
+from .example import make_files
+from .settings import SPLITS, Settings
 from .workers import run_workers
 
 

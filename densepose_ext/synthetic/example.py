@@ -1,9 +1,8 @@
 """One synthetic image with its truth: a function of the settings, the split and its number."""
 
-import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -13,70 +12,10 @@ from ..files.atomic import write_whole
 from ..surface.surface import BodySurface
 from .annotations import annotate, part_map
 from .annotators import annotate_by_hand
-from .backdrop import backdrop, list_pictures
+from .backdrop import backdrop
 from .render import Seen, develop, render
 from .scene import Scene, sample_scene
-
-#: Changes whenever the same settings give other pictures or annotations.
-VERSION = 1
-SPLITS = ("train", "val")
-SMALLEST, LARGEST = 64, 2048
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the images depend on, besides their number.
-
-    Attributes:
-        size: side of the square images, pixels.
-        seed: of everything random.
-        people: the most people in an image; at least one is there.
-        points: the most annotated points on each of the 14 coarse parts; 14 is what human
-            annotators placed (Güler et al. 2018, section 2.1).
-        by_hand: annotations with the errors of human annotators.
-        dense: also write I, U, V, depth and the bodies' parameters.
-        backgrounds: folder of photographs to put behind people; None draws backgrounds.
-        things: the most cars, animals, plants, chairs, ... around the people of an image.
-    """
-
-    size: int = 512
-    seed: int = 0
-    people: int = 5
-    points: int = 14
-    by_hand: bool = False
-    dense: bool = False
-    backgrounds: str | None = None
-    things: int = 0
-    pictures: tuple[Path, ...] = field(default=(), compare=False, repr=False)
-
-    def __post_init__(self):
-        if not SMALLEST <= self.size <= LARGEST:
-            raise ValueError(f"size is {self.size}; expected {SMALLEST} to {LARGEST} pixels")
-        if not 1 <= self.people <= 10:
-            raise ValueError(f"people is {self.people}; expected 1 to 10 an image")
-        if not 1 <= self.points <= 100:
-            raise ValueError(f"points is {self.points}; expected 1 to 100 a part")
-        if not 0 <= self.things <= 20:
-            raise ValueError(f"things is {self.things}; expected 0 to 20 an image")
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; expected 0 or more")
-        if self.backgrounds is not None:
-            found = tuple(list_pictures(Path(self.backgrounds)))
-            object.__setattr__(self, "pictures", found)
-
-    def record(self) -> dict:
-        """What `settings.json` says: equal records give equal bytes, wherever things lie."""
-        record = asdict(self)
-        del record["pictures"]
-        if not self.things:
-            del record["things"]  # sets made before there were any are the same without
-        if self.backgrounds is not None:
-            digest = hashlib.sha256()
-            for path in self.pictures:
-                digest.update(path.relative_to(self.backgrounds).as_posix().encode())
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
-            record["backgrounds"] = digest.hexdigest()
-        return {"version": VERSION, **record}
+from .settings import SPLITS, VERSION, Settings
 
 
 @dataclass

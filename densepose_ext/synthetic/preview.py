@@ -6,7 +6,8 @@ import numpy as np
 from ..surface.surface import BodySurface
 from ..visualization.palette import PART_COLOURS
 from .annotations import part_map
-from .example import Example, Settings, make_example
+from .example import Example, make_example
+from .settings import Settings
 
 
 def overlay(example: Example) -> np.ndarray:

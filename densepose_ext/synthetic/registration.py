@@ -8,8 +8,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..data.coco import load_densepose_coco, register_densepose_coco
 from ..processes.cores import number_of_cores
-from .dataset import generate
-from .example import SPLITS, Settings
+from .settings import SPLITS, Settings
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
@@ -65,6 +64,9 @@ def register_synthetic(
     register_densepose_coco(name, annotations, images, surface="open")
 
     def load():
+        # Drawing people needs more of the package than to register does.
+        from .dataset import generate
+
         if not Path(annotations).exists():
             logger.info("generating %d synthetic images (%s) in %s, once", count, split, folder)
         generate(folder, settings, {split: count}, workers or number_of_cores())

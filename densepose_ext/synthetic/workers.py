@@ -106,7 +106,8 @@ def main() -> None:
     """What each process does: reads its task, then numbers of images, from standard input."""
     import cv2
 
-    from .example import Settings, make_files
+    from .example import make_files
+    from .settings import Settings
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent to handle
     # Whoever has something else to do goes first. Linux weighs that within a session only

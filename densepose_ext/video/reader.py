@@ -18,18 +18,8 @@ import numpy as np
 from ..prediction.stream import Frame
 from .pyav import av
 
-#: Endings by which a file is taken for a video before it is opened.
-VIDEO_SUFFIXES = (
-    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
-    *(".ogv", ".ts", ".webm", ".wmv"),
-)
 #: Frames a second of what does not say.
 USUAL_RATE = 25
-
-
-def is_video(path: str) -> bool:
-    """Whether a path names a video, by its ending."""
-    return path.lower().endswith(VIDEO_SUFFIXES) and not os.path.isdir(path)
 
 
 @dataclass(frozen=True)

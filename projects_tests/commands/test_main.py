@@ -2,15 +2,17 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+import densepose_ext
 from densepose_ext import get_config_file
 from densepose_ext.commands import configs
 from densepose_ext.commands.main import COMMANDS, main
-from densepose_ext.config import list_configs
+from densepose_ext.files.configs import list_configs
 from projects_tests.reference import ROOT
 from projects_tests.tiny_dataset import make_dataset, write_coco
 
@@ -42,6 +44,28 @@ def test_help_of_a_command(capsys, command):
     text = " ".join(capsys.readouterr().out.split())
     assert text.startswith(f"usage: densepose-ext {command}")
     assert COMMANDS[command][1:] + "." in text
+
+
+def test_help_imports_neither_torch_nor_numpy(tmp_path):
+    for name in ("torch", "detectron2", "numpy"):
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is imported')")
+    for command in ([], *([name] for name in COMMANDS)):
+        done = subprocess.run(
+            [sys.executable, "-m", "densepose_ext", *command, "--help"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("usage: densepose-ext")
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"densepose-ext {densepose_ext.__version__}\n"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from densepose_ext import get_config_file, register_synthetic
 from densepose_ext.demo import run_demo
 from densepose_ext.demo.page import read_losses
-from densepose_ext.synthetic.example import Settings
+from densepose_ext.synthetic.settings import Settings
 from projects_tests.tiny_model import CONFIG
 
 NAMES = {"demo_test_train": "train", "demo_test_val": "val"}

@@ -11,7 +11,7 @@ from densepose_ext import register_synthetic
 from densepose_ext.demo import preparation
 from densepose_ext.processes.bare import command
 from densepose_ext.surface.surface import BodySurface
-from densepose_ext.synthetic.example import Settings
+from densepose_ext.synthetic.settings import Settings
 
 NAME = "made_before"
 

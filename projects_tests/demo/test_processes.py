@@ -15,7 +15,7 @@ from densepose_ext.demo.scoring import is_scored, read_scores, score
 from densepose_ext.demo.training import train, trained_weights
 from densepose_ext.files.cache import content_key
 from densepose_ext.prediction.predictor import DensePosePredictor
-from densepose_ext.synthetic.example import Settings
+from densepose_ext.synthetic.settings import Settings
 from projects_tests.tiny_model import tiny_config
 
 SETS = {"trained_by_two": "train", "scored_by_two": "val"}

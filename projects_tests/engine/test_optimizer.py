@@ -9,7 +9,7 @@ from torch import nn
 from densepose_ext import get_config_file, load_config
 from densepose_ext.engine.muon import MuonAdamW
 from densepose_ext.engine.optimizer import build_optimizer, hidden_weights
-from densepose_ext.engine.trainer import build_model
+from densepose_ext.modeling.build import build_model
 from projects_tests.tiny_model import tiny_config
 
 ADAMW = ["SOLVER.OPTIMIZER", "AdamW", "SOLVER.BASE_LR", 0.01, "SOLVER.BACKBONE_LR_FACTOR", 0.1]

@@ -18,8 +18,9 @@ from densepose_ext.surface.surface import BodySurface
 from densepose_ext.synthetic.annotations import part_map
 from densepose_ext.synthetic.annotators import MEAN_ERROR, annotate_by_hand
 from densepose_ext.synthetic.dataset import generate
-from densepose_ext.synthetic.example import Settings, make_example
+from densepose_ext.synthetic.example import make_example
 from densepose_ext.synthetic.preview import contact_sheet
+from densepose_ext.synthetic.settings import Settings
 from densepose_ext.synthetic.workers import run_workers
 
 SMALL = Settings(size=160, seed=5, people=3)

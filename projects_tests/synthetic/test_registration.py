@@ -8,8 +8,8 @@ detectron2 = pytest.importorskip("detectron2.data")
 DatasetCatalog, MetadataCatalog = detectron2.DatasetCatalog, detectron2.MetadataCatalog
 
 from densepose_ext.commands import synth  # noqa: E402
-from densepose_ext.synthetic.example import Settings  # noqa: E402
 from densepose_ext.synthetic.registration import register_synthetic  # noqa: E402
+from densepose_ext.synthetic.settings import Settings  # noqa: E402
 
 SMALL = Settings(size=96, seed=1, people=2)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from densepose_ext.surface.raster import rasterize
-from densepose_ext.synthetic.example import Settings, make_example
+from densepose_ext.synthetic.example import make_example
+from densepose_ext.synthetic.settings import Settings
 from densepose_ext.synthetic.things import KINDS
 
 PLAIN = Settings(size=128, seed=3, people=2)

@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from densepose_ext.synthetic.example import Settings, make_example
+from densepose_ext.synthetic.example import make_example
+from densepose_ext.synthetic.settings import Settings
 from densepose_ext.synthetic.truth import true_people
 from densepose_ext.texture.atlas import Atlas, untiled
 
