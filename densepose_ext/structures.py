@@ -12,8 +12,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import torch
 
-#: Side of the square that a person's box is stretched to in annotations.
-ANNOTATION_SIDE = 256
+from .surface.parts import ANNOTATION_SIDE
 
 #: Stands for a part, vertex or mesh that is not annotated.
 ABSENT = -1

@@ -18,16 +18,16 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
     from tabulate import tabulate
 
+    from ..data.annotation_file import read_annotations
     from ..data.annotations import has_densepose
-    from ..data.coco import load_densepose_coco
     from ..surface.parts import FINE_PART_NAMES
 
     logging.basicConfig(format="%(levelname)s %(message)s")
-    dataset = load_densepose_coco(args.annotations, args.images or "", surface="unknown")
-    people = [person for image in dataset for person in image["annotations"]]
+    file = read_annotations(args.annotations, args.images or "")
+    people = file.people
     dense = [person for person in people if has_densepose(person)]
     rows = [
-        ("images", len(dataset)),
+        ("images", len(file.images)),
         ("people", len(people)),
         ("crowds among them", sum(bool(person["iscrowd"]) for person in people)),
         ("people with a mask", sum("segmentation" in person for person in people)),
@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
         ("points", sum(len(person["dp_x"]) for person in dense)),
     ]
     if args.images:
-        missing = [im["file_name"] for im in dataset if not os.path.isfile(im["file_name"])]
-        rows.append(("images missing", len(missing)))
+        missing = sum(not os.path.isfile(image["path"]) for image in file.images.values())
+        rows.append(("images missing", missing))
     print(tabulate(rows, tablefmt="plain"))
     if dense:
         counts = np.bincount(

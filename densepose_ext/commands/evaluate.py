@@ -111,11 +111,11 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    from ..data.annotation_file import read_annotations
     from ..evaluation.ceiling import truth_as_detections
     from ..evaluation.gallery import Gallery
-    from ..evaluation.page import write_report
     from ..evaluation.people import GroundTruth
-    from ..evaluation.report import Report, text_tables, write_metrics
+    from ..evaluation.publish import METRICS_FILE, REPORT_FILE, publish, scores_survive
     from ..evaluation.scorecard import Scorecard
     from ..surface.registry import get_surface
 
@@ -134,7 +134,7 @@ def _run(args: argparse.Namespace) -> None:
     if (args.surface is None) == (not args.no_gps):
         raise ValueError("one of --surface and --no-gps is needed")
     surface = None if args.no_gps else get_surface(args.surface)
-    truth = GroundTruth(args.annotations, args.image_ids)
+    truth = GroundTruth(read_annotations(args.annotations, args.images or ""), args.image_ids)
     results = None if args.ceiling else _read_results(args.results, truth)
     card = Scorecard(truth, surface, args.kappa, args.min_threshold)
     gallery = Gallery()
@@ -144,21 +144,20 @@ def _run(args: argparse.Namespace) -> None:
             truth_as_detections(truth, image) if results is None else results.detections(image),
         )
         if args.out is not None and surface is not None:
-            gallery.add(found)
+            with scores_survive("a person cannot be shown in the report"):
+                gallery.add(found)
     facts = {
         "dataset": args.annotations.name,
         "results": "ceiling" if results is None else args.results.name,
         "surface": None if surface is None else surface.name,
         "kappa": None if surface is None else args.kappa,
     }
-    report = Report.of(card, gallery, facts)
-    for table in text_tables(report):
-        print(table, end="\n\n")
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
-        write_metrics(report, args.out / "metrics.json")
-        write_report(report, truth, args.out / "report.html", args.images)
-        print(f"Wrote {args.out / 'metrics.json'} and {args.out / 'report.html'}")
+    publish(card, gallery, facts, lambda table: print(table, end="\n\n"), args.out)
+    for name in (METRICS_FILE, REPORT_FILE) if args.out is not None else ():
+        if (args.out / name).exists():
+            print(f"Wrote {args.out / name}")
 
 
 def _results(path: Path) -> Results:

@@ -1,5 +1,6 @@
+from .annotation_file import AnnotationFile as AnnotationFile
+from .annotation_file import read_annotations as read_annotations
 from .annotations import AnnotationError as AnnotationError
-from .annotations import densepose_annotation as densepose_annotation
 from .annotations import read_densepose as read_densepose
 from .build import build_densepose_test_loader as build_densepose_test_loader
 from .build import build_densepose_train_loader as build_densepose_train_loader
@@ -8,3 +9,4 @@ from .coco import load_densepose_coco as load_densepose_coco
 from .coco import register_densepose_coco as register_densepose_coco
 from .datasets import register_public_datasets as register_public_datasets
 from .mapper import DensePoseDatasetMapper as DensePoseDatasetMapper
+from .mapper import densepose_annotation as densepose_annotation

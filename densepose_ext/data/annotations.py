@@ -1,13 +1,11 @@
-"""One person's ``dp_*`` keys: checked, and made into a DensePoseAnnotation."""
+"""The ``dp_*`` keys of one person, checked."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from ..structures import ANNOTATION_SIDE, DensePoseAnnotation
-from ..surface.parts import NUM_FINE_PARTS
-from .rle import paint_part_masks, painted_map, row_runs
+from ..surface.parts import ANNOTATION_SIDE, NUM_FINE_PARTS
+from .rle import part_mask_runs
 
 #: The keys of a person with points in charts. ``dp_masks`` may be absent.
 POINT_KEYS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V")
@@ -32,40 +30,45 @@ def has_densepose(annotation: dict, by_vertices: bool = False) -> bool:
 def read_densepose(annotation: dict) -> dict | None:
     """The dense pose of a COCO annotation, checked.
 
-    Args:
-        annotation: of the JSON file.
-
     Returns:
-        the keys ``dp_*`` with points as arrays of one length (dp_vertex int64, all others
-        float32), ``ref_model`` beside dp_vertex, and masks as the
-        :func:`~densepose_ext.data.rle.row_runs` of their map; None if the person has no dense pose.
+        the points as :func:`read_points` gives them, and under ``dp_masks``, if there are any, the
+        :func:`~densepose_ext.data.rle.row_runs` of the painted masks; None for a person without
+        dense pose.
 
     Raises:
         AnnotationError: naming the key, the value and what was expected.
     """
-    present = [key for key in (*POINT_KEYS, *VERTEX_KEYS[2:]) if key in annotation]
+    points = read_points(annotation)
+    if points is None:
+        return None
+    try:
+        runs = part_mask_runs(annotation.get("dp_masks"))
+    except ValueError as error:
+        raise AnnotationError(str(error)) from None
+    return points if runs is None or not runs.size else {**points, "dp_masks": runs}
+
+
+def read_points(annotation: dict) -> dict | None:
+    """The annotated points of a person, checked.
+
+    Returns:
+        float64 arrays of one length under POINT_KEYS, VERTEX_KEYS or both, of which dp_vertex is
+        int64 and ref_model a name; None if none of the keys has a value.
+
+    Raises:
+        AnnotationError: naming the key, the value and what was expected.
+    """
+    present = [key for key in (*POINT_KEYS, *VERTEX_KEYS[2:]) if annotation.get(key) is not None]
     if not present:
         return None
-    by_vertices = "dp_vertex" in annotation
-    in_charts = not by_vertices or all(key in annotation for key in POINT_KEYS)
+    by_vertices = "dp_vertex" in present
+    in_charts = not by_vertices or set(POINT_KEYS) <= set(present)
     needed = dict.fromkeys([*(POINT_KEYS if in_charts else ()), *(VERTEX_KEYS * by_vertices)])
-    missing = [key for key in needed if key not in annotation]
+    missing = [key for key in needed if key not in present]
     if missing:
         raise AnnotationError(f"has {', '.join(present)} but lacks {', '.join(missing)}")
 
-    points = {}
-    for key in needed:
-        if key == "ref_model":
-            continue
-        try:
-            values = np.asarray(annotation[key])
-        except ValueError:  # lists of different lengths inside
-            raise AnnotationError(f"{key} is not a flat list of numbers") from None
-        if values.dtype.kind not in "iuf" or values.ndim != 1:
-            raise AnnotationError(f"{key} is not a flat list of numbers")
-        if not np.isfinite(values).all():
-            raise AnnotationError(f"{key} has values that are not finite")
-        points[key] = values
+    points = {key: _numbers(annotation[key], key) for key in needed if key != "ref_model"}
     lengths = {key: len(values) for key, values in points.items()}
     if len(set(lengths.values())) > 1:
         raise AnnotationError(
@@ -95,36 +98,25 @@ def read_densepose(annotation: dict) -> dict | None:
     for key in ("dp_U", "dp_V"):
         if key in points:
             points[key] = points[key].clip(0, 1)
-    points = {
-        key: values.astype(np.int64 if key == "dp_vertex" else np.float32)
-        for key, values in points.items()
-    }
     if by_vertices:
+        points["dp_vertex"] = points["dp_vertex"].astype(np.int64)
         points["ref_model"] = annotation["ref_model"]
         if not isinstance(points["ref_model"], str):
             raise AnnotationError(f"ref_model = {points['ref_model']!r}, expected a mesh's name")
+    return points
 
-    masks = annotation.get("dp_masks")
-    if not masks:  # an empty list says: no masks
-        return points
+
+def _numbers(given: object, key: str) -> np.ndarray:
+    """A list of numbers, or of numbers as strings, as float64."""
+    wrong = AnnotationError(f"{key} is not a flat list of numbers")
     try:
-        runs = row_runs(paint_part_masks(masks))
-    except ValueError as error:
-        raise AnnotationError(str(error)) from None
-    return {**points, "dp_masks": runs}
-
-
-def densepose_annotation(checked: dict) -> DensePoseAnnotation:
-    """The annotation that :func:`read_densepose` has checked, as tensors of its own."""
-
-    def tensor(key: str) -> torch.Tensor | None:
-        return torch.from_numpy(checked[key].copy()) if key in checked else None
-
-    x, y, i, u, v = map(tensor, POINT_KEYS)
-    runs = checked.get("dp_masks")
-    return DensePoseAnnotation(
-        *(x, y, i.long() if i is not None else None, u, v),
-        segm=torch.from_numpy(painted_map(runs)) if runs is not None else None,
-        vertex=tensor("dp_vertex"),
-        mesh=checked.get("ref_model"),
-    )
+        values = np.asarray(given)
+        if values.dtype.kind == "U":
+            values = values.astype(float)
+    except ValueError:  # lists of different lengths inside, or words
+        raise wrong from None
+    if values.dtype.kind not in "iuf" or values.ndim != 1:
+        raise wrong
+    if not np.isfinite(values).all():
+        raise AnnotationError(f"{key} has values that are not finite")
+    return values.astype(np.float64)

@@ -13,23 +13,18 @@ from detectron2.data import DatasetMapper
 from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from detectron2.structures import BoxMode, Instances
-from PIL import Image
 from pycocotools import mask as coco_mask
 
 from ..cse_config import is_cse_config, needs_instance_masks
 from ..structures import DensePoseAnnotation, DensePoseAnnotationList
 from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
-from .annotations import POINT_KEYS, AnnotationError, densepose_annotation, read_densepose
+from .annotations import POINT_KEYS, AnnotationError, read_densepose
+from .picture_files import UNREADABLE
+from .rle import painted_map
 from .transforms import affine_matrix, transform_densepose
 
 logger = logging.getLogger(f"detectron2.{__name__}")
-
-#: What PIL raises for files that are missing, damaged or no pictures.
-_UNREADABLE = (
-    *(OSError, SyntaxError, ValueError, Image.DecompressionBombError),
-    utils.SizeMismatchError,
-)
 
 #: Pixels: a box of no more on either side has nothing in it.
 _EMPTY_BOX = 1e-5
@@ -103,7 +98,7 @@ class DensePoseDatasetMapper(DatasetMapper):
         try:
             image = utils.read_image(dataset_dict["file_name"], format=self.image_format)
             utils.check_image_size(dataset_dict, image)
-        except _UNREADABLE as error:
+        except (*UNREADABLE, utils.SizeMismatchError) as error:
             message = f"{dataset_dict['file_name']}: {error}"
             if not self.is_train:
                 raise ValueError(message) from error
@@ -248,6 +243,22 @@ def _channels_first(image: np.ndarray) -> np.ndarray:
     channels = np.empty((image.shape[2], *image.shape[:2]), np.uint8)
     cv2.split(image, list(channels))
     return channels
+
+
+def densepose_annotation(checked: dict) -> DensePoseAnnotation:
+    """The annotation that :func:`read_densepose` has checked, as tensors of its own."""
+
+    def tensor(key: str, dtype: type) -> torch.Tensor | None:
+        return torch.from_numpy(np.array(checked[key], dtype)) if key in checked else None
+
+    x, y, i, u, v = (tensor(key, np.int64 if key == "dp_I" else np.float32) for key in POINT_KEYS)
+    runs = checked.get("dp_masks")
+    return DensePoseAnnotation(
+        *(x, y, i, u, v),
+        segm=torch.from_numpy(painted_map(runs)) if runs is not None else None,
+        vertex=tensor("dp_vertex", np.int64),
+        mesh=checked.get("ref_model"),
+    )
 
 
 def _dense_pose(person: dict, where: str, by_vertices: bool) -> DensePoseAnnotation | None:

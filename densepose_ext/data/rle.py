@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from pycocotools import mask as coco_mask
 
-from ..structures import ANNOTATION_SIDE
-from ..surface.parts import COARSE_PART_NAMES, NUM_COARSE_PARTS
+from ..surface.parts import ANNOTATION_SIDE, COARSE_PART_NAMES, NUM_COARSE_PARTS
 
 _PIXELS = ANNOTATION_SIDE**2
 
@@ -105,9 +105,11 @@ def read_part_masks(masks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
                 f"{_name(part)}: expected an RLE with size [{ANNOTATION_SIDE}, {ANNOTATION_SIDE}]"
             )
         counts = rle.get("counts")
+        if _are_runs(counts):
+            counts = coco_mask.frPyObjects(rle, *rle["size"])["counts"]
         counts = counts.encode() if isinstance(counts, str) else counts
         if not isinstance(counts, bytes) or not counts:
-            raise ValueError(f"{_name(part)}: expected counts as a compressed string")
+            raise ValueError(f"{_name(part)}: expected counts as a compressed string or a list")
         parts.append(part)
         strings.append(counts)
     try:
@@ -122,6 +124,12 @@ def read_part_masks(masks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             f" them negative, expected {_PIXELS} pixels"
         )
     return np.array(parts, dtype=np.uint8), runs, mask
+
+
+def _are_runs(counts) -> bool:
+    return isinstance(counts, list) and all(
+        type(run) is int and 0 <= run <= _PIXELS for run in counts
+    )
 
 
 def _name(part: int) -> str:
@@ -145,6 +153,23 @@ def paint_part_masks(masks) -> np.ndarray:
     return cv2.transpose(columns.reshape(ANNOTATION_SIDE, ANNOTATION_SIDE))
 
 
+def part_mask_runs(masks) -> np.ndarray | None:
+    """``dp_masks`` of an annotation as they are kept in memory.
+
+    Returns:
+        the :func:`row_runs` of the painted map; without any for an empty list, which is the mask
+        of nobody; None where there is nothing under the key.
+
+    Raises:
+        ValueError: as :func:`read_part_masks`.
+    """
+    if masks is None:
+        return None
+    if isinstance(masks, list) and not masks:
+        return np.zeros((2, 0), dtype=np.uint8)
+    return row_runs(paint_part_masks(masks))
+
+
 def row_runs(painted: np.ndarray) -> np.ndarray:
     """A painted map as it is kept in memory.
 
@@ -163,6 +188,8 @@ def row_runs(painted: np.ndarray) -> np.ndarray:
 
 
 def painted_map(runs: np.ndarray) -> np.ndarray:
-    """The map (256, 256) that :func:`row_runs` has made run lengths of."""
+    """The map (256, 256) that :func:`row_runs` has made run lengths of; of none, an empty one."""
     values, lengths = runs
+    if not len(values):
+        return np.zeros((ANNOTATION_SIDE, ANNOTATION_SIDE), dtype=np.uint8)
     return values.repeat(lengths.astype(np.intp) + 1).reshape(ANNOTATION_SIDE, ANNOTATION_SIDE)

@@ -26,10 +26,7 @@ def read_segmentation(segmentation, height: int, width: int) -> list | dict:
         ValueError: saying what is wrong with it.
     """
     if isinstance(segmentation, list):
-        polygons = [polygon for polygon in segmentation if _is_polygon(polygon)]
-        if not polygons:
-            raise ValueError("no polygon of three points or more")
-        return polygons
+        return read_polygons(segmentation)
     if not isinstance(segmentation, dict):
         raise ValueError(f"a {type(segmentation).__name__}, expected polygons or an RLE")
 
@@ -49,6 +46,25 @@ def read_segmentation(segmentation, height: int, width: int) -> list | dict:
     if isinstance(counts, list):
         return coco_mask.frPyObjects(segmentation, height, width)
     return segmentation
+
+
+def read_polygons(polygons: list) -> list[list[float]]:
+    """Those of three points or more, each a list of x and y in turn.
+
+    Raises:
+        ValueError: there is none.
+    """
+    good = [polygon for polygon in polygons if _is_polygon(polygon)]
+    if not good:
+        raise ValueError("no polygon of three points or more")
+    return good
+
+
+def mask_area(segmentation: list | dict, height: int, width: int) -> float:
+    """Pixels of a mask that :func:`read_segmentation` has returned."""
+    if isinstance(segmentation, list):
+        segmentation = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+    return float(coco_mask.area(segmentation))
 
 
 def _is_polygon(polygon) -> bool:

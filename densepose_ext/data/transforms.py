@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from detectron2.data.transforms import TransformList
 
-from ..structures import ANNOTATION_SIDE, DensePoseAnnotation
-from ..surface.parts import COARSE_MIRROR, FINE_MIRROR
+from ..structures import DensePoseAnnotation
+from ..surface.parts import ANNOTATION_SIDE, COARSE_MIRROR, FINE_MIRROR
 
 #: (I, U, V) -> (I, U, V) of the same surface points in a flipped picture; arrays of one shape.
 Mirror = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 import torch
 from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer, HookBase, defaults
-from detectron2.evaluation import COCOEvaluator, DatasetEvaluator, DatasetEvaluators
+from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from torch import nn
 
 from ..data.build import build_densepose_test_loader, build_densepose_train_loader
 from ..evaluation.evaluator import DensePoseEvaluator
+from ..evaluation.instances import InstanceEvaluator
 from ..modeling.build import build_model
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from .bfloat16_trainer import BFloat16Trainer
@@ -41,7 +42,13 @@ def build_evaluator(
         output_folder = os.path.join(output_folder, dataset_name)
     sigmas = list(cfg.TEST.KEYPOINT_OKS_SIGMAS)
     evaluators: list[DatasetEvaluator] = [
-        COCOEvaluator(dataset_name, output_dir=output_folder, kpt_oks_sigmas=sigmas)
+        InstanceEvaluator(
+            dataset_name,
+            output_dir=output_folder,
+            kpt_oks_sigmas=sigmas,
+            categories=cfg.DATASETS.WHITELISTED_CATEGORIES.get(dataset_name),
+            category_map=cfg.DATASETS.CATEGORY_MAPS.get(dataset_name),
+        )
     ]
     if cfg.MODEL.DENSEPOSE_ON:
         evaluators.append(DensePoseEvaluator.from_config(cfg, dataset_name, output_folder))

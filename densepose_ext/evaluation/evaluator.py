@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import uuid
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,16 +17,15 @@ from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
 from detectron2.structures import Instances
 from detectron2.utils import comm
-from detectron2.utils.file_io import PathManager
 
+from ..data.annotation_file import read_annotations
 from ..structures import DensePoseOutput
 from ..surface.registry import Surface, get_surface
 from .detections import ArrayMaps, Detections, OutputMaps
 from .gallery import Gallery
 from .gps import Kappa
-from .page import write_report
 from .people import GroundTruth, Image
-from .report import Report, text_tables, write_metrics
+from .publish import publish, scores_survive
 from .results import result_entry, write_results
 from .scorecard import Scorecard
 
@@ -57,7 +57,9 @@ class DensePoseEvaluator(DatasetEvaluator):
         gps: bool | None = None,
         kappa: Kappa = "per-part",
         min_iou_threshold: float = 0.5,
-        image_ids: Collection[int] | None = None,
+        image_ids: Collection[int | str] | None = None,
+        categories: Sequence[int] | None = None,
+        category_map: Mapping[int, int] | None = None,
         save_results: bool = False,
         report: bool = True,
     ):
@@ -74,6 +76,7 @@ class DensePoseEvaluator(DatasetEvaluator):
             kappa: tolerance of GPS, "per-part" or one length in metres (.255 in the paper).
             min_iou_threshold: .4, .3 or .2 add AP40, AP30, AP20.
             image_ids: score these images only.
+            categories, category_map: ids to keep, and id -> id to take it for, as in training.
             save_results: write all detections to ``coco_densepose_results.json``.
             report: write ``report.html``, with plots and the best and worst people.
 
@@ -99,7 +102,8 @@ class DensePoseEvaluator(DatasetEvaluator):
             surface = get_surface(surface)
         if gps is None:
             gps = _has_geodesics(surface)
-        self._truth = GroundTruth(PathManager.get_local_path(json_file), image_ids)
+        annotations = read_annotations(json_file, getattr(self._metadata, "image_root", ""))
+        self._truth = GroundTruth(annotations.of_categories(categories, category_map), image_ids)
         self._make_card = lambda: Scorecard(
             self._truth, surface if gps else None, kappa, min_iou_threshold
         )
@@ -113,14 +117,15 @@ class DensePoseEvaluator(DatasetEvaluator):
         self._reports = report and self._output is not None
         self._saves = save_results
         self._stream: TextIO | None = None
+        self._part: Path | None = None
         self.reset()
 
     @classmethod
     def from_config(
         cls, cfg: CfgNode, dataset_name: str, output_dir: str | os.PathLike | None = None
     ) -> DensePoseEvaluator:
-        """The evaluator of a configuration: MIN_IOU_THRESHOLD and DISTRIBUTED_INFERENCE of its
-        DENSEPOSE_EVALUATION.
+        """The evaluator of a config: MIN_IOU_THRESHOLD and DISTRIBUTED_INFERENCE of
+        DENSEPOSE_EVALUATION; WHITELISTED_CATEGORIES and CATEGORY_MAPS of DATASETS.
         """
         node = cfg.DENSEPOSE_EVALUATION
         return cls(
@@ -128,6 +133,8 @@ class DensePoseEvaluator(DatasetEvaluator):
             node.DISTRIBUTED_INFERENCE,
             output_dir,
             min_iou_threshold=node.MIN_IOU_THRESHOLD,
+            categories=cfg.DATASETS.WHITELISTED_CATEGORIES.get(dataset_name),
+            category_map=cfg.DATASETS.CATEGORY_MAPS.get(dataset_name),
         )
 
     def reset(self) -> None:
@@ -141,12 +148,11 @@ class DensePoseEvaluator(DatasetEvaluator):
         if self._saves:
             if self._stream is not None:
                 self._stream.close()
+                self._part.unlink(missing_ok=True)
             self._output.mkdir(parents=True, exist_ok=True)
-            self._stream = open(self._part(comm.get_rank()), "w", encoding="utf-8")  # noqa: SIM115
-
-    def _part(self, rank: int) -> Path:
-        """Where a process collects its detections until all are there."""
-        return self._output / f".{RESULTS_FILE}.{rank}.tmp"
+            # where this process collects its detections; another run may write to the folder
+            self._part = self._output / f".{RESULTS_FILE}.{uuid.uuid4().hex}.tmp"
+            self._stream = open(self._part, "w", encoding="utf-8")  # noqa: SIM115
 
     def process(self, inputs: Sequence[Mapping], outputs: Sequence[Mapping]) -> None:
         """Scores images.
@@ -166,7 +172,8 @@ class DensePoseEvaluator(DatasetEvaluator):
             detections = self._detections(image, output["instances"])
             found = self._card.add(image, detections)
             if self._reports and self._card.has_gps:
-                self._gallery.add(found)
+                with scores_survive("a person cannot be shown in the report"):
+                    self._gallery.add(found)
             if self._saves:
                 for n in np.argsort(detections.order):
                     entry = result_entry(
@@ -178,7 +185,7 @@ class DensePoseEvaluator(DatasetEvaluator):
                     )
                     self._stream.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
-    def _image(self, image_id: int) -> Image | None:
+    def _image(self, image_id: int | str) -> Image | None:
         """The image of an input, or None if it is not among the chosen ones."""
         image = self._truth.images.get(image_id)
         if image is None and image_id not in self._truth.known_ids:
@@ -211,37 +218,35 @@ class DensePoseEvaluator(DatasetEvaluator):
             raise ValueError(f"image {image.id}: {error}") from error
 
     def evaluate(self) -> OrderedDict:
-        """The metrics in percent on the main process, an empty dictionary on the others."""
+        """The metrics in percent on the main process, an empty dictionary on the others.
+
+        They come first: a file or picture that cannot be made after that is logged.
+        """
         if self._stream is not None:
             self._stream.close()
+        parts = [self._part]
         if self._distributed:
             comm.synchronize()
             states = comm.gather(self._card.state(), dst=0)
             galleries = comm.gather(self._gallery, dst=0)
+            parts = comm.gather(self._part, dst=0)
             if not comm.is_main_process():
                 return OrderedDict()
             self._card.merge(states)
             self._gallery = Gallery.merged(galleries)
+        metrics = publish(
+            self._card, self._gallery, self._facts, logger.info, self._output, self._reports
+        )
         if self._saves:
-            self._join_results()
-        report = Report.of(self._card, self._gallery, self._facts)
-        for table in text_tables(report):
-            logger.info(table)
-        if self._output is not None:
-            self._output.mkdir(parents=True, exist_ok=True)
-            write_metrics(report, self._output / "metrics.json")
-            if self._reports:
-                images = getattr(self._metadata, "image_root", None)
-                write_report(report, self._truth, self._output / "report.html", images)
+            with scores_survive(f"cannot write {self._output / RESULTS_FILE}"):
+                self._join_results(parts)
         return OrderedDict(
             (TASKS[mode], {name: _percent(value) for name, value in values.items()})
-            for mode, values in report.metrics.items()
+            for mode, values in metrics.items()
         )
 
-    def _join_results(self) -> None:
+    def _join_results(self, parts: Sequence[Path]) -> None:
         """One results file out of those of all processes."""
-        ranks = range(comm.get_world_size()) if self._distributed else [comm.get_rank()]
-        parts = [self._part(rank) for rank in ranks]
 
         def entries():
             for part in parts:

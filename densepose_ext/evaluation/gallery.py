@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,8 +17,8 @@ from .scorecard import FoundPerson
 
 NUM_WORST, NUM_BEST = 10, 6
 
-#: Height of a picture in pixels.
-_HEIGHT = 320
+#: Of a picture in pixels; one that would be wider is squeezed.
+_HEIGHT, _MAX_WIDTH = 320, 1280
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Exhibit:
 
     gps: float
     area: float
-    image_id: int
-    person_id: int
+    image_id: int | str
+    person_id: int | str
     box: tuple[float, ...]
     shape: tuple[int, ...]
     data: str
@@ -90,7 +90,7 @@ class Gallery:
         return result
 
 
-def draw(exhibit: Exhibit | None, person: Person, images: str | Path | None) -> np.ndarray:
+def draw(exhibit: Exhibit | None, person: Person) -> np.ndarray:
     """Truth and prediction side by side.
 
     Left the annotated points in the colours of their parts, right the predicted parts, with the
@@ -98,13 +98,12 @@ def draw(exhibit: Exhibit | None, person: Person, images: str | Path | None) -> 
 
     Args:
         exhibit: the detection, or None for a person who was not found.
-        person: the annotation.
-        images: folder of the images, or None; without the picture the ground is grey.
+        person: the annotation; the ground is grey if the picture cannot be read.
 
     Returns:
         RGB uint8, (320, W, 3).
     """
-    picture = _read(person.image, images)
+    picture = _read(person.image)
     boxes = [person.box] if exhibit is None else [person.box, np.array(exhibit.box)]
     margin = 0.1 * person.box[2:].max()
     x0 = int(max(min(box[0] for box in boxes) - margin, 0))
@@ -114,8 +113,11 @@ def draw(exhibit: Exhibit | None, person: Person, images: str | Path | None) -> 
     predicted = picture.copy()
     if exhibit is not None:
         _paint(predicted, exhibit)
-    scale = _HEIGHT / max(y1 - y0, 1)
-    size = max(round((x1 - x0) * scale), 1), _HEIGHT
+    # a box of less than a pixel, or one at the border, still shows one
+    x0, y0 = min(x0, person.image.width - 1), min(y0, person.image.height - 1)
+    x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
+    size = min(max(round((x1 - x0) * _HEIGHT / (y1 - y0)), 1), _MAX_WIDTH), _HEIGHT
+    scale = np.array(size) / [x1 - x0, y1 - y0]
     halves = [
         cv2.resize(np.ascontiguousarray(half[y0:y1, x0:x1]), size, interpolation=cv2.INTER_LINEAR)
         for half in (picture, predicted)
@@ -124,11 +126,9 @@ def draw(exhibit: Exhibit | None, person: Person, images: str | Path | None) -> 
     return np.concatenate([halves[0], np.full((_HEIGHT, 4, 3), 255, np.uint8), halves[1]], axis=1)
 
 
-def _read(image: Image, images: str | Path | None) -> np.ndarray:
+def _read(image: Image) -> np.ndarray:
     """The picture in RGB, or grey of its size if it cannot be read."""
-    picture = None
-    if images is not None and image.file_name and (Path(images) / image.file_name).is_file():
-        picture = cv2.imread(str(Path(images) / image.file_name), cv2.IMREAD_COLOR)
+    picture = cv2.imread(image.path, cv2.IMREAD_COLOR) if os.path.isfile(image.path) else None
     if picture is None or picture.shape[:2] != (image.height, image.width):
         return np.full((image.height, image.width, 3), 96, np.uint8)
     return np.ascontiguousarray(picture[..., ::-1])
@@ -152,7 +152,7 @@ def _draw_points(
     exhibit: Exhibit | None,
     person: Person,
     corner: np.ndarray,
-    scale: float,
+    scale: np.ndarray,
 ) -> None:
     labels = decode_iuv(exhibit.data, exhibit.shape)[0] if exhibit is not None else None
     for x, y, part in zip(person.x, person.y, person.parts):
@@ -169,7 +169,7 @@ def _draw_points(
 
 
 def draw_people(
-    people: list[dict], exhibits: list[Exhibit], truth: GroundTruth, images: str | Path | None
+    people: list[dict], exhibits: list[Exhibit], truth: GroundTruth
 ) -> list[tuple[dict, str]]:
     """JPEGs, as base64, of the listed people.
 
@@ -181,7 +181,7 @@ def draw_people(
     for entry in people:
         key = entry["image_id"], entry["person_id"]
         (person,) = (p for p in truth.people(key[0]) if p.id == key[1])
-        picture = draw(by_person.get(key), person, images)
+        picture = draw(by_person.get(key), person)
         done, jpeg = cv2.imencode(
             ".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 85]
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import os
-from pathlib import Path
 
 from . import plots
 from .gallery import NUM_BEST, draw_people
@@ -19,16 +18,13 @@ from .report import (
 )
 
 
-def write_report(
-    report: Report, truth: GroundTruth, path: str | os.PathLike, images: str | Path | None = None
-) -> None:
+def write_report(report: Report, truth: GroundTruth, path: str | os.PathLike) -> None:
     """Writes the page; the file appears when it is complete.
 
     Args:
         report: the findings.
         truth: the people they are about.
         path: of the HTML file.
-        images: folder of the dataset's images, for the pictures of people; None for grey ones.
     """
     title = f"Dense pose of {report.facts.get('dataset', truth.source.name)}"
     sections = [_facts(report), "<h2>Scores</h2>"]
@@ -39,7 +35,7 @@ def write_report(
         "A dash stands where nobody is to be found.</p>"
     )
     if report.parts["people"]:
-        sections += [_plots(report), *_tables(report), *_people(report, truth, images)]
+        sections += [_plots(report), *_tables(report), *_people(report, truth)]
     write_page(path, title, sections)
 
 
@@ -93,7 +89,7 @@ def _tables(report: Report) -> list[str]:
     ]
 
 
-def _people(report: Report, truth: GroundTruth, images: str | Path | None) -> list[str]:
+def _people(report: Report, truth: GroundTruth) -> list[str]:
     sections: list[str] = []
     for name, people, exhibits in (
         ("Worst people found", report.worst, report.gallery.worst),
@@ -107,7 +103,7 @@ def _people(report: Report, truth: GroundTruth, images: str | Path | None) -> li
             f"<figcaption>image {person['image_id']}, annotation {person['person_id']}: GPS "
             f"{person['gps']:.3f}, mask IoU {person['mask_iou']:.3f}<br>"
             f"{html.escape(person['what'])}</figcaption></figure>"
-            for person, jpeg in draw_people(people, exhibits, truth, images)
+            for person, jpeg in draw_people(people, exhibits, truth)
         )
         sections += [f"<h2>{name}</h2>", f'<div class="people">{figures}</div>']
     sections.append(

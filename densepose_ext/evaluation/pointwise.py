@@ -67,7 +67,7 @@ class ImagePoints:
     """The points of people with dense pose, who are no crowds, in one image. G people, P points.
 
     Attributes:
-        image_id: of the image. person_ids: (G,).
+        image_id: of the image. person_ids: G ids.
         found: (G,) bool. gps, mask_iou: (G,), 0 for a person who was not found.
         areas: (G,) in pixels. visible: (G,) share of the coarse parts with a point.
         person: (P,) number of the person of each point, 0..G - 1.
@@ -75,8 +75,8 @@ class ImagePoints:
         errors: (P,) float32, metres, infinite on background; nan if there is no surface.
     """
 
-    image_id: int
-    person_ids: np.ndarray
+    image_id: int | str
+    person_ids: list[int | str]
     found: np.ndarray
     gps: np.ndarray
     mask_iou: np.ndarray
@@ -119,7 +119,7 @@ class ImagePoints:
         errors[seen] = predictions.errors[source[seen], columns[seen]]
         return cls(
             image_id=scores.image_id,
-            person_ids=scores.person_ids[kept],
+            person_ids=[people[g].id for g in kept],
             found=found,
             gps=gps,
             mask_iou=mask_iou,
@@ -156,8 +156,8 @@ class PointMeasures:
 
         counts = [len(image.person_ids) for image in images]
         offsets = np.cumsum([0, *counts])
-        self.image_ids = np.repeat([image.image_id for image in images], counts).astype(int)
-        self.person_ids = joined("person_ids", int)
+        self.image_ids = [image.image_id for image in images for _ in image.person_ids]
+        self.person_ids = [person for image in images for person in image.person_ids]
         self.found = joined("found", bool)
         self.gps, self.mask_iou = joined("gps", float), joined("mask_iou", float)
         self.areas, self.visible = joined("areas", float), joined("visible", float)
@@ -275,8 +275,8 @@ class PointMeasures:
     def _entries(self, people: Sequence[int]) -> list[dict]:
         return [
             {
-                "image_id": int(self.image_ids[g]),
-                "person_id": int(self.person_ids[g]),
+                "image_id": self.image_ids[g],
+                "person_id": self.person_ids[g],
                 "gps": float(self.gps[g]),
                 "mask_iou": float(self.mask_iou[g]),
                 "area": float(self.areas[g]),

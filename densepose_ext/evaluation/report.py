@@ -50,7 +50,6 @@ class Report:
 
     @classmethod
     def of(cls, card: Scorecard, gallery: Gallery, facts: dict) -> Report:
-        metrics, intervals = card.metrics_and_intervals()
         measures = PointMeasures(card.points(), card.has_gps)
         return cls(
             facts={
@@ -58,8 +57,8 @@ class Report:
                 "images": len(card.truth.images),
                 "detections": card.num_detections(),
             },
-            metrics=metrics,
-            intervals=intervals,
+            metrics=card.metrics(),
+            intervals=card.intervals(),
             parts=measures.tables(),
             worst=measures.ranked(NUM_RANKED),
             best=measures.ranked(NUM_RANKED, worst=False),
@@ -80,9 +79,13 @@ class Report:
         }
 
 
-def write_metrics(report: Report, path: str | os.PathLike) -> None:
-    """Writes ``metrics.json``; the file appears when it is complete."""
-    text = json.dumps(report.to_json(), indent=1, allow_nan=False)
+def write_metrics(content: dict, path: str | os.PathLike) -> None:
+    """Writes ``metrics.json``; the file appears when it is complete.
+
+    Args:
+        content: :meth:`Report.to_json`, or the scores alone.
+    """
+    text = json.dumps(content, indent=1, allow_nan=False)
     with replacing(Path(path)) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
@@ -156,13 +159,16 @@ def people_rows(people: list[dict]) -> tuple[list[str], list[list[str]]]:
     return ["image", "annotation", "GPS", "mask IoU", "area", "what"], rows
 
 
+def scores_table(metrics: dict, intervals: dict, facts: dict) -> str:
+    """The table of a report's metrics as text."""
+    said = ", ".join(f"{key} {value}" for key, value in facts.items() if value is not None)
+    title = f"Dense pose scores ({said}), in percent with 95% intervals:"
+    return _text(title, *metric_rows(metrics, intervals))
+
+
 def text_tables(report: Report) -> Iterator[str]:
     """The tables as text, one after the other, each with a line that says what it is."""
-    facts = ", ".join(f"{key} {value}" for key, value in report.facts.items() if value is not None)
-    yield _text(
-        f"Dense pose scores ({facts}), in percent with 95% intervals:",
-        *metric_rows(report.metrics, report.intervals),
-    )
+    yield scores_table(report.metrics, report.intervals, report.facts)
     parts = report.parts
     if not parts["people"]:
         return

@@ -18,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..data.values import identifier, whole_number
 from ..files.atomic import replacing
 from ..surface.parts import NUM_FINE_PARTS
 from .detections import ArrayMaps, Detections
@@ -64,11 +65,11 @@ def decode_iuv(data: str, shape: Iterable[int]) -> np.ndarray:
 
 
 def result_entry(
-    image_id: int, category: int, box: np.ndarray, score: float, iuv: np.ndarray
+    image_id: int | str, category: int, box: np.ndarray, score: float, iuv: np.ndarray
 ) -> dict:
     """An entry of the results format. box: xywh. iuv: uint8, (3, h, w)."""
     return {
-        "image_id": int(image_id),
+        "image_id": image_id if isinstance(image_id, str) else int(image_id),
         "category_id": int(category),
         "bbox": [float(value) for value in box],
         "score": float(score),
@@ -108,7 +109,7 @@ class Results:
             ValueError: if an entry cannot be used; the message names the entry, key and value.
         """
         self.source = Path(source)
-        self.by_image: dict[int, list[dict]] = {}
+        self.by_image: dict[int | str, list[dict]] = {}
         for number, entry in enumerate(entries):
             try:
                 _check(entry)
@@ -178,9 +179,11 @@ def _check(entry: dict) -> None:
     if missing:
         raise ValueError(f" has no {missing[0]}")
     where = f" (image {entry['image_id']})"
-    for key in ("image_id", "category_id"):
-        if not isinstance(entry[key], int):
+    for key, read in (("image_id", identifier), ("category_id", whole_number)):
+        found = read(entry[key])
+        if found is None:
             raise ValueError(f"{where}: {key} is {entry[key]!r}; expected an integer")
+        entry[key] = found
     # the scores of older files are strings
     try:
         entry["score"] = float(entry["score"])

@@ -91,7 +91,8 @@ class Scorecard:
         self.thresholds = scored_thresholds(min_threshold)
         self.has_gps = surface is not None
         self._scorer = ImageScorer(surface, kappa)
-        self._records: dict[int, ImageRecord] = {}
+        self._records: dict[int | str, ImageRecord] = {}
+        self._matches: dict[str, dict[int, Matches]] | None = None
         self._unknown_categories = 0
         if surface is not None:
             vertex = surface.closest_vertex(np.array([1]), np.array([0.5]), np.array([0.5]))
@@ -124,6 +125,7 @@ class Scorecard:
                 if n >= 0
             ]
         self._records[image.id] = record
+        self._matches = None
         return found
 
     def _count_unknown(self, detections: Detections) -> None:
@@ -137,14 +139,15 @@ class Scorecard:
             )
         self._unknown_categories += int(unknown.sum())
 
-    def state(self) -> dict[int, ImageRecord]:
+    def state(self) -> dict[int | str, ImageRecord]:
         """What was scored here, to be sent to another process: some hundred bytes a person."""
         return self._records
 
-    def merge(self, states: Iterable[Mapping[int, ImageRecord]]) -> None:
+    def merge(self, states: Iterable[Mapping[int | str, ImageRecord]]) -> None:
         """Takes over what other processes scored."""
         for state in states:
             self._records |= state
+        self._matches = None
 
     def images(self, category: int | None = None) -> list[ImageScores]:
         """Scores of the images in rising order of id, of one category or of all.
@@ -167,17 +170,20 @@ class Scorecard:
     def num_detections(self) -> int:
         return sum(len(image.scores) for image in self.images())
 
-    def _matches(self) -> dict[str, dict[int, Matches]]:
+    def matches(self) -> dict[str, dict[int, Matches]]:
         """Matches of each mode and category that has people or detections."""
-        return {
-            mode: {
-                category: match_dataset(images, mode, self.thresholds)
-                for category in self.truth.categories
-                if (images := self.images(category))
+        images = {category: self.images(category) for category in self.truth.categories}
+        if self._matches is None:
+            self._matches = {
+                mode: {
+                    category: match_dataset(own, mode, self.thresholds)
+                    for category, own in images.items()
+                    if own
+                }
+                for mode in MODES
+                if mode == "iou" or self.has_gps
             }
-            for mode in MODES
-            if mode == "iou" or self.has_gps
-        }
+        return self._matches
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """AP and AR of each mode, between 0 and 1; -1 for what nobody is there for.
@@ -185,27 +191,24 @@ class Scorecard:
         Without a single detection every metric is -1. With several categories there is an
         "AP-name" for each as well.
         """
-        return self.metrics_and_intervals(0)[0]
-
-    def metrics_and_intervals(
-        self, num_resamples: int = NUM_RESAMPLES
-    ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, tuple[float, float]]]]:
-        """The metrics, and the 95% interval of every AP over resampled images.
-
-        Args:
-            num_resamples: of the bootstrap; 0 leaves the intervals out.
-        """
-        metrics, intervals = {}, {}
+        metrics = {}
         nothing = not self.num_detections()
-        for mode, matches in self._matches().items():
+        for mode, matches in self.matches().items():
             values = summarize(list(matches.values()), self.thresholds)
             if len(matches) > 1:
                 for category, own in matches.items():
                     name = f"AP-{self.truth.categories[category]}"
                     values[name] = summarize([own], self.thresholds)["AP"]
             metrics[mode] = dict.fromkeys(values, -1.0) if nothing else values
-            if num_resamples and not nothing:
-                intervals[mode] = bootstrap(
-                    list(matches.values()), self.thresholds, num_resamples=num_resamples
-                )
-        return metrics, intervals
+        return metrics
+
+    def intervals(
+        self, num_resamples: int = NUM_RESAMPLES
+    ) -> dict[str, dict[str, tuple[float, float]]]:
+        """The 95% interval of every AP over resampled images; nothing without detections."""
+        if not self.num_detections():
+            return {}
+        return {
+            mode: bootstrap(list(matches.values()), self.thresholds, num_resamples=num_resamples)
+            for mode, matches in self.matches().items()
+        }

@@ -34,10 +34,10 @@ class ImageScores:
     Attributes:
         scores: (D,) falling. detection_areas: (D,) area of the box.
         gps, mask_iou, box_iou: (D, G).
-        areas: (G,). crowd: (G,) bool. has_points: (G,) bool. person_ids: (G,).
+        areas: (G,). crowd: (G,) bool. has_points: (G,) bool.
     """
 
-    image_id: int
+    image_id: int | str
     category: int
     scores: np.ndarray
     detection_areas: np.ndarray
@@ -47,7 +47,6 @@ class ImageScores:
     areas: np.ndarray
     crowd: np.ndarray
     has_points: np.ndarray
-    person_ids: np.ndarray
 
 
 @dataclass
@@ -108,7 +107,6 @@ class ImageScorer:
             areas=np.array([person.area for person in people]),
             crowd=crowd,
             has_points=np.array([person.has_points for person in people], bool),
-            person_ids=np.array([person.id for person in people]),
         )
         return scores, points
 

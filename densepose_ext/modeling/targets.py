@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from detectron2.structures import Boxes, Instances
 
-from ..structures import ANNOTATION_SIDE, DensePoseAnnotationList
+from ..structures import DensePoseAnnotationList
+from ..surface.parts import ANNOTATION_SIDE
 
 
 @dataclass

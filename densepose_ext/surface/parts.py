@@ -9,6 +9,9 @@ import re
 
 import numpy as np
 
+#: Points and masks of an annotation are given in 1/256 of the person's box.
+ANNOTATION_SIDE = 256
+
 NUM_FINE_PARTS = 24
 NUM_COARSE_PARTS = 14
 

@@ -116,6 +116,13 @@ def test_a_number_may_be_written_longer_than_needed():
     assert (paint_part_masks(part_masks(part1=longer)) == 1).all()
 
 
+def test_counts_may_be_a_list_of_pixels():
+    rle = {"size": [SIDE, SIDE], "counts": [SIDE, 3, SIDE**2 - SIDE - 3]}
+    painted = paint_part_masks(part_masks(part5=rle))
+    assert painted[:3, 1].tolist() == [5, 5, 5]
+    assert painted.sum() == 15
+
+
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
@@ -130,7 +137,7 @@ def test_a_number_may_be_written_longer_than_needed():
             r"dp_masks\[0\] \(torso\): expected an RLE with size \[256, 256\]",
         ),
         (part_masks(part14={"size": [256, 256]}), r"dp_masks\[13\] \(head\): expected counts"),
-        (part_masks(part2={"size": [256, 256], "counts": [65536]}), r"dp_masks\[1\].*compressed"),
+        (part_masks(part2={"size": [256, 256], "counts": [65.5]}), r"dp_masks\[1\].*compressed"),
         (part_masks(part2={"size": [256, 256], "counts": ""}), r"dp_masks\[1\].*compressed"),
         (part_masks(part2={"size": [256, 256], "counts": "!!"}), r"characters that do not occur"),
         (part_masks(part2={"size": [256, 256], "counts": "für"}), r"characters that do not occur"),

@@ -139,7 +139,10 @@ def test_unusable_results(truth, tmp_path, capsys, change, message):
         ),
         (["--annotations", "{a}", "--results", "{r}", "--surface", "moon"], "no surface 'moon'"),
         (["--annotations", "{a}", "--results", "{r}", "--surface", "{d}"], "SMPL_subdiv.mat"),
-        (["--annotations", "{r}", "--results", "{r}", "--surface", "grid"], "no list of images"),
+        (
+            ["--annotations", "{r}", "--results", "{r}", "--surface", "grid"],
+            "expected a COCO object",
+        ),
         (["--annotations", "{a}", "--results", "{a}", "--surface", "grid"], "list of detections"),
         (["--annotations", "{a}", "--results", "{r}"], "--surface"),
         (["--annotations", "{a}", "--surface", "grid"], "--ceiling"),
@@ -175,7 +178,7 @@ def test_annotations_without_dense_pose(write_truth, results, capsys):
     assert (
         command("--annotations", write_truth([person(BOX)]), "--results", results, "--no-gps") == 2
     )
-    assert "no annotation has dense pose" in capsys.readouterr().err
+    assert "no annotation has usable dense pose" in capsys.readouterr().err
 
 
 class DensePoseChartResultQuantized:

@@ -69,7 +69,7 @@ def test_unusable_dense_pose_is_ignored_and_counted(write_truth, caplog):
     bad = [good | {"dp_U": [0.5]}, good | {"dp_I": [25] * 25}, good | {"dp_V": [np.nan] * 25}]
     truth = GroundTruth(write_truth([good, *bad]))
     assert [p.has_points for p in truth.people(1)] == [True, False, False, False]
-    assert "3 people" in caplog.text
+    assert "left out 3 dense poses" in caplog.text
     assert "annotation 2 of image 1" in caplog.text
 
 
@@ -99,25 +99,24 @@ def test_people_in_ignore_regions_are_dropped(write_truth):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "left", "message"),
     [
-        ({"bbox": [1, 2, 3]}, r"annotation 1 of image 1: bbox is \[1, 2, 3\]"),
-        ({"bbox": [1, 2, 3, float("nan")]}, "bbox"),
-        ({"image_id": 9}, "annotation 1 is of image 9"),
-        ({"dp_masks": [{"size": [1, 1], "counts": "1"}]}, "annotation 1 of image 1: dp_masks"),
-        ({"area": None}, "area"),
+        ({"bbox": [1, 2, 3]}, 1, r"annotation 2 of image 1: bbox = [1, 2, 3], expected four"),
+        ({"bbox": [1, 2, 3, float("nan")]}, 1, "bbox = [1, 2, 3, nan]"),
+        ({"image_id": 9}, 1, "annotation 2 of image 9: its image is not in the file"),
+        ({"dp_masks": [{"size": [1, 1], "counts": "1"}]}, 2, "dp_masks: 1 entries"),
     ],
 )
-def test_bad_annotations_are_named(write_truth, change, message):
-    annotation = person(BOX, grid_points(BOX)) | change
-    if annotation["area"] is None:
-        del annotation["area"]
-    with pytest.raises(ValueError, match=message):
-        GroundTruth(write_truth([annotation])).people(1)[0].mask()
+def test_bad_annotations_are_left_out_and_named(write_truth, caplog, change, left, message):
+    good = person(BOX, grid_points(BOX))
+    people = GroundTruth(write_truth([good, good | change])).people(1)
+    assert [p.has_points for p in people] == [True, False][:left]
+    assert all(np.isfinite(p.mask().area) for p in people)
+    assert message in caplog.text
 
 
 def test_bad_files_are_named(tmp_path, write_truth):
-    with pytest.raises(ValueError, match=r"truth\.json: no annotation has dense pose"):
+    with pytest.raises(ValueError, match=r"truth\.json: no annotation has usable dense pose"):
         GroundTruth(write_truth([person(BOX)]))
     with pytest.raises(ValueError, match="width"):
         GroundTruth(write_truth([person(BOX)], images=[{"id": 1, "width": None}]))

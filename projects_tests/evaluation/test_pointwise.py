@@ -13,7 +13,7 @@ def points(image_id, found, true, predicted, errors, person=None, gps=None, **mo
     count = len(found)
     values = {
         "image_id": image_id,
-        "person_ids": np.arange(count) + 10 * image_id,
+        "person_ids": [n + 10 * image_id for n in range(count)],
         "found": np.array(found),
         "gps": np.zeros(count) if gps is None else np.array(gps),
         "mask_iou": np.zeros(count),

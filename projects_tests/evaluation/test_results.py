@@ -104,7 +104,7 @@ def test_scores_as_text_are_numbers():
         ({"bbox": [0, 0, 50, 6]}, r"uv_shape is \[3, 6, 5\]; expected \[3, 6, 50\]"),
         ({"uv_shape": [6, 5]}, "uv_shape"),
         ({"uv_shape": [3, 0, 5]}, "uv_shape"),
-        ({"image_id": "3"}, "image_id"),
+        ({"image_id": 3.5}, "image_id"),
         ({"category_id": None}, "category_id"),
     ],
 )

@@ -88,7 +88,7 @@ def test_images_nobody_scored_count_as_missed(write_truth, surface):
 
 def test_no_predictions_at_all_is_minus_one(write_truth, surface):
     card = score(write_truth([person(BOX, grid_points(BOX))]), {1: detect()}, surface)
-    metrics, intervals = card.metrics_and_intervals()
+    metrics, intervals = card.metrics(), card.intervals()
     assert {v for mode in MODES for v in metrics[mode].values()} == {-1.0}
     assert not intervals
 
@@ -174,7 +174,8 @@ def test_merging_gives_the_same_numbers(write_truth, surface):
     halves = [score(path, {n: by_image[n] for n in range(k, 6, 2)}, surface) for k in (0, 1)]
     merged = Scorecard(GroundTruth(path), surface)
     merged.merge(half.state() for half in reversed(halves))
-    assert merged.metrics_and_intervals() == whole.metrics_and_intervals()
+    assert merged.metrics() == whole.metrics()
+    assert merged.intervals() == whole.intervals()
     assert whole.metrics()["gps"]["AP"] > 0
 
 

@@ -7,11 +7,10 @@ from detectron2.data import (
     build_detection_train_loader,
     get_detection_dataset_dicts,
 )
-from detectron2.evaluation import COCOEvaluator
 from omegaconf import OmegaConf
 
 from densepose_ext.data import DensePoseDatasetMapper, training_images
-from densepose_ext.evaluation import DensePoseEvaluator
+from densepose_ext.evaluation import DensePoseEvaluator, InstanceEvaluator
 
 dataloader = OmegaConf.create()
 dataloader.train = L(build_detection_train_loader)(
@@ -43,6 +42,6 @@ dataloader.test = L(build_detection_test_loader)(
     num_workers=4,
 )
 dataloader.evaluator = [
-    L(COCOEvaluator)(dataset_name="${...test.dataset.names}"),
+    L(InstanceEvaluator)(dataset_name="${...test.dataset.names}"),
     L(DensePoseEvaluator)(dataset_name="${...test.dataset.names}"),
 ]

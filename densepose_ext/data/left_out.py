@@ -1,0 +1,45 @@
+"""Counts what a file has that cannot be used."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import Counter
+
+logger = logging.getLogger(f"detectron2.{__name__}")
+
+
+class LeftOut:
+    """What is left out of a file, counted by kind, with the first of each as an example."""
+
+    def __init__(self, source: object):
+        """
+        Args:
+            source: the file, for messages.
+        """
+        self._source = source
+        self.counts: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+
+    def add(self, kind: str, where: str, reason: str) -> None:
+        """
+        Args:
+            kind: "annotations", "segmentations", ...
+            where: "annotation 7 of image 5".
+            reason: what is wrong with it: key, value, and what was expected.
+        """
+        self.counts[kind] += 1
+        self._examples.setdefault(kind, f"{where}: {reason}")
+
+    def report(self) -> None:
+        """One warning for each kind; a file that is read again says nothing new."""
+        for kind, count in self.counts.items():
+            _warn_once(
+                f"{self._source}: left out {count} {kind} that cannot be used; the first is"
+                f" {self._examples[kind]}"
+            )
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    logger.warning(message)

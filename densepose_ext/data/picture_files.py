@@ -1,0 +1,78 @@
+"""Where the pictures of a dataset are, how large they are, and whether they can be read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import PureWindowsPath
+
+from PIL import Image
+
+#: What PIL raises for files that are missing, damaged or no pictures.
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def picture_path(folder: str, file_name: str) -> str:
+    """The path of a picture, as ``file_name`` of an annotation file names it.
+
+    Labelling tools write back-slashes, or the absolute path on the machine that they ran on. If
+    there is no such file, slashes are tried, then the bare name in the folder.
+    """
+    path = os.path.join(folder, file_name)
+    windows = PureWindowsPath(file_name)
+    is_foreign = "\\" in file_name or windows.drive or os.path.isabs(file_name)
+    if is_foreign and not os.path.exists(path):
+        for other in (windows.as_posix(), windows.name):
+            candidate = os.path.join(folder, other)
+            if os.path.exists(candidate):
+                return candidate
+    return path
+
+
+def picture_size(path: str) -> tuple[int, int]:
+    """Width and height as the picture is shown: turned as its EXIF data say.
+
+    Raises:
+        one of UNREADABLE.
+    """
+    with Image.open(path) as picture:
+        width, height = picture.size
+        orientation = picture.getexif().get(0x0112, 1)
+        return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+
+
+def check_pictures(images: Sequence[dict], source: str) -> None:
+    """Decode all pictures, JPEGs at an eighth of their size, and compare sizes with the file's.
+
+    Args:
+        images: with file_name (a path), width, height.
+        source: of the images, for the message.
+
+    Raises:
+        ValueError: naming how many cannot be used, the first of them, and why.
+    """
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as threads:
+        faults = [fault for fault in threads.map(_fault, images) if fault]
+    if faults:
+        raise ValueError(
+            f"{source}: {len(faults)} of {len(images)} pictures cannot be used, and scores need all"
+            f" of them; the first: {faults[0]}"
+        )
+
+
+def _fault(image: dict) -> str | None:
+    """What is wrong with a picture, if anything."""
+    path, expected = image["file_name"], (image["width"], image["height"])
+    try:
+        size = picture_size(path)
+        with Image.open(path) as picture:
+            picture.draft("RGB", (picture.width // 8, picture.height // 8))
+            picture.load()
+    except FileNotFoundError:
+        return f"{path} is not there"
+    except UNREADABLE as error:
+        return f"{path} cannot be read: {error}"
+    if size != expected:
+        return f"{path} has {size} pixels (width, height), the annotations say {expected}"
+    return None

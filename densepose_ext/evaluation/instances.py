@@ -1,0 +1,143 @@
+"""Detectron2's scores of boxes, masks and keypoints, on annotations as our reader has them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pycocotools.mask as coco_mask
+from detectron2.data import MetadataCatalog
+from detectron2.evaluation import COCOEvaluator
+
+from ..data.annotation_file import AnnotationFile, read_annotations
+from ..data.annotation_record import NUM_KEYPOINTS
+
+logger = logging.getLogger(f"detectron2.{__name__}")
+
+
+class InstanceEvaluator(COCOEvaluator):
+    """COCOEvaluator that takes every file that can be trained on.
+
+    pycocotools fails on annotations without ``area``, ``iscrowd`` or ``segmentation``, on boxes
+    that are none, and so on. So it gets a copy of what the reader made of the file. Masks and
+    keypoints are scored if anybody has them.
+    """
+
+    def __init__(
+        self,
+        dataset_name: str,
+        *args,
+        categories: Sequence[int] | None = None,
+        category_map: Mapping[int, int] | None = None,
+        **kwargs,
+    ):
+        """
+        Args:
+            dataset_name: registered, with ``json_file`` in its metadata.
+            categories, category_map: ids to keep, and id -> id to take it for, as in training.
+            args, kwargs: as for COCOEvaluator.
+
+        Raises:
+            ValueError, OSError: the annotations cannot be used.
+        """
+        metadata = MetadataCatalog.get(dataset_name)
+        file = read_annotations(metadata.json_file, metadata.get("image_root", ""))
+        file = file.of_categories(categories, category_map)
+        with _registered_copy(coco_content(file)) as copy:
+            super().__init__(copy, *args, **kwargs)
+        self._metadata = metadata
+        self._number_of = image_numbers(file)
+        self._known_tasks = {"bbox"}
+        if any("segmentation" in person for person in file.people):
+            self._known_tasks.add("segm")
+        if any("keypoints" in person for person in file.people):
+            self._known_tasks.add("keypoints")
+        unmasked = sum("segmentation" not in person for person in file.people)
+        if unmasked and "segm" in self._known_tasks:
+            logger.warning(
+                f"{file.path}: {unmasked} of {len(file.people)} people have no mask; if masks are"
+                " scored, they count as missed"
+            )
+
+    def process(self, inputs: Sequence[Mapping], outputs: Sequence[Mapping]) -> None:
+        inputs = [{**given, "image_id": self._number_of[given["image_id"]]} for given in inputs]
+        super().process(inputs, outputs)
+
+    def _tasks_from_predictions(self, predictions: list[dict]) -> list[str]:
+        predicted = super()._tasks_from_predictions(predictions)
+        return [task for task in predicted if task in self._known_tasks]
+
+
+def image_numbers(file: AnnotationFile) -> dict[int | str, int]:
+    """The number that each image has in :func:`coco_content`: its id, if all ids are numbers."""
+    if all(isinstance(key, int) for key in file.images):
+        return {key: key for key in file.images}
+    return {key: number for number, key in enumerate(file.images, start=1)}
+
+
+def coco_content(file: AnnotationFile) -> dict:
+    """Annotations with all the keys that pycocotools looks at, fit for JSON.
+
+    Annotations are numbered from 1, since pycocotools takes the id 0 for no match. Who has no mask
+    has an empty one; who has no keypoints has none visible, and does not count for them.
+    """
+    numbers = image_numbers(file)
+    people = []
+    for number, person in enumerate(file.people, start=1):
+        image = file.images[person["image_id"]]
+        people.append(
+            {
+                "id": number,
+                "image_id": numbers[person["image_id"]],
+                "segmentation": _segmentation(person, image["height"], image["width"]),
+                "keypoints": person.get("keypoints", [0] * 3 * NUM_KEYPOINTS),
+                **{
+                    key: person[key]
+                    for key in ("category_id", "bbox", "area", "iscrowd", "num_keypoints")
+                },
+            }
+        )
+    return {
+        "info": {},
+        "categories": [{"id": key, "name": name} for key, name in file.categories.items()],
+        "images": [
+            {"id": numbers[key], "width": image["width"], "height": image["height"]}
+            for key, image in file.images.items()
+        ],
+        "annotations": people,
+    }
+
+
+def _segmentation(person: dict, height: int, width: int) -> list | dict:
+    """Polygons, or a compressed RLE with a string."""
+    segmentation = person.get("segmentation")
+    if isinstance(segmentation, list):
+        return segmentation
+    if segmentation is None:
+        nothing = {"size": [height, width], "counts": [height * width]}
+        segmentation = coco_mask.frPyObjects(nothing, height, width)
+    counts = segmentation["counts"]
+    return {
+        "size": [height, width],
+        "counts": counts.decode() if isinstance(counts, bytes) else counts,
+    }
+
+
+@contextmanager
+def _registered_copy(content: dict) -> Iterator[str]:
+    """The name of a dataset of that content, which is there for as long as it takes to read it."""
+    name = f"densepose_ext_copy_{uuid.uuid4().hex}"
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "annotations.json")
+        with open(path, "w", encoding="utf-8") as stream:
+            json.dump(content, stream)
+        MetadataCatalog.get(name).set(json_file=path)
+        try:
+            yield name
+        finally:
+            MetadataCatalog.remove(name)

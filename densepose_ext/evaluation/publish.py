@@ -1,0 +1,72 @@
+"""What an evaluation leaves behind: scores first, then tables and a page of pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .gallery import Gallery
+from .page import write_report
+from .report import Report, scores_table, text_tables, write_metrics
+from .scorecard import Scorecard
+
+logger = logging.getLogger(f"detectron2.{__name__}")
+
+METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
+
+
+@contextmanager
+def scores_survive(what: str) -> Iterator[None]:
+    """Logs whatever goes wrong inside, with its reason, and goes on: scores are worth more.
+
+    Args:
+        what: "cannot write report.html".
+    """
+    try:
+        yield
+    except Exception as error:
+        logger.error(f"{what}: {type(error).__name__}: {error}", exc_info=True)
+
+
+def publish(
+    card: Scorecard,
+    gallery: Gallery,
+    facts: dict,
+    say: Callable[[str], None],
+    folder: Path | None = None,
+    page: bool = True,
+) -> dict[str, dict[str, float]]:
+    """Says and writes what was found. A table, file or picture that fails is logged.
+
+    Args:
+        card: the scores of all images.
+        gallery: of the people to show.
+        facts: dataset, surface, kappa, and so on.
+        say: takes each table as text.
+        folder: for metrics.json and report.html; None writes neither.
+        page: whether to write report.html.
+
+    Returns:
+        the metrics, as of :meth:`Scorecard.metrics`.
+    """
+    metrics = card.metrics()
+    if folder is not None:
+        with scores_survive(f"cannot write {folder / METRICS_FILE}"):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_metrics({**metrics, **facts}, folder / METRICS_FILE)
+    report = None
+    with scores_survive("cannot make the report, which the scores do not need"):
+        report = Report.of(card, gallery, facts)
+        for table in text_tables(report):
+            say(table)
+    if report is None:
+        say(scores_table(metrics, {}, facts))
+    elif folder is not None:
+        with scores_survive(f"cannot write {folder / METRICS_FILE}"):
+            write_metrics(report.to_json(), folder / METRICS_FILE)
+        if page:
+            with scores_survive(f"cannot write {folder / REPORT_FILE}"):
+                write_report(report, card.truth, folder / REPORT_FILE)
+    return metrics
