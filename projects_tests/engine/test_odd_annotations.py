@@ -1,7 +1,6 @@
 """Files of annotations as labelling tools write them: what trains also scores, or neither does."""
 
 import copy
-import gzip
 import json
 import logging
 
