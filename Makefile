@@ -2,12 +2,11 @@
 # make demo           from nothing to a trained, scored model and a page about it; see output/demo
 # make model          the shipped model again: hours on two cores, less with DEVICE=cuda; it goes on
 #                     where it was; output/synth_finetune
-# make test           lint and tests; makes the environment first if there is none
+# make test           lint, types and tests; makes the environment first if there is none
 # make test PYTHON=python    the same with an environment of yours; nothing is installed into it
 # make format         rewrites the sources as the linter wants them
 # make bench          the figures of benchmarks/
 # make docs          the documentation, into docs/_build/html
-# make types         checks the types of the public API (a part of `make lint`)
 
 VENV := .venv
 PYTHON ?= $(VENV)/bin/python
@@ -15,7 +14,7 @@ TESTS ?= projects_tests
 DEVICE ?= cpu
 OWN := $(filter $(VENV)/bin/python,$(PYTHON))
 
-.PHONY: setup demo model test lint format bench docs types
+.PHONY: setup demo model test lint format bench docs
 
 setup:
 	@tools/setup_environment.sh $(VENV)
@@ -33,6 +32,8 @@ lint: $(if $(OWN),setup)
 	@if $(PYTHON) -c 'import ruff' 2>/dev/null; then \
 	  $(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .; \
 	else echo "lint: skipped, ruff is not installed for $(PYTHON)"; fi
+	@if $(PYTHON) -c 'import mypy' 2>/dev/null; then $(PYTHON) -m mypy; \
+	else echo "types: skipped, mypy is not installed for $(PYTHON)"; fi
 
 test: lint
 	$(PYTHON) -m pytest $(TESTS)

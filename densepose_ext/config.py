@@ -6,6 +6,8 @@ The last block of :func:`add_densepose_config` holds the few keys that are ours 
 
 from __future__ import annotations
 
+from typing import Any
+
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
@@ -259,7 +261,7 @@ def check_config(cfg: CN) -> None:
         )
 
 
-def _get(cfg: CN, key: str):
+def _get(cfg: CN, key: str) -> Any:
     for name in key.split("."):
         cfg = cfg[name]
     return cfg

@@ -6,8 +6,9 @@ S side of a map, (h, w) a box in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -144,7 +145,9 @@ class DensePoseAnnotationList(_PickledAlone):
     def __len__(self) -> int:
         return len(self.person)
 
-    def __getitem__(self, item) -> DensePoseAnnotation | DensePoseAnnotationList | None:
+    def __getitem__(
+        self, item: int | slice | torch.Tensor
+    ) -> DensePoseAnnotation | DensePoseAnnotationList | None:
         """An int gives one annotation or None; a slice, a mask or an index tensor gives a list."""
         person = self.person[item]
         if not isinstance(item, int):
@@ -163,7 +166,7 @@ class DensePoseAnnotationList(_PickledAlone):
         )
 
     def __iter__(self) -> Iterator[DensePoseAnnotation | None]:
-        return (self[n] for n in range(len(self)))
+        return (None if m < 0 else self._of(m) for m in self.person.tolist())
 
     def __repr__(self) -> str:
         present = int((self.person >= 0).sum())
@@ -244,20 +247,20 @@ class DensePoseOutput(_PickledAlone):
             if value is not None:
                 yield field.name, value
 
-    def map(self, function) -> DensePoseOutput:
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> DensePoseOutput:
         """The same with ``function`` applied to every map that is there."""
         return type(self)(**{name: function(value) for name, value in self.items()})
 
     def __len__(self) -> int:
         return len(self.coarse_segm)
 
-    def __getitem__(self, item) -> DensePoseOutput:
+    def __getitem__(self, item: int | slice | torch.Tensor) -> DensePoseOutput:
         """A subset of the people; an int keeps the first dimension, as Instances does."""
         if isinstance(item, int):
             item = slice(item, None if item == -1 else item + 1)
         return self.map(lambda value: value[item])
 
-    def to(self, *args, **kwargs) -> DensePoseOutput:
+    def to(self, *args: Any, **kwargs: Any) -> DensePoseOutput:
         return self.map(lambda value: value.to(*args, **kwargs))
 
     @staticmethod
@@ -292,7 +295,7 @@ class DensePoseResult(_PickledAlone):
     fine_segm_confidence: torch.Tensor | None = None
     coarse_segm_confidence: torch.Tensor | None = None
 
-    def map(self, function) -> DensePoseResult:
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> DensePoseResult:
         """The same with ``function`` applied to every tensor that is there."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return type(self)(**{n: function(value) for n, value in values if value is not None})

@@ -1,13 +1,14 @@
 """What README and docs/ tell people to type and to write does what it says.
 
-Every command is parsed. Those of `densepose-ext` that are quick, and Python, are run on small stand-ins
-for the files they name. Those of the launchers are taken as far as the model: what follows is in
-test_training.py, on small ones.
+Every command is parsed. Quick commands of `densepose-ext`, and all Python, are run on small
+stand-ins for the files they name. Those of the launchers are taken as far as the model: what
+follows is in test_training.py, on small ones.
 """
 
 import argparse
 import functools
 import importlib
+import inspect
 import re
 import shlex
 import shutil
@@ -107,8 +108,7 @@ def workplace(tmp_path_factory):
 
 #: Numbers of pictures and their size, in the pages and in their test.
 SMALLER = {"200": "2", "50": "1", "512": "96"}
-#: First words of commands that test_densepose_ext runs, in the order of the pages; texture, mesh and
-#: export are run by their own tests.
+#: Commands that test_densepose_ext runs; texture, mesh and export are run by their own tests.
 QUICK = ("predict", "video", "synth", "check", "evaluate")
 
 
@@ -193,13 +193,39 @@ def test_every_public_name_is_in_the_reference():
         else:
             assert hasattr(module, name), f"{module.__name__}.{name}"
             documented.add(name)
-    public = {
-        name
-        for name, value in vars(densepose_ext).items()
-        if getattr(value, "__module__", "").startswith("densepose_ext") and name[0] != "_"
+    assert set(public_names()) <= documented
+
+
+def public_names() -> dict:
+    """What the top level of the package offers, but for its modules."""
+    offered = {name: getattr(densepose_ext, name) for name in dir(densepose_ext) if name[0] != "_"}
+    return {
+        name: value
+        for name, value in offered.items()
+        if (getattr(value, "__module__", None) or "").startswith("densepose_ext")
     }
-    assert public
-    assert public <= documented
+
+
+@pytest.mark.parametrize("name", public_names())
+def test_public_functions_say_their_types(name):
+    value = public_names()[name]
+    functions = (
+        {name: value}
+        if inspect.isfunction(value)
+        else {
+            key: getattr(part, "__func__", part)
+            for key, part in vars(value).items()
+            if (key in ("__init__", "__call__", "__getitem__") or key[0] != "_")
+            and inspect.isfunction(getattr(part, "__func__", part))
+        }
+    )
+    for key, function in functions.items():
+        parameters = list(inspect.signature(function).parameters.values())
+        if inspect.isclass(value) and parameters and parameters[0].name in ("self", "cls"):
+            parameters = parameters[1:]
+        missing = [p.name for p in parameters if p.annotation is p.empty]
+        assert not missing, f"{key} has no types for {missing}"
+        assert key == "__init__" or "return" in function.__annotations__, key
 
 
 def test_every_config_key_is_in_the_reference(monkeypatch):

@@ -2,8 +2,8 @@
 
     python tools/draw_front_picture.py docs/images/people.jpg
 
-Run it again when the model changes, and look at the result. The photographs are free: scikit-image's
-cameraman is CC0, its astronaut (NASA) in the public domain.
+Run it again when the model changes, and look at the result. The photographs are free: the cameraman
+of scikit-image is CC0, its astronaut (NASA) in the public domain.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cache, partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,7 +44,12 @@ class DensePoseDatasetMapper(DatasetMapper):
 
     @configurable
     def __init__(
-        self, is_train: bool, *, use_densepose: bool = True, by_vertices: bool = False, **kwargs
+        self,
+        is_train: bool,
+        *,
+        use_densepose: bool = True,
+        by_vertices: bool = False,
+        **kwargs: Any,
     ):
         """
         Args:

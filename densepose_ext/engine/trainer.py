@@ -14,6 +14,7 @@ from detectron2.config import CfgNode
 from detectron2.engine import DefaultTrainer, HookBase, defaults
 from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..data.build import build_densepose_test_loader, build_densepose_train_loader
 from ..evaluation.evaluator import DensePoseEvaluator
@@ -79,11 +80,11 @@ class DensePoseTrainer(DefaultTrainer):
         return build_optimizer(cfg, model)
 
     @classmethod
-    def build_train_loader(cls, cfg: CfgNode):
+    def build_train_loader(cls, cfg: CfgNode) -> DataLoader:
         return build_densepose_train_loader(cfg)
 
     @classmethod
-    def build_test_loader(cls, cfg: CfgNode, dataset_name: str):
+    def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> DataLoader:
         return build_densepose_test_loader(cfg, dataset_name)
 
     @classmethod

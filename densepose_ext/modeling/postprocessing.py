@@ -215,7 +215,8 @@ class _Group:
         rows = self.row_of_pixel.index_select(0, pixels)
         columns = self._columns(pixels, rows)
         return _Places(
-            *(t.index_select(0, rows) for t in (self.person_of_row, self.y)),
+            self.person_of_row.index_select(0, rows),
+            self.y.index_select(0, rows),
             self.x.index_select(0, columns),
             self.down.index_select(0, rows),
             self.right.index_select(0, columns),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -42,12 +43,12 @@ class DensePoseROIHeads(StandardROIHeads):
         densepose_pooler: nn.Module | None = None,
         densepose_head: nn.Module | None = None,
         densepose_predictor: nn.Module | None = None,
-        densepose_loss=None,
+        densepose_loss: Any = None,
         densepose_iou_threshold: float = 0.7,
         densepose_precision: str = "fp32",
         densepose_parts_together: bool = False,
         densepose_person_threshold: float = 0.5,
-        **kwargs,
+        **kwargs: Any,
     ):
         """
         Args:
@@ -82,14 +83,14 @@ class DensePoseROIHeads(StandardROIHeads):
                 f" {densepose_person_threshold}, expected a number between 0 and 1"
             )
         self.densepose_on = densepose_in_features is not None
-        if not self.densepose_on:
+        if densepose_in_features is None:
             return
         self.densepose_in_features = densepose_in_features
         # Without the prefix: published checkpoints call it so.
         self.decoder = densepose_decoder
-        self.densepose_pooler = densepose_pooler
-        self.densepose_head = densepose_head
-        self.densepose_predictor = densepose_predictor
+        self.densepose_pooler: Any = densepose_pooler
+        self.densepose_head: Any = densepose_head
+        self.densepose_predictor: Any = densepose_predictor
         self.densepose_loss = densepose_loss
         self.densepose_iou_threshold = densepose_iou_threshold
         self.densepose_precision = densepose_precision
@@ -119,7 +120,7 @@ class DensePoseROIHeads(StandardROIHeads):
             decoder = None
             strides = [input_shape[name].stride for name in in_features]
             channels = input_shape[in_features[0]].channels
-        head = build_densepose_head(cfg, channels)
+        head: Any = build_densepose_head(cfg, channels)
         return {
             "densepose_in_features": in_features,
             "densepose_decoder": decoder,

@@ -119,7 +119,8 @@ class People(list[Person]):
             maps = {k: torch.from_numpy(arrays[v]) for k, v in own.items() if v in arrays}
             rest = {k: arrays[f"{k}_{n}"] for k in ("mask", "keypoints") if f"{k}_{n}" in arrays}
             persons.append(Person(box, float(score), DensePoseResult(**maps), **rest))
-        return cls(persons, arrays["size"])
+        height, width = arrays["size"]
+        return cls(persons, (height, width))
 
     @classmethod
     def from_json(cls, entries: Iterable[dict], size: tuple[int, int]) -> People:

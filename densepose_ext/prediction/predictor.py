@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ class DensePosePredictor:
         check_config(cfg)
         cfg.freeze()
         self.cfg = cfg
-        self.model = build_model(cfg).eval()
+        self.model: Any = build_model(cfg).eval()
         _load_weights(self.model, weights)
         dtype = PRECISIONS[cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION]
         if dtype != torch.float32 and self.model.device.type == "cuda":
@@ -109,18 +110,17 @@ class DensePosePredictor:
         Smaller pictures are padded to the largest, so numbers differ a little from those of the
         pictures one by one, unless all have the same size.
         """
-        pictures = [
-            as_bgr(p) if isinstance(p, np.ndarray) or not _is_path(p) else read_picture(p)
-            for p in pictures
+        arrays = [
+            read_picture(p) if isinstance(p, (str, os.PathLike)) else as_bgr(p) for p in pictures
         ]
-        if not pictures:
+        if not arrays:
             return []
         with torch.inference_mode():
-            outputs = self.tested([self._model_input(picture) for picture in pictures])
+            outputs = self.tested([self._model_input(picture) for picture in arrays])
         # Outside inference mode, whose tensors the caller could not change in place.
         return [
             _people(output["instances"], picture.shape[:2])
-            for output, picture in zip(outputs, pictures)
+            for output, picture in zip(outputs, arrays)
         ]
 
     def _model_input(self, picture: np.ndarray) -> dict:
@@ -140,10 +140,6 @@ class DensePosePredictor:
         # A very long and narrow picture would be left without a row.
         new_height, new_width = (max(length, 1) for length in shape)
         return T.ResizeTransform(height, width, new_height, new_width).apply_image(picture)
-
-
-def _is_path(picture: object) -> bool:
-    return isinstance(picture, (str, os.PathLike))
 
 
 def _people(instances: Instances, size: tuple[int, int]) -> People:
@@ -256,9 +252,9 @@ class _LowPrecisionBackbone(nn.Module):
     8 bits would move them by pixels.
     """
 
-    def __init__(self, backbone: nn.Module, dtype: torch.dtype):
+    def __init__(self, backbone: Any, dtype: torch.dtype):
         super().__init__()
-        self.backbone = backbone
+        self.backbone: Any = backbone
         self.dtype = dtype
 
     def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Ground truth in DensePose-COCO's form, read off the buffers that the picture was drawn from."""
+"""Ground truth in DensePose-COCO's format, from the buffers that the image was rendered from."""
 
 import cv2
 import numpy as np
@@ -18,9 +18,9 @@ FRAME = 256
 SMALLEST_PERSON = 60
 #: A person with fewer visible pixels has a box and a mask, but no dense pose.
 SMALLEST_DENSEPOSE = 500
-#: A part needs this many pixels a point, those on its border not counted.
+#: A part gets at most one point for this many pixels, its border not counted.
 PIXELS_PER_POINT = 8
-#: How far the surface may lie before a keypoint's joint for the keypoint to count as visible, m.
+#: A keypoint is visible if the surface is at most this far in front of its joint, metres.
 KEYPOINT_DEPTH = 0.13
 HEAD = 14
 
@@ -34,11 +34,11 @@ def annotate(
         rng: chooses among the pixels of a part.
         scene: the people.
         seen: what the camera sees of them.
-        points: on each coarse part of a person, at most.
+        points: the most points on each coarse part of a person.
 
     Returns:
-        A dict a person, as in COCO: bbox XYWH, area, segmentation (compressed RLE), iscrowd,
-        category_id, keypoints, num_keypoints, and, for people of some size, dp_masks and dp_x,
+        a dict for each person, as in COCO: bbox XYWH, area, segmentation (compressed RLE), iscrowd,
+        category_id, keypoints, num_keypoints, and, for people large enough, dp_masks and dp_x,
         dp_y, dp_I, dp_U, dp_V.
     """
     scale = seen.owner.size / 512**2
@@ -78,15 +78,15 @@ def part_map(seen: Seen, surface: BodySurface, index: int) -> np.ndarray:
 
 
 def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box, points: int) -> dict:
-    """The ``dp_*`` keys of one person; none of them where no part is visible."""
+    """The ``dp_*`` keys of one person; empty if no part is visible."""
     x, y, width, height = box
     fine = part_map(seen, surface, index)[y : y + height, x : x + width]
     coarse = FINE_TO_COARSE[fine].astype(np.uint8)
-    # nobody clicks on the border of a part, or on a sliver of it
+    # annotators avoid the borders of parts, and slivers
     around = np.ones((3, 3), np.uint8)
     alike = cv2.erode(coarse, around) == cv2.dilate(coarse, around)
     inner = np.flatnonzero(alike & (coarse > 0))
-    inner = inner[np.argsort(coarse.ravel()[inner], kind="stable")]  # one part after the other
+    inner = inner[np.argsort(coarse.ravel()[inner], kind="stable")]  # grouped by part
     ends = np.cumsum(np.bincount(coarse.ravel()[inner], minlength=NUM_COARSE_PARTS + 1))
     pixels = []
     for inside in np.split(inner, ends[:-1])[1:]:
@@ -99,7 +99,7 @@ def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box, points: i
     body = seen.bodies[index]
     face, weight = body.face[row + y, column + x], body.barycentric[row + y, column + x]
     i, u, v = surface.iuv(face, weight)
-    # hair beside the head belongs to it, as annotators see it
+    # annotators count hair beside the head as head
     shown = seen.owner[y : y + height, x : x + width] == index
     loose = shown & (coarse == 0) & seen.extra[y : y + height, x : x + width]
     coarse[loose] = HEAD
@@ -136,11 +136,11 @@ def _spread(rng, pixels: np.ndarray, count: int) -> np.ndarray:
 
 
 def _far_apart(points: np.ndarray, first: int, count: int) -> list[int]:
-    """`count` of the points (n, 2) from the first on, each as far as can be from those before."""
+    """Farthest-point sampling: indices of `count` of the points (n, 2), starting at `first`."""
     down, across = np.ascontiguousarray(points.T)
     chosen = [first]
     distance = np.full(len(points), np.inf)
-    # thousands of turns an image: each writes into the same arrays
+    # thousands of rounds an image, so the arrays are reused
     square, other = np.empty_like(distance), np.empty_like(distance)
     while len(chosen) < count:
         np.subtract(down, down[chosen[-1]], out=square)
@@ -160,7 +160,7 @@ def _part_masks(coarse: np.ndarray) -> list:
     columns = (side * coarse.shape[1]).astype(int)
     square = coarse[rows[:, None], columns]
     seen = np.flatnonzero(np.bincount(square.ravel(), minlength=NUM_COARSE_PARTS + 1)[1:])
-    # the encoder goes down the columns of one mask after the other
+    # the encoder reads masks in column-major order
     stacked = (np.ascontiguousarray(square.T) == seen[:, None, None] + 1).view(np.uint8)
     codes = [[] for _ in range(NUM_COARSE_PARTS)]
     for part, code in zip(seen, rle.encode(stacked.transpose(2, 1, 0))):
@@ -179,7 +179,7 @@ def _text(code: dict) -> dict:
 def _keypoints(camera: Camera, points: np.ndarray, seen: Seen, index: int) -> tuple[list, int]:
     """COCO keypoints [x, y, visibility] * 17 in whole pixels, and how many are labelled.
 
-    2: visible; 1: in the picture but hidden by something; 0 (and no place): outside the picture.
+    2: visible; 1: in the image but hidden; 0, at (0, 0): outside the image.
     """
     view = camera.view(points)
     pixel = np.floor(project(view, camera.focal, camera.size)).astype(np.int64)

@@ -1,7 +1,8 @@
-"""A model of human annotators, to study training from annotations with human errors.
+"""A model of human annotators, for studies of training on imperfect annotations.
 
-Against renderings of known bodies the paper measured errors that grow with the part: about 2 cm on
-small parts, 7 cm on the torso (Güler et al. 2018, figure 4). Annotators also miss whole parts.
+On renderings with known ground truth, the paper measured errors that grow with the size of the
+part: about 2 cm on small parts, 7 cm on the torso (Güler et al. 2018, figure 4). Annotators also
+miss whole parts.
 """
 
 from functools import lru_cache
@@ -11,19 +12,19 @@ import numpy as np
 from ..surface.parts import FINE_TO_COARSE, FINE_TO_GROUP, NUM_COARSE_PARTS
 from ..surface.surface import BodySurface
 
-#: Mean distance between a true point and an annotated one by group of parts (FINE_TO_GROUP), m.
+#: Mean distance from the true to the annotated point, by group of parts (FINE_TO_GROUP), metres.
 MEAN_ERROR = np.array([0.0, 0.07, 0.02, 0.02, 0.045, 0.035, 0.03, 0.025, 0.025])
-#: Chance that a visible part is left out.
+#: Probability that a visible part is missed.
 DROPPED = 0.08
-#: Vertices at about the right distance among which the direction decides.
+#: Vertices at about the drawn distance; of these, the one nearest to the drawn direction is taken.
 CANDIDATES = 5
 
 
 def annotate_by_hand(rng: np.random.Generator, annotation: dict, surface: BodySurface) -> dict:
-    """A copy of an exact annotation as a human would have made it.
+    """A copy of an exact annotation with human errors.
 
-    Points keep their place in the picture and get a wrong (I, U, V), within their coarse part.
-    Parts that were missed lose their points and their mask.
+    Points keep their place in the image and get a wrong (I, U, V) within their coarse part. Missed
+    parts lose their points and their mask.
     """
     if "dp_I" not in annotation:
         return annotation
@@ -49,7 +50,7 @@ def annotate_by_hand(rng: np.random.Generator, annotation: dict, surface: BodySu
 
 @lru_cache(maxsize=1)
 def _part_points(surface: BodySurface) -> list:
-    """For each coarse part: indices of its chart vertices, and their places."""
+    """For each coarse part: indices of its chart vertices, and their positions."""
     charts = surface.charts
     places = surface.body.vertices[charts.vertex]
     result = [None]
@@ -60,10 +61,10 @@ def _part_points(surface: BodySurface) -> list:
 
 
 def _misplace(rng, surface: BodySurface, i, u, v):
-    """Points moved along the body by as much as annotators err."""
+    """Moves points along the body by a random error of the annotators' size."""
     places = surface.points(i, u, v)
     error = MEAN_ERROR[FINE_TO_GROUP[i]]
-    # a point lands on the vertex whose distance is nearest to the one drawn, in a drawn direction
+    # draw a distance and a direction, and take the vertex that fits both best
     drawn = np.abs(rng.normal(0, 1, len(i))) * np.sqrt(np.pi / 2) * error
     direction = rng.normal(0, 1, (len(i), 3))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What is behind people: rooms, streets, greenery, studio walls, or pictures from a folder.
+"""Backgrounds: rooms, streets, greenery, studio walls, or photographs from a folder.
 
 Rooms and streets are planes seen through the same camera as the people, so that floors run to the
 horizon under their feet.
@@ -13,7 +13,7 @@ import numpy as np
 
 from .texture import Picture, any_colour, as_picture, fractal_noise, plan_noise, plan_wall, wall
 
-#: Places of a list are looked up in rows of this many: OpenCV takes no row of 2^15 pixels.
+#: Lists of points are looked up in rows of this length: cv2.remap takes no row of 2^15 pixels.
 REMAPPED_ROW = 256
 
 
@@ -38,7 +38,7 @@ class Camera:
         return (points - self.position) @ self.rotation.T
 
     def rays(self) -> np.ndarray:
-        """World directions (H, W, 3) of the pixel centres, float32, of depth 1."""
+        """World directions (H, W, 3) through the pixel centres, float32, scaled to depth 1."""
         height, width = self.size
         x = (np.arange(width) + 0.5 - width / 2) / self.focal
         y = (np.arange(height) + 0.5 - height / 2) / self.focal
@@ -100,7 +100,7 @@ def _studio(rng, size) -> np.ndarray:
 
 
 def _scatter(rng, size) -> np.ndarray:
-    """Layers of shapes and noise that mean nothing: whatever may stand behind a person."""
+    """Layers of meaningless shapes and noise."""
     texture = cv2.resize(wall(rng), size[::-1], interpolation=cv2.INTER_LINEAR)
     other = cv2.resize(wall(rng), size[::-1], interpolation=cv2.INTER_LINEAR)
     blend = fractal_noise(rng, *size, 1, 1.7) > rng.normal(0, 0.6)
@@ -111,7 +111,7 @@ def _scatter(rng, size) -> np.ndarray:
 def _sample(texture: np.ndarray, u: np.ndarray, v: np.ndarray, metres: float) -> np.ndarray:
     """Colours (n, 3) of a repeating texture at plane coordinates (n,) in metres."""
     side = len(texture)
-    # alternate pictures are mirrored, so that they join without a seam
+    # every other tile is mirrored, so that there are no seams
     u, v = np.abs((u / metres) % 2 - 1), np.abs((v / metres) % 2 - 1)
     shape = (-(-len(u) // REMAPPED_ROW), REMAPPED_ROW)
     columns, rows = (np.resize((w * (side - 1)).astype(np.float32), shape) for w in (u, v))
@@ -145,7 +145,7 @@ def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
     nearest = np.minimum.reduce([t for t, _ in planes])
     image = np.empty((*camera.size, 3), np.float32)
     sky = any_colour(rng, rng.uniform(0.0, 0.4)) * 0.4 + 150
-    if kind != "room":  # of a room, walls are all that is seen
+    if kind != "room":  # in a room, nothing is seen beyond the walls
         up = np.clip(z * 2.5, 0, 1)[..., None]
         image[:] = np.clip(sky * (1 - 0.25 * up) + [10, 15, 30] * up, 0, 255)
         if rng.random() < 0.6:
@@ -227,7 +227,7 @@ def random_shape(rng, size, smallest: float, largest: float) -> np.ndarray:
 
 
 def _clutter(rng, image: np.ndarray) -> None:
-    """Things that stand about, drawn into the image."""
+    """Draws random objects into the image."""
     size = image.shape[:2]
     for _ in range(rng.integers(2, 14)):
         mask = random_shape(rng, size, 6, size[0] * 0.3)
@@ -237,7 +237,7 @@ def _clutter(rng, image: np.ndarray) -> None:
 
 
 def _shaded(rng, mask: np.ndarray) -> np.ndarray:
-    """A texture (H, W, 3) that rounds off towards the border of a mask."""
+    """A texture (H, W, 3), shaded so that a mask looks rounded at its border."""
     colour = any_colour(rng)
     if rng.random() < 0.4:
         texture = cv2.resize(wall(rng, 64), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
@@ -251,7 +251,7 @@ def _shaded(rng, mask: np.ndarray) -> np.ndarray:
 
 
 def draw_obstacle(rng, image: np.ndarray) -> np.ndarray:
-    """Draws a thing in front of everything; returns its mask (H, W)."""
+    """Draws an object in front of everything; returns its mask (H, W)."""
     size = image.shape[:2]
     mask = random_shape(rng, size, size[0] * 0.04, size[0] * 0.28)
     if mask.any():

@@ -1,7 +1,7 @@
-"""Clips of synthetic people who walk past a fixed camera, with exact truth for every frame.
+"""Clips of synthetic people walking past a fixed camera, with exact ground truth for every frame.
 
-People, clothes, light, backdrop and the camera's noise stay as they are, so that everything that
-changes from one frame to the next is motion. A clip is a function of its settings.
+Clothes, light, background and sensor noise are constant: only motion changes from frame to frame. A
+clip is a function of its settings.
 """
 
 from collections.abc import Iterator
@@ -20,23 +20,23 @@ from .settings import LARGEST, SMALLEST
 from .skeleton import Arm, Leg, Pose, Skeleton, turn
 from .wardrobe import Outfit
 
-#: Metres of two steps, and how far legs swing for them, as the tangent of the angle.
+#: Length of two steps, metres, and swing of the legs, as the tangent of its angle.
 STRIDE, SWING = 1.5, 0.42
-#: Metres between the ways of two people, away from the camera.
+#: Distance in depth between the paths of two people, metres.
 APART = 0.9
 
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """What a clip depends on.
+    """Everything a clip depends on.
 
     Attributes:
         size: side of the square frames, pixels.
-        frames: how many there are.
-        rate: frames a second.
-        people: how many walk by; every second one goes the other way, so that they cross.
-        speed: metres a second.
-        seed: of everything random.
+        frames: number of frames.
+        rate: frames per second.
+        people: number of people; every other one walks the other way, so that they cross.
+        speed: metres per second.
+        seed: random seed.
     """
 
     size: int = 256
@@ -60,10 +60,10 @@ class ClipSettings:
 
 
 def make_clip(settings: ClipSettings) -> Iterator[Example]:
-    """The frames one after the other; `true_people` gives the truth of each.
+    """Yields the frames; `true_people` gives the ground truth of each.
 
-    The key "person" of an annotation is the same for the same person in all frames; who is hidden
-    or outside the frame has no annotation.
+    The key "person" of an annotation identifies a person across frames. People who are hidden or
+    outside the frame have no annotation.
     """
     rng = np.random.default_rng([settings.seed, 0])
     surface = BodySurface.load()
@@ -73,7 +73,7 @@ def make_clip(settings: ClipSettings) -> Iterator[Example]:
     for number in range(settings.frames):
         time = (number - (settings.frames - 1) / 2) / settings.rate
         scene = Scene(camera, [walker.at(time) for walker in walkers])
-        # every frame draws the same numbers: light, cloth and lens stay as they are
+        # the same random numbers in every frame keep light, cloth and lens constant
         rng = np.random.default_rng([settings.seed, 1])
         image, seen = render(rng, scene, background.copy(), surface.body.faces)
         annotations = annotate(np.random.default_rng(settings.seed), scene, seen, surface, points=1)
@@ -82,7 +82,7 @@ def make_clip(settings: ClipSettings) -> Iterator[Example]:
 
 
 def _camera(rng: np.random.Generator, settings: ClipSettings) -> Camera:
-    """A camera that has everybody in view all the time, as far as they walk."""
+    """A camera that keeps everybody in view throughout."""
     walked = settings.speed * settings.frames / settings.rate
     extent = max(2.3, walked + 1.2)
     focal = settings.size * rng.uniform(1.1, 1.8)
@@ -95,7 +95,7 @@ def _camera(rng: np.random.Generator, settings: ClipSettings) -> Camera:
 
 
 class _Walker:
-    """Somebody who walks straight on, and is in the middle at time 0."""
+    """Somebody who walks in a straight line and is in the middle at time 0."""
 
     def __init__(self, rng, body: OpenBody, place: int, settings: ClipSettings):
         self.body, self.skeleton, self.settings = body, Skeleton(body), settings
@@ -110,7 +110,7 @@ class _Walker:
         self.seed = [settings.seed, 3, place]
 
     def at(self, time: float) -> Person:
-        """The person at a time in seconds."""
+        """The person at a time, seconds."""
         gone = self.settings.speed * time
         pose = _walking(self.start + gone / STRIDE, self.curl)
         around = np.arctan2(self.direction[0], -self.direction[1])
@@ -123,15 +123,15 @@ class _Walker:
 
 
 def _walking(phase: float, curl: float) -> Pose:
-    """A posture of walking; a phase of 1 is two steps."""
+    """A walking pose; a phase of 1 is two steps."""
     swing, lift = np.sin(2 * np.pi * phase), np.cos(2 * np.pi * phase)
     arms, legs = [], []
     for side in (1, -1):  # left, right
-        back = 0.6 * side * swing  # arms swing against the legs
+        back = 0.6 * side * swing  # arms swing opposite to the legs
         arms.append(
             Arm(np.array([0.2, back * 0.6, -1]), np.array([0.1, back * 0.5 - 0.25, -1]), curl=curl)
         )
-        # the knee is bent most while the foot is carried forwards
+        # the knee bends most while the foot swings forwards
         knee = 0.12 + 0.35 * max(-side * swing, 0) + 0.75 * max(side * lift, 0)
         legs.append(Leg(np.array([0.03, -SWING * side * swing, -1]), knee))
     trunk = np.array([0.05, 0.02 * lift, 0.06 * swing])

@@ -1,7 +1,7 @@
-"""Meshes that are not skin: skirts, long hair, pony tails, caps' brims, and the furniture around.
+"""Meshes that hide the body: skirts, long hair, ponytails, brims of caps, and furniture.
 
-They hide what is behind them, the body included. What a skirt or hair hides of its own wearer keeps
-the labels of the body beneath; furniture belongs to nobody.
+Pixels of a skirt or of hair keep the labels of the wearer's body beneath; furniture belongs to
+nobody.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Cover:
     Attributes:
         vertices: (V, 3) metres, world.
         faces: (F, 3).
-        places: (V, 3) where the colour is looked up (metres, as on the body at rest).
+        places: (V, 3) where the colour is looked up, metres on the body in its rest pose.
         kind: "skirt", "hair", "brim" or "box".
     """
 
@@ -31,7 +31,7 @@ class Cover:
 
 
 def grid_faces(rows: int, columns: int, closed: bool) -> np.ndarray:
-    """Triangles of a grid of vertices (rows, columns), joined at the ends if `closed`."""
+    """Triangles of a grid of vertices (rows, columns); `closed` joins last and first column."""
     last = columns if closed else columns - 1
     a = np.arange(rows - 1)[:, None] * columns + np.arange(last)
     b = np.arange(rows - 1)[:, None] * columns + (np.arange(last) + 1) % columns
@@ -45,11 +45,11 @@ def skirt(
     rng: np.random.Generator, body: OpenBody, vertices: np.ndarray, joints: np.ndarray,
     outfit: Outfit,
 ) -> Cover:  # fmt: skip
-    """A skirt about both legs: rings around the thighs' sections, wider towards the hem.
+    """A skirt: rings around both legs, wider towards the hem.
 
     Args:
         vertices, joints: the posed, clothed body (V, 3), (J, 3).
-        outfit: says how long it is (`skirt`: 1 reaches the knee, 2 the ankle) and where it starts.
+        outfit: length (`skirt`: 1 reaches the knee, 2 the ankle) and waist.
     """
     leg = body_fields().leg
     place = body_fields().place
@@ -75,7 +75,7 @@ def skirt(
         flat = np.stack([(section - centre) @ across, (section - centre) @ deep], 1)
         rays = np.stack([np.cos(angles), np.sin(angles)], 1)
         support = (flat @ rays.T).max(0)
-        # way to the border of the section's convex hull in each direction
+        # distance to the border of the section's convex hull in each direction
         slant = np.cos(angles[:, None] - angles)
         reach = np.where(slant > 0.05, support / np.maximum(slant, 0.05), np.inf).min(1)
         radii.append(reach + 0.014 + 0.1 * flare * max(level, 0))
@@ -83,7 +83,7 @@ def skirt(
         coordinates.append(
             np.stack([0.2 * rays[:, 0], 0.15 * rays[:, 1], np.full(48, 0.15 - 0.42 * level)], 1)
         )
-    # wide enough for what is above and below too, as legs apart are not at one height
+    # each ring also encloses its neighbours' sections: legs apart are not level
     radii = np.stack(radii)
     radii[2:] = np.max([radii[1:-1], radii[2:], np.concatenate([radii[3:], radii[-1:]])], axis=0)
     radii *= 1 + (folds - 1) * np.clip(levels, 0, 1)[:, None]
@@ -100,10 +100,10 @@ def skirt(
 def hair(
     rng: np.random.Generator, body: OpenBody, vertices: np.ndarray, outfit: Outfit
 ) -> list[Cover]:
-    """What hangs or stands off the head: long hair, pony tail, bun, brim of a cap."""
+    """What stands off the head: long hair, ponytail, bun, brim of a cap."""
     fields = body_fields()
     covers = []
-    # the posed head's own frame, from its vertices
+    # the posed head's frame, from its vertices
     head = np.flatnonzero((fields.head > 0.9) & (fields.place[:, 2] > 0.75))
     rest, posed = fields.place[head].astype(float), vertices[head]
     rotation, origin, centre = _fit(rest, posed)
@@ -127,7 +127,7 @@ def hair(
 
 
 def _fit(rest, posed):
-    """Rotation, and the two centres, of the rigid motion nearest to rest -> posed."""
+    """Rotation and both centres of the rigid motion that best fits rest to posed (Kabsch)."""
     centre, origin = rest.mean(0), posed.mean(0)
     u, _, vt = np.linalg.svd((posed - origin).T @ (rest - centre))
     sign = np.sign(np.linalg.det(u @ vt))
@@ -135,7 +135,7 @@ def _fit(rest, posed):
 
 
 def _curtain(rng, to_world, length) -> Cover:
-    """Hair around the back and sides of the head, hanging down by `length` below the chin."""
+    """Hair around the back and sides of the head, to `length` below the chin."""
     opening = rng.uniform(0.65, 1.15)  # half angle left free at the face
     angle = np.linspace(opening, 2 * np.pi - opening, 40)
     drop = np.linspace(0, 1, 12)
@@ -159,7 +159,7 @@ def _curtain(rng, to_world, length) -> Cover:
 
 
 def _tube(to_world, start, middle, end, radius) -> Cover:
-    """A bent tube that thins out."""
+    """A bent tube, tapered at both ends."""
     t = np.linspace(0, 1, 10)[:, None]
     path = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end
     angle = np.linspace(0, 2 * np.pi, 14, endpoint=False)
@@ -190,7 +190,7 @@ def _ball(to_world, place, radius) -> Cover:
 
 
 def _brim(to_world, back: bool) -> Cover:
-    """The brim of a cap, in front or turned to the back."""
+    """The brim of a cap, worn forwards or backwards."""
     angle = np.linspace(-1.15, 1.15, 17)
     inner = np.stack([0.078 * np.sin(angle), -0.045 - 0.1 * np.cos(angle), np.full(17, 0.904)], 1)
     outer = inner + np.stack(
@@ -210,7 +210,7 @@ def box(centre: np.ndarray, extent: np.ndarray, around: float = 0.0) -> Cover:
     )
     cos, sin = np.cos(around), np.sin(around)
     spin = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-    # every side has corners of its own, so that edges stay sharp
+    # sides do not share vertices, so that edges stay sharp
     local = corner[sides].reshape(-1, 3) * extent
     first = np.arange(6)[:, None] * 4
     faces = np.concatenate([first + [0, 1, 2], first + [0, 2, 3]])

@@ -1,13 +1,13 @@
-"""Making data sets of synthetic people: reproducible, resumable, by several processes.
+"""Generating datasets of synthetic people: reproducible, resumable, in parallel.
 
-Image number k of a split is a function of the settings, the seed, the split and k, so that neither
-the number of workers nor an interruption changes a byte. A folder holds one set of settings.
+Image k of a split is a function of the settings (with their seed), the split and k: neither the
+number of workers nor an interruption changes a byte. A folder belongs to one set of settings.
 
     settings.json
     train/000000.jpg ...          images
     densepose_train.json          annotations, COCO with dp_*
     dense/train/000000_*          dense truth, on request
-    .parts/train/000000.json      annotations of single images, which the JSON is put together from
+    .parts/train/000000.json      annotations of one image, from which the JSON is assembled
 """
 
 import fcntl
@@ -26,18 +26,18 @@ from .workers import run_workers
 
 
 def generate(out: str | os.PathLike, settings: Settings, counts: dict[str, int], workers: int = 1):
-    """Makes what is missing of a data set.
+    """Generates what is missing of a dataset.
 
     Args:
         out: the folder.
-        settings: of all images in it.
+        settings: of all its images.
         counts: images of each split, "train" and "val".
-        workers: processes.
+        workers: number of processes.
 
     Raises:
-        ValueError: for counts or workers that make no sense, or a folder with other settings.
-        OSError: for a folder that cannot be written.
-        RuntimeError: if a worker dies; a later call goes on from there.
+        ValueError: a count or number of workers is out of range, or the folder has other settings.
+        OSError: the folder cannot be written.
+        RuntimeError: a worker died; a later call continues from there.
     """
     for split, count in counts.items():
         if split not in SPLITS:
@@ -48,7 +48,7 @@ def generate(out: str | os.PathLike, settings: Settings, counts: dict[str, int],
         raise ValueError(f"{workers} workers; expected 1 or more")
     out = Path(out)
     if _is_made(out, settings, counts):
-        return  # nothing to write: the folder may be one that others may only read
+        return  # nothing to write, so a read-only folder will do
     with _claimed(out, settings):
         for split, count in counts.items():
             if count:
@@ -57,7 +57,7 @@ def generate(out: str | os.PathLike, settings: Settings, counts: dict[str, int],
 
 @contextmanager
 def _claimed(out: Path, settings: Settings) -> Iterator[None]:
-    """Holds the folder for this process and checks that its settings are ours."""
+    """Locks the folder for this process and checks that its settings are ours."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         lock = open(out / ".lock", "w")  # noqa: SIM115 (closed below)
@@ -81,7 +81,7 @@ def _claimed(out: Path, settings: Settings) -> Iterator[None]:
 
 
 def _is_made(out: Path, settings: Settings, counts: dict[str, int]) -> bool:
-    """Whether a folder holds all that is asked for, of these settings."""
+    """Whether a folder already holds everything asked for, with these settings."""
     path = out / "settings.json"
     if not path.exists() or json.loads(path.read_text()) != settings.record():
         return False
@@ -89,7 +89,7 @@ def _is_made(out: Path, settings: Settings, counts: dict[str, int]) -> bool:
 
 
 def _count(out: Path, split: str) -> int | None:
-    """Images of a split that is complete; None if it is not."""
+    """Number of images of a complete split; None if it is incomplete."""
     result = out / f"densepose_{split}.json"
     if not result.exists():
         return None

@@ -1,4 +1,4 @@
-"""One synthetic image with its truth: a function of the settings, the split and its number."""
+"""One synthetic image and its ground truth: a function of the settings, the split and a number."""
 
 import json
 import os
@@ -20,12 +20,12 @@ from .settings import SPLITS, VERSION, Settings
 
 @dataclass
 class Example:
-    """One image with its truth.
+    """One image with its ground truth.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        annotations: as of `annotations.annotate`.
-        scene, seen: what it was drawn from.
+        annotations: from `annotations.annotate`.
+        scene, seen: what it was rendered from.
     """
 
     image: np.ndarray
@@ -44,14 +44,14 @@ def make_example(settings: Settings, split: str, number: int) -> Example:
         image, seen = render(rng, scene, background, surface.body.faces)
         annotations = annotate(rng, scene, seen, surface, settings.points)
         if any("dp_I" in a for a in annotations):
-            break  # else something hides everybody: the dice again
+            break  # else everybody is hidden: draw again
     if settings.by_hand:
         annotations = [annotate_by_hand(rng, a, surface) for a in annotations]
     return Example(develop(rng, image), annotations, scene, seen)
 
 
 def make_files(out: Path, settings: Settings, split: str, number: int) -> int:
-    """Makes one image, its annotations and its dense truth; returns its number."""
+    """Writes one image, its annotations and its dense ground truth; returns its number."""
     example = make_example(settings, split, number)
     quality = int(np.random.default_rng([settings.seed, number]).integers(70, 97))
     _, jpeg = cv2.imencode(".jpg", example.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -59,7 +59,7 @@ def make_files(out: Path, settings: Settings, split: str, number: int) -> int:
     if settings.dense:
         _write_dense(out / "dense" / split, number, example)
     people = [{k: v for k, v in a.items() if k != "person"} for a in example.annotations]
-    # last, since its being there says that the image is done
+    # written last: its presence marks the image as complete
     write_whole(out / ".parts" / split / f"{number:06d}.json", json.dumps(people).encode())
     return number
 
@@ -67,8 +67,9 @@ def make_files(out: Path, settings: Settings, split: str, number: int) -> int:
 def _write_dense(folder: Path, number: int, example: Example) -> None:
     """I, U, V and the person of each pixel, depth, and the bodies' parameters.
 
-    ``_iuv.png``: I, U * 255, V * 255 in R, G, B. ``_person.png``: annotation of the image, from 1.
-    ``_depth.png``: 16 bits, millimetres. ``_bodies.npz``: shape coefficients, joint rotations,
+    ``_iuv.png``: I, U * 255, V * 255 in R, G, B. ``_person.png``: number of the annotation in the
+    image, from 1.
+    ``_depth.png``: 16 bits, millimetres. ``_bodies.npz``: shape coefficients, joint rotations and
     placement in the world of each annotated person; focal length, position and rotation of the
     camera.
     """

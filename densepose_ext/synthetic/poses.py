@@ -1,4 +1,4 @@
-"""What people do: standing, walking, sitting, reaching, lying, riding, with all their variation."""
+"""Random poses of activities: standing, walking, sitting, reaching, lying, riding, and more."""
 
 import numpy as np
 
@@ -13,21 +13,21 @@ from .skeleton import (
     unit,
 )
 
-#: Penetration of limbs that clothes and soft tissue excuse, metres.
+#: Self-intersection that is tolerated, as clothes and soft tissue give way, metres.
 TOLERANCE = 0.025
-#: Poses tried for one person before the least bad one is taken.
+#: Poses tried for one person before the least self-intersecting one is taken.
 TRIALS = 6
 
 
 def _near(rng, direction, spread):
-    """A direction scattered about another one."""
+    """A random direction near another one."""
     return unit(unit(direction) + rng.normal(0, spread, 3))
 
 
 def _arm(rng, upper, lower, spread=0.12, roll=None, curl=None):
     upper, lower = _near(rng, upper, spread), _near(rng, lower, spread)
-    # joint limits: the arm does not point far behind the back, the elbow does not fold flat or
-    # bend the wrong way
+    # joint limits: the arm does not reach far behind the back, the elbow neither folds flat nor
+    # bends backwards
     upper[1] = min(upper[1], 0.55)
     upper[0] = max(upper[0], -0.35)
     lower = lower + max(-0.82 - unit(lower) @ unit(upper), 0) * unit(upper)
@@ -52,7 +52,7 @@ def _leg(rng, thigh, knee, spread=0.06, turn_out=0.12, ankle=0.0):
     )
 
 
-# Arms by what they do: directions of upper arm and forearm in the axes of the chest, for the left.
+# Gestures: directions of upper arm and forearm of a left arm, in the axes of the chest.
 _DOWN = ([0.2, 0.02, -1], [0.12, -0.22, -1])
 _ARMS = {
     "down": _DOWN,
@@ -87,7 +87,7 @@ _IDLE = (
 
 
 def _arms(rng, *names, spread=0.12):
-    """Both arms: the same name twice, or two names, or one drawn for both or for each."""
+    """Both arms: gestures by name, or drawn, for both together or for each."""
     if len(names) == 1:
         names = names * 2
     return [_arm(rng, *_ARMS[n], spread=spread) for n in names]
@@ -162,7 +162,7 @@ def _sit(rng):
         _leg(rng, [spread, -1, up], rng.uniform(1.1, 1.9), turn_out=0.1 + spread * 0.4)
         for _ in range(2)
     ]
-    if rng.random() < 0.2:  # one leg over the other
+    if rng.random() < 0.2:  # legs crossed
         legs[0] = _leg(rng, [-0.22, -1, 0.3], 1.3, turn_out=0.1)
     lean = rng.uniform(-0.3, 0.55)
     return Pose(
@@ -287,7 +287,7 @@ def _sport(rng):
     )  # fmt: skip
 
 
-#: Activities and how often they come.
+#: Activities, and how frequent each is.
 ACTIVITIES = {
     _stand: 0.23, _walk: 0.17, _run: 0.05, _sit: 0.15, _sit_ground: 0.03, _crouch: 0.05,
     _kneel: 0.02, _reach: 0.09, _arms_up: 0.05, _bend: 0.05, _lie: 0.02, _ride: 0.04,
@@ -300,10 +300,10 @@ def sample_posture(
 ) -> tuple[Pose, np.ndarray]:
     """A pose drawn from `ACTIVITIES`, and its joint rotations (J, 3, 3).
 
-    Of several variations of the activity the first without gross self-intersection counts.
+    Of several draws, the first without gross self-intersection is taken.
 
     Args:
-        joints: (J, 3) rest joints of the person's shape.
+        joints: (J, 3) joints of the person's shape in the rest pose.
     """
     skeleton = Skeleton(body)
     activity = list(ACTIVITIES)[rng.choice(len(ACTIVITIES), p=list(ACTIVITIES.values()))]

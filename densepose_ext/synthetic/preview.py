@@ -1,4 +1,4 @@
-"""A contact sheet: synthetic people, and the same pictures with the parts in colour."""
+"""A contact sheet: synthetic images, and the same images with parts in colour."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from .settings import Settings
 
 
 def overlay(example: Example) -> np.ndarray:
-    """The image (H, W, 3) uint8 RGB with the parts in colour and the annotated points."""
+    """The image (H, W, 3) uint8 RGB, with parts in colour and annotated points."""
     surface = BodySurface.load()
     picture = example.image.astype(np.float32)
     for annotation in example.annotations:
@@ -31,7 +31,7 @@ def overlay(example: Example) -> np.ndarray:
 def contact_sheet(
     settings: Settings, columns: int = 6, rows: int = 2, tile: int = 256
 ) -> np.ndarray:
-    """A sheet (H, W, 3) uint8 RGB: `rows` times a row of images above its row of overlays."""
+    """A sheet (H, W, 3) uint8 RGB of `rows` pairs of rows: images, and their overlays below."""
     sheet = []
     for row in range(rows):
         examples = [make_example(settings, "val", row * columns + k) for k in range(columns)]

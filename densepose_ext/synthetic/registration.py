@@ -1,4 +1,4 @@
-"""Synthetic data sets under Detectron2's names, generated when they are first used."""
+"""Synthetic datasets in Detectron2's catalogue, generated on first use."""
 
 import logging
 import os
@@ -12,10 +12,10 @@ from .settings import SPLITS, Settings
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
-#: What is registered by default: split, images, settings. Training images carry more points than
-#: human annotators would place, for the truth costs nothing; the points of the validation images
-#: are as many as in DensePose-COCO. That set is what published figures are measured on: it is as
-#: hard as the training images, and is not to change.
+#: What is registered by default: split, images, settings. Training images have more points than
+#: human annotators place, since exact points cost nothing; validation images have as many as
+#: DensePose-COCO. Published figures are measured on densepose_synth_val: it is as hard as the
+#: training images, and must not change.
 DEFAULTS = {
     "densepose_synth_train": ("train", 800, Settings(size=384, points=40)),
     "densepose_synth_small_train": ("train", 2400, Settings(size=256, points=40)),
@@ -38,19 +38,19 @@ def register_synthetic(
     folder: str | os.PathLike | None = None,
     workers: int | None = None,
 ) -> None:
-    """Registers a synthetic data set; it is generated when Detectron2 first asks for it.
+    """Registers a synthetic dataset, which is generated when Detectron2 first asks for it.
 
     Args:
         name: name in Detectron2's catalogues.
-        split: "train" or "val": different images of the same settings.
+        split: "train" or "val": different images with the same settings.
         count: number of images.
-        settings: size, seed, people, ...
-        folder: where it is kept; default: the name, under $DETECTRON2_DATASETS or ``./datasets``.
-            A folder holds one set of settings.
-        workers: processes that generate; default: one for each core.
+        settings: of the images.
+        folder: where the dataset is kept; default: its name, under $DETECTRON2_DATASETS or
+            ``./datasets``. A folder belongs to one set of settings.
+        workers: number of generating processes; default: one for each core.
 
     Raises:
-        ValueError: for an unknown split or a count below 1.
+        ValueError: the split is unknown, or the count below 1.
     """
     if split not in SPLITS:
         raise ValueError(f"split {split!r}; expected one of {', '.join(SPLITS)}")
@@ -78,7 +78,7 @@ def register_synthetic(
 
 
 def register_default_synthetic() -> None:
-    """Registers DEFAULTS."""
+    """Registers all datasets of DEFAULTS."""
     for name, (split, count, settings) in DEFAULTS.items():
         if name not in DatasetCatalog:
             register_synthetic(name, split, count, settings)

@@ -1,4 +1,4 @@
-"""From a scene to a picture, and to the buffers that its ground truth is read from."""
+"""Renders a scene: the image, and the buffers that hold its ground truth."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from .texture import any_colour, cloth_colour, solid_noise, wall
 from .things import Thing
 from .wardrobe import body_fields
 
-#: Side of the map of what the light reaches, pixels.
+#: Side of the shadow map, pixels.
 LIGHT_MAP = 224
 NOBODY = -1
 
@@ -24,9 +24,9 @@ class Seen:
     """What the camera sees of the people.
 
     Attributes:
-        owner: (H, W) int16: index of the person whose body, clothes or hair is seen, else -1.
-        bodies: one a person: the body as if alone, whatever stands before it.
-        extra: (H, W) bool: the owner is seen by hair that stands off the head.
+        owner: (H, W) int16: index of the person whose body, clothes or hair is visible, else -1.
+        bodies: for each person, the buffers of the body rendered alone, occluded or not.
+        extra: (H, W) bool: hair that stands off the owner's head.
     """
 
     owner: np.ndarray
@@ -36,7 +36,7 @@ class Seen:
 
 @dataclass
 class _Surface:
-    """One mesh in the picture: its buffers and the function that colours its pixels."""
+    """One mesh in the image: its buffers, and the function that colours its pixels."""
 
     buffers: Buffers
     owner: int
@@ -45,12 +45,13 @@ class _Surface:
 
 @dataclass
 class Light:
-    """One sun or lamp, and the light from everywhere.
+    """One directional light, and ambient light.
 
     Attributes:
         direction: (3,) towards the light, world.
-        strength, ambient: of the direct light and of that from all around.
-        tint: (3,) its colour; softness: width of shadow edges in the light map, pixels.
+        strength, ambient: of the directional and of the ambient light.
+        tint: (3,) colour of the light.
+        softness: width of shadow edges in the shadow map, pixels.
     """
 
     direction: np.ndarray
@@ -71,14 +72,14 @@ class Light:
 def render(
     rng: np.random.Generator, scene: Scene, background: np.ndarray, faces: np.ndarray
 ) -> tuple[np.ndarray, Seen]:
-    """Draws a scene over a background.
+    """Renders a scene over a background.
 
     Args:
-        background: (H, W, 3) float32, 0 to 255; drawn into.
+        background: (H, W, 3) float32, 0 to 255; modified in place.
         faces: (F, 3) of the people's bodies.
 
     Returns:
-        The picture (H, W, 3) float32 before lens and sensor (`develop`), and what is seen.
+        the image (H, W, 3) float32, before lens and sensor (`develop`), and what is seen.
     """
     camera = scene.camera
     light = Light.sample(rng)
@@ -129,7 +130,7 @@ def render(
 
 
 def _compose(rng, background, layer, mask) -> np.ndarray:
-    """Lays the people over the background with the soft edge that a lens makes."""
+    """Composites the people over the background, with the soft edges of a lens."""
     sigma = rng.uniform(0.35, 0.7) * background.shape[0] / 512 + 0.1
     alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma)[..., None]
     soft = cv2.GaussianBlur(layer, (0, 0), sigma) / np.maximum(alpha, 1e-3)
@@ -138,7 +139,7 @@ def _compose(rng, background, layer, mask) -> np.ndarray:
 
 
 def _shade(light: Light, albedo, normal, lit, gloss) -> np.ndarray:
-    """Colours (n, 3) of places with normals (n, 3) in the world, lit (n,) from 0 to 1."""
+    """Colours (n, 3) of points with world normals (n, 3), lit (n,) from 0 to 1."""
     facing = normal @ light.direction
     sky = 0.75 + 0.25 * normal[:, 2]
     diffuse = light.strength * np.clip(facing, 0, 1) * lit
@@ -150,7 +151,7 @@ def _shade(light: Light, albedo, normal, lit, gloss) -> np.ndarray:
 
 
 def _gather(values: np.ndarray, faces: np.ndarray, buffers: Buffers, mask) -> np.ndarray:
-    """Values (V, k) of the vertices at the pixels of a mask: (n, k) float32."""
+    """Vertex values (V, k), interpolated at the pixels of a mask: (n, k) float32."""
     shown = np.flatnonzero(mask)
     corner = faces[buffers.face.ravel()[shown]]
     weight = buffers.barycentric.reshape(-1, 3)[shown]
@@ -189,7 +190,7 @@ class _BodyPaint:
 
 
 def _lit(person: Person, faces, light: Light, points: np.ndarray) -> np.ndarray:
-    """How much of the light reaches points (n, 3) past the person's own body, 0 to 1."""
+    """Share of the light, 0 to 1, that the person's own body lets through to points (n, 3)."""
     axis = light.direction
     across = unit(np.cross(axis, [0.3, 0.2, 1.0]))
     frame = np.stack([across, np.cross(axis, across), -axis])
@@ -218,7 +219,7 @@ def _lit(person: Person, faces, light: Light, points: np.ndarray) -> np.ndarray:
 
 
 def _nearest(place: np.ndarray, length: int) -> np.ndarray:
-    """The pixels of a row that are nearest to places in it."""
+    """Nearest pixel indices of positions along a row."""
     return np.clip(np.rint(place), 0, length - 1).astype(np.int64)
 
 
@@ -244,14 +245,14 @@ class _CoverPaint:
         else:
             albedo = outfit.bottom(places)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
-        # cloth is seen from both sides: the normal is on the side of the camera
+        # cloth is two-sided: turn normals towards the camera
         normal = np.where((normal @ self.backwards > 0)[:, None], normal, -normal)
         gloss = np.full(len(places), 0.1 if cover.kind == "hair" else 0.02)
         return _shade(light, albedo, normal, np.full(len(places), 0.9), gloss)
 
 
 class _BoxPaint:
-    """Colours of furniture: a plain colour or a texture on each side."""
+    """Colours of furniture: a plain colour, or a texture on each side."""
 
     def __init__(self, rng, prop, light: Light):
         self.prop, self.light = prop, light
@@ -275,7 +276,7 @@ class _BoxPaint:
 
 
 class _ThingPaint:
-    """Colours of things: those of their pieces, with dirt, wear or fur."""
+    """Colours of objects: those of their parts, with dirt, wear or fur."""
 
     def __init__(self, rng, thing: Thing, light: Light):
         self.thing, self.light = thing, light
@@ -296,7 +297,7 @@ class _ThingPaint:
 
 
 def _ground_shadow(scene: Scene, faces, light: Light, background: np.ndarray) -> None:
-    """Darkens the ground where people and props keep the light off, in place."""
+    """Darkens the ground, in place, where people and props cast shadows."""
     camera, scale = scene.camera, 4
     size = (camera.size[0] // scale, camera.size[1] // scale)
     cast = np.zeros(size, np.float32)
@@ -322,9 +323,9 @@ def _ground_shadow(scene: Scene, faces, light: Light, background: np.ndarray) ->
 
 
 def develop(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Lens and sensor: blur, exposure, colour cast, contrast, noise. Returns uint8 (H, W, 3)."""
+    """Simulates lens and sensor: blur, exposure, colour cast, contrast, noise. uint8 (H, W, 3)."""
     scale = image.shape[0] / 512
-    if rng.random() < 0.12:  # camera or subject moved
+    if rng.random() < 0.12:  # motion blur
         length = max(2, int(rng.uniform(3, 13) * scale))
         kernel = np.zeros((length, length), np.float32)
         angle = rng.uniform(0, np.pi)

@@ -1,7 +1,7 @@
-"""Who is where, and from where one looks: people on a common ground, props, a camera.
+"""Scenes: people on common ground, props, a camera.
 
-World coordinates: metres, the ground at z = 0. A person facing -y looks towards the camera; which
-way people face is uniform, so that backs are as frequent as fronts.
+World coordinates are in metres, with the ground at z = 0. A person facing -y looks towards the
+camera; directions are uniform, so that backs are as frequent as fronts.
 """
 
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from .skeleton import Pose, turn, unit
 from .things import Thing, sample_thing
 from .wardrobe import Outfit, body_fields
 
-#: How the first person is framed, and how often.
+#: How the first person is framed, and how frequent each framing is.
 FRAMINGS = {"full": 0.46, "upper": 0.27, "face": 0.1, "part": 0.17}
-#: Nobody stands nearer to another person than this, metres between their middles.
+#: Least distance between the centres of two people, metres.
 ELBOW_ROOM = 0.45
 
 
@@ -28,11 +28,11 @@ class Person:
 
     Attributes:
         coefficients: (K,) shape of the body.
-        rotations: (J, 3, 3) posture.
-        placement: (3, 4) from the body's own axes to the world.
+        rotations: (J, 3, 3) joint rotations of the pose.
+        placement: (3, 4) from body to world coordinates.
         activity: what the person does.
         outfit: clothes and hair.
-        vertices: (V, 3) surface seen: the body under its clothes, pushed out.
+        vertices: (V, 3) visible surface: the body pushed out to its clothes.
         skin: (V, 3) the bare body.
         keypoints: (17, 3) COCO keypoints.
         covers: skirt, hair, brim.
@@ -62,7 +62,7 @@ class Scene:
 
 
 def sample_person(rng: np.random.Generator, body: OpenBody) -> Person:
-    """A person standing on the ground at the origin, facing anywhere."""
+    """A random person on the ground at the origin, facing any direction."""
     first, second = body.population[rng.integers(0, len(body.population), 2)]
     coefficients = first + (second - first) * rng.uniform(0, 0.5)
     joints = body.shape(coefficients[None])[1][0]
@@ -81,14 +81,14 @@ def posed_person(
     rotations: np.ndarray,
     spin: np.ndarray,
 ) -> Person:
-    """A person in a posture, on the ground at the origin.
+    """A person in a given pose, on the ground at the origin.
 
     Args:
-        rng: draws hair, folds and how high somebody jumps.
+        rng: draws hair, folds and the height of jumps.
         coefficients: (K,) shape.
         outfit: clothes and hair.
-        pose, rotations: posture, and its (J, 3, 3).
-        spin: (3, 3) from facing -y to where the person faces.
+        pose, rotations: the pose, and its joint rotations (J, 3, 3).
+        spin: (3, 3) rotation of the person, who faces -y without it.
     """
     rest, joints = (x[0] for x in body.shape(coefficients[None]))
     fields = body_fields()
@@ -128,9 +128,9 @@ def move(person: Person, x: float, y: float) -> None:
 def sample_scene(
     rng: np.random.Generator, body: OpenBody, size: int, max_people: int, max_things: int = 0
 ) -> Scene:
-    """A scene of 1 to `max_people` people in an image of (size, size) pixels.
+    """A scene of 1 to `max_people` people for an image of (size, size) pixels.
 
-    Up to `max_things` cars, animals, plants, ... stand around them.
+    Up to `max_things` objects (cars, animals, plants, ...) stand around them.
     """
     framing = str(rng.choice(list(FRAMINGS), p=list(FRAMINGS.values())))
     weights = np.array([0.36, 0.3, 0.17, 0.1, 0.07] + [0.05] * max(0, max_people - 5))[:max_people]
@@ -178,7 +178,7 @@ def _aim(rng, person: Person, framing: str, size: int) -> Camera:
         above = rng.uniform(0.25, 0.95)
     else:
         above = rng.uniform(-0.45, -0.12)
-    for _ in range(30):  # back off until nothing of the person is at the lens
+    for _ in range(30):  # move back until no part of the person is too near to the camera
         above = max(above, np.arcsin(np.clip((0.12 - target[2]) / distance, -1, 1)))
         look = np.array([0, np.cos(above), -np.sin(above)])
         position = target - distance * look
@@ -195,14 +195,16 @@ def _aim(rng, person: Person, framing: str, size: int) -> Camera:
 
 
 def _free_place(rng, camera: Camera, people: list[Person], framing: str):
-    """A place (x, y) on the ground in view, not inside anybody; None if none is found."""
+    """A position (x, y) on the ground, in view and clear of everybody; None if none is found."""
     first = people[0]
     forward = unit(camera.rotation[2] * [1, 1, 0])
     across = np.array([forward[1], -forward[0], 0])
     base = camera.position * [1, 1, 0]
     depth0 = (first.placement[:, 3] - base) @ forward
     for _ in range(12):
-        if framing == "full" and rng.random() < 0.45:  # beside, before or behind the first
+        if (
+            framing == "full" and rng.random() < 0.45
+        ):  # beside, in front of or behind the first person
             x, y = rng.normal(0, 0.55), rng.normal(0, 0.6)
         else:
             nearest = 0.8 if framing == "full" else 1.15
@@ -218,9 +220,9 @@ def _free_place(rng, camera: Camera, people: list[Person], framing: str):
 
 
 def _furnish(rng, scene: Scene, person: Person) -> None:
-    """What a person sits on, and now and then a table or a thing nearby."""
+    """Adds a seat for a sitting person, and sometimes a table or another prop."""
     x, y, _ = person.placement[:, 3]
-    facing = -person.placement[:, 1]  # the body looks along its own -y
+    facing = -person.placement[:, 1]  # the body faces its own -y
     around = np.arctan2(facing[0], -facing[1])
     if person.support == "seat" and person.seat > 0.1:
         wide, deep = rng.uniform(0.35, 0.6), rng.uniform(0.38, 0.55)
@@ -249,7 +251,7 @@ def _furnish(rng, scene: Scene, person: Person) -> None:
 
 
 def _place_thing(rng, scene: Scene) -> None:
-    """Puts a thing in view if it fits, more often behind the first person than before."""
+    """Places an object in view if it fits, more often behind the first person than in front."""
     camera, thing = scene.camera, sample_thing(rng)
     forward = unit(camera.rotation[2] * [1, 1, 0])
     across = np.array([forward[1], -forward[0], 0])
@@ -260,7 +262,7 @@ def _place_thing(rng, scene: Scene) -> None:
         side = rng.uniform(-0.6, 0.6) * camera.size[1] / camera.focal * depth
         here = base + forward * depth + across * side
         apart = [np.linalg.norm((p.placement[:, 3] - here)[:2]) for p in scene.people]
-        # A long thing may reach past somebody who stands beside it.
+        # A long object may extend past somebody who stands beside it.
         if min(apart) > 0.3 + 0.6 * thing.radius and depth > thing.radius + 0.4:
             scene.things.append(thing.placed(here[0], here[1], rng.uniform(-np.pi, np.pi)))
             return

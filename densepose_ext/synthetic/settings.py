@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-#: Changes whenever the same settings give other pictures or annotations.
+#: Raised whenever the same settings give different images or annotations.
 VERSION = 1
 #: Endings of the files that count as pictures in a folder of backgrounds.
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -14,18 +14,18 @@ SMALLEST, LARGEST = 64, 2048
 
 @dataclass(frozen=True)
 class Settings:
-    """What the images depend on, besides their number.
+    """What images depend on besides their split and number.
 
     Attributes:
         size: side of the square images, pixels.
-        seed: of everything random.
-        people: the most people in an image; at least one is there.
-        points: the most annotated points on each of the 14 coarse parts; 14 is what human
-            annotators placed (Güler et al. 2018, section 2.1).
-        by_hand: annotations with the errors of human annotators.
+        seed: random seed.
+        people: the most people in an image; there is at least one.
+        points: the most annotated points on each of the 14 coarse parts; human annotators placed
+            up to 14 (Güler et al. 2018, section 2.1).
+        by_hand: annotate with the errors of human annotators.
         dense: also write I, U, V, depth and the bodies' parameters.
-        backgrounds: folder of photographs to put behind people; None draws backgrounds.
-        things: the most cars, animals, plants, chairs, ... around the people of an image.
+        backgrounds: folder of photographs for backgrounds; None renders them.
+        things: the most objects (cars, animals, plants, chairs, ...) in an image.
     """
 
     size: int = 512
@@ -54,11 +54,11 @@ class Settings:
             object.__setattr__(self, "pictures", found)
 
     def record(self) -> dict:
-        """What `settings.json` says: equal records give equal bytes, wherever things lie."""
+        """The contents of `settings.json`: equal records give equal images, whatever the paths."""
         record = asdict(self)
         del record["pictures"]
         if not self.things:
-            del record["things"]  # sets made before there were any are the same without
+            del record["things"]  # as in datasets made before this setting existed
         if self.backgrounds is not None:
             digest = hashlib.sha256()
             for path in self.pictures:

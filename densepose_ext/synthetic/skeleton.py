@@ -1,8 +1,8 @@
-"""From directions of limbs to joint rotations of the open body, and what a body cannot do.
+"""From limb directions to joint rotations of the open body, and a test for self-intersection.
 
-A pose is given by what one sees: where upper arms and forearms point, how far knees are bent, how
-the trunk leans. Directions are for the left side in the axes of the chest (arms) or of the pelvis
-(legs): x to the person's left, -y to the front, z up; the right side mirrors x.
+A pose says where upper arms and forearms point, how far knees bend, how the trunk leans. Directions
+are those of left limbs in the axes of the chest (arms) or pelvis (legs): x to the person's left, -y
+to the front, z up; right limbs mirror x.
 """
 
 import math
@@ -19,11 +19,11 @@ _NECK = ("neck01", "neck02", "neck03", "head")
 
 @dataclass
 class Arm:
-    """One arm, as a left one.
+    """One arm, described as a left one.
 
     Attributes:
         upper, lower: directions of upper arm and forearm in the axes of the chest.
-        roll: turn of the hand about the forearm, radians; 0 has the palm towards the thigh.
+        roll: rotation of the hand about the forearm, radians; at 0 the palm faces the thigh.
         curl: bend of each finger joint, radians.
         wrist: bend of the wrist towards the palm, radians.
     """
@@ -37,13 +37,13 @@ class Arm:
 
 @dataclass
 class Leg:
-    """One leg, as a left one.
+    """One leg, described as a left one.
 
     Attributes:
         thigh: direction of the thigh in the axes of the pelvis.
         knee: bend of the knee, radians.
-        turn: outward turn of the knee and foot about the thigh, radians.
-        ankle: lift of the toes, radians.
+        turn: outward rotation of knee and foot about the thigh, radians.
+        ankle: bend that lifts the toes, radians.
     """
 
     thigh: np.ndarray
@@ -54,14 +54,14 @@ class Leg:
 
 @dataclass
 class Pose:
-    """A whole body.
+    """The pose of a whole body.
 
     Attributes:
-        name: what the person does.
+        name: the activity.
         left_arm, right_arm, left_leg, right_leg: limbs.
-        trunk, head: bend forwards, to the left, and turn to the left, radians.
-        root: rotation (3, 3) of the whole body; identity stands upright facing -y.
-        support: what carries the body: "feet", "seat", "ground" or "air".
+        trunk, head: bend forwards, bend to the left and turn to the left, radians.
+        root: rotation (3, 3) of the whole body; the identity is upright, facing -y.
+        support: what carries the weight: "feet", "seat", "ground" or "air".
     """
 
     name: str
@@ -75,7 +75,7 @@ class Pose:
     support: str = "feet"
 
     def mirrored(self) -> "Pose":
-        """The same with left and right exchanged."""
+        """The pose with left and right exchanged."""
         reflect = np.diag([-1.0, 1, 1])
         return Pose(
             self.name,
@@ -91,7 +91,7 @@ class Pose:
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """The vector at length 1."""
+    """The vector scaled to length 1."""
     vector = np.asarray(vector, float)
     return vector / max(math.sqrt(vector.dot(vector)), 1e-12)
 
@@ -102,10 +102,10 @@ def turn(axis: np.ndarray, angle: float) -> np.ndarray:
 
 
 def _turned_by(vector: np.ndarray) -> np.ndarray:
-    """Rotation (3, 3) about a vector by its length in radians.
+    """Rotation (3, 3) of a rotation vector, whose length is the angle in radians.
 
-    By a quaternion, in plain floats: a body is turned about 40 axes, and `Rotation` takes four
-    times as long for one.
+    In plain floats, by a quaternion: for single vectors, of which a body takes about 40, this is
+    four times as fast as scipy's `Rotation`.
     """
     x, y, z = vector.tolist()
     angle = math.sqrt(x * x + y * y + z * z)
@@ -126,18 +126,18 @@ def _turned_by(vector: np.ndarray) -> np.ndarray:
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The cross product of two vectors (3,): `np.cross` takes ten times as long for one pair."""
+    """The cross product of two vectors (3,), ten times as fast as `np.cross` for one pair."""
     (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
     return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
 
 
 def bend(forwards: float, left: float, around: float) -> np.ndarray:
-    """Rotation (3, 3) of a trunk or head: bend forwards, to the left, turn to the left."""
+    """Rotation (3, 3) of trunk or head: bend forwards, bend to the left, turn to the left."""
     return Rotation.from_euler("zyx", [around, left, forwards]).as_matrix()
 
 
 def _swing(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """The shortest rotation that takes one direction to another."""
+    """The smallest rotation from one direction to another."""
     axis = cross(start, goal)
     sine = math.sqrt(axis.dot(axis))
     if sine < 1e-9:
@@ -146,7 +146,7 @@ def _swing(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
 
 
 def _frame(along: np.ndarray, hinge: np.ndarray) -> np.ndarray:
-    """Right-handed axes (3, 3) in columns: a bone, its hinge, and what is left."""
+    """Right-handed axes (3, 3), as columns: bone, hinge axis, and their cross product."""
     along = unit(along)
     hinge = unit(hinge - along * (hinge @ along))
     return np.stack([along, hinge, cross(along, hinge)], 1)
@@ -170,7 +170,7 @@ class Skeleton:
         self._palm = palm * np.sign(palm @ [-1.0, 0, -1])
 
     def rotations(self, pose: Pose) -> np.ndarray:
-        """Joint rotations (J, 3, 3) in the axes of the rest pose, relative to the parents."""
+        """Joint rotations (J, 3, 3), relative to the parents, in the axes of the rest pose."""
         result = np.tile(np.eye(3), (len(self.body.parents), 1, 1))
 
         def put(name, rotation):
@@ -195,7 +195,7 @@ class Skeleton:
     def _arm(self, arm: Arm) -> dict[str, np.ndarray]:
         """Local rotations of the joints of a left arm."""
         upper, lower = unit(arm.upper), unit(arm.lower)
-        # the shoulder girdle follows the arm upwards and forwards
+        # the shoulder girdle follows the arm up and forwards
         lift = 0.45 * np.arcsin(min(max(upper[2] + 0.3, 0.0), 1.0))
         reach = 0.3 * np.arcsin(min(max(-upper[1], -0.5), 1.0))
         girdle = turn([0, 0, 1], -reach) @ turn([0, 1, 0], -lift)
@@ -236,13 +236,13 @@ class Skeleton:
         return {
             "upperleg01": swing @ turn(self._thigh, 0.5 * twist),
             "upperleg02": turn(self._thigh, 0.5 * twist),
-            # the knee of the rest pose is bent by about 10 degrees already
+            # in the rest pose the knee is already bent by about 10 degrees
             "lowerleg01": turn(rest_hinge, leg.knee - 0.17),
             "foot": turn(side, -leg.ankle),
         }
 
 
-#: Capsules that stand for the body in the test of self-intersection: joints at both ends, radius.
+#: Capsules that approximate the body in the self-intersection test: end joints, radius.
 _CAPSULES = {
     "torso": ("spine05", "spine01", 0.115),
     "head": ("head", "head", 0.10),
@@ -269,12 +269,12 @@ _PAIRS = (
 
 
 def self_intersection(body: OpenBody, joints: np.ndarray) -> np.ndarray:
-    """Deepest penetration (N,) in metres of the limbs' capsules at posed joints (N, J, 3)."""
+    """Deepest penetration (N,), metres, among the limbs' capsules at posed joints (N, J, 3)."""
     index = {n: k for k, n in enumerate(body.joint_names)}
     ends = {k: (joints[:, index[a]], joints[:, index[b]]) for k, (a, b, _) in _CAPSULES.items()}
     head = joints[:, index["head"]]
     ends["head"] = (head, head + 1.2 * (head - joints[:, index["neck02"]]))
-    # All pairs at once, (N, P, 3) for each end: one by one they are a hundred small operations.
+    # all pairs at once, (N, P, 3) for each end, instead of a hundred small operations
     corners = (
         np.stack([ends[pair[k]][end] for pair in _PAIRS], 1) for k in (0, 1) for end in (0, 1)
     )
@@ -283,7 +283,7 @@ def self_intersection(body: OpenBody, joints: np.ndarray) -> np.ndarray:
 
 
 def _segment_distance(p0, p1, q0, q1, steps: int = 7):
-    """Least distance (...) between points spread over one segment and the other; ends (..., 3)."""
+    """Least distance (...) from samples of one segment to the other segment; ends (..., 3)."""
     t = np.linspace(0, 1, steps)[:, None]
     points = p0[..., None, :] * (1 - t) + p1[..., None, :] * t
     start, along = q0[..., None, :], (q1 - q0)[..., None, :]

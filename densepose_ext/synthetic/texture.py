@@ -1,7 +1,7 @@
-"""Colours, noise and patterns: of cloth on the body, of walls and floors around it.
+"""Colours, noise and patterns of cloth, walls and floors.
 
-Colours are sRGB, 0 to 255, float32. Cloth is coloured by the place on the body at rest (metres), so
-that a pattern stays where it is however the body moves; walls by a picture of the pattern.
+Colours are sRGB, 0 to 255, float32. Cloth is coloured by the position on the body in its rest pose
+(metres), so that patterns move with the body; walls by an image of the pattern.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import scipy.fft
 
-#: A colour for places (n, 3) in metres: (n, 3).
+#: Positions (n, 3) in metres -> colours (n, 3).
 Solid = Callable[[np.ndarray], np.ndarray]
-#: A picture that is drawn when it is asked for.
+#: Draws an image when called.
 Picture = Callable[[], np.ndarray]
 
 _CLOTH = np.array(
@@ -33,7 +33,7 @@ def any_colour(rng: np.random.Generator, saturation: float | None = None) -> np.
 
 
 def cloth_colour(rng: np.random.Generator) -> np.ndarray:
-    """A colour that clothes have."""
+    """A colour that is common in clothes."""
     if rng.random() < 0.55:
         colour = _CLOTH[rng.integers(len(_CLOTH))] * rng.uniform(0.8, 1.15)
         return np.clip(colour + rng.normal(0, 6, 3), 0, 255).astype(np.float32)
@@ -43,7 +43,7 @@ def cloth_colour(rng: np.random.Generator) -> np.ndarray:
 def fractal_noise(
     rng: np.random.Generator, height: int, width: int, channels: int = 1, slope: float = 1.5
 ) -> np.ndarray:
-    """Noise (H, W, channels) with amplitudes falling as frequency^-slope; deviation 1."""
+    """Noise (H, W, channels) of standard deviation 1, with amplitudes of frequency^-slope."""
     planes = plan_noise(rng, height, width, channels, slope)()
     return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
@@ -51,7 +51,7 @@ def fractal_noise(
 def plan_noise(
     rng: np.random.Generator, height: int, width: int, channels: int = 1, slope: float = 1.5
 ) -> Callable[[], np.ndarray]:
-    """`fractal_noise`, as (channels, H, W): random numbers are taken now, the rest when called."""
+    """`fractal_noise`, as (channels, H, W): draws random numbers now, computes when called."""
     side = int(cv2.getOptimalDFTSize(max(height, width)))
     stretch = rng.uniform(0.5, 2.0)
     spectra = rng.standard_normal((channels, 2, side, side // 2 + 1), np.float32)
@@ -62,14 +62,14 @@ def plan_noise(
         frequency = np.hypot(fy, fx * stretch)
         frequency[0, 0] = np.inf
         amplitude = (frequency**-slope).astype(np.float32)
-        # of negative frequencies as of positive ones
+        # negative frequencies mirror the positive ones
         amplitude = np.concatenate([amplitude, amplitude[side - half : 0 : -1]])
         planes = np.empty((channels, side, side), np.float32)
         for plane, (real, imaginary) in zip(planes, spectra):
             spectrum = np.empty(amplitude.shape, np.complex64)
             np.multiply(real, amplitude, out=spectrum.real)
             np.multiply(imaginary, amplitude, out=spectrum.imag)
-            # one axis after the other, as numpy.fft.irfft2 goes, bit for bit; that is half as fast
+            # one axis after the other: bit for bit numpy.fft.irfft2, in half the time
             waves = scipy.fft.ifft(spectrum, axis=0, overwrite_x=True)
             plane[:] = scipy.fft.irfft(waves, side, axis=1)
             plane /= plane.std() + 1e-9
@@ -81,9 +81,9 @@ def plan_noise(
 def solid_noise(
     rng: np.random.Generator, scale: float, waves: int = 5, upright: float = 1.0
 ) -> Callable:
-    """Smooth noise over places in metres, about -1 to 1; `scale` in radians a metre.
+    """Smooth noise at positions in metres, about -1 to 1; `scale` in radians per metre.
 
-    `upright` below 1 draws the noise out along z, as strands.
+    `upright` below 1 stretches the noise along z, into strands.
     """
     directions = rng.normal(0, scale, (waves, 3)) * rng.uniform(0.5, 2, (waves, 1))
     directions[:, 2] *= upright
@@ -92,14 +92,14 @@ def solid_noise(
     phase = phase.astype(np.float32)
 
     def noise(places: np.ndarray) -> np.ndarray:
-        # a wave after the other: numpy is slow at sums of a few values that lie side by side
+        # one wave after the other: numpy is slow at summing over a short last axis
         return _added(np.sin(directions @ places.T + phase[:, None])) * factor
 
     return noise
 
 
 def _added(values: np.ndarray) -> np.ndarray:
-    """Sum (n,) of values (k, n), k below 16, in the order of numpy's sum of an array (n, k)."""
+    """Sum (n,) of values (k, n), k below 16, in the order in which numpy sums an array (n, k)."""
     if len(values) < 8:
         return values.sum(0)
     pairs = values[0:8:2] + values[1:8:2]
@@ -107,7 +107,7 @@ def _added(values: np.ndarray) -> np.ndarray:
 
 
 def cloth(rng: np.random.Generator) -> Solid:
-    """The colours of a piece of cloth: plain, woven, striped, checked, printed."""
+    """Random colours of a piece of cloth: plain, woven, striped, checked or printed."""
     kinds = ("plain", "denim", "stripe", "upright", "check", "blotch", "dots", "flowers", "print",
              "block", "knit")  # fmt: skip
     kind = rng.choice(kinds, p=[0.36, 0.1, 0.09, 0.05, 0.08, 0.07, 0.04, 0.05, 0.09, 0.04, 0.03])
@@ -165,12 +165,12 @@ _FLOORS = {
 
 
 def wall(rng: np.random.Generator, size: int = 256, floor: bool = False) -> np.ndarray:
-    """A picture (size, size, 3) of a wall, a front of windows, leaves, ..., or of a floor."""
+    """An image (size, size, 3) of a random wall or floor: bricks, windows, leaves, ..."""
     return plan_wall(rng, size, floor)()
 
 
 def plan_wall(rng: np.random.Generator, size: int = 256, floor: bool = False) -> Picture:
-    """`wall` that takes its random numbers now and is drawn when called."""
+    """`wall`: draws random numbers now, computes when called."""
     kinds = _FLOORS if floor else _WALLS
     kind = rng.choice(list(kinds), p=list(kinds.values()))
     a, b = any_colour(rng, 0.5 * rng.beta(1, 2.5)), any_colour(rng)
@@ -186,11 +186,11 @@ def plan_wall(rng: np.random.Generator, size: int = 256, floor: bool = False) ->
 
 
 def as_picture(planes: np.ndarray) -> np.ndarray:
-    """A picture (H, W, 3) of its colours' planes (3, H, W), which are quicker to work on."""
+    """An image (H, W, 3) from channel planes (3, H, W), which are faster to compute on."""
     return np.ascontiguousarray(np.clip(planes, 0, 255).transpose(1, 2, 0), np.float32)
 
 
-#: Draws a pattern over a plain picture (3, H, W), given x (1, W) and y (H, 1) from 0 to 1.
+#: Draws a pattern over a plain image (3, H, W), given x (1, W) and y (H, 1) from 0 to 1.
 _Pattern = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -199,7 +199,7 @@ def _plaster(rng, size: int, colour: np.ndarray) -> _Pattern:
 
 
 def _bricks(rng, ratio: float, shift: float, colour: np.ndarray, rows: int) -> _Pattern:
-    """Bricks or tiles of a colour's joints, `ratio` times as wide as high."""
+    """Bricks or tiles, `ratio` times as wide as high, with joints of the given colour."""
     table = _cell_table(rng)
 
     def pattern(plain, x, y):
@@ -277,7 +277,7 @@ def _stripes(rng, size: int, colour: np.ndarray) -> _Pattern:
 
 
 def _books(rng, poster: bool) -> _Pattern:
-    """Rows of upright boxes of many colours and heights, on a board's middle for a poster."""
+    """Rows of upright boxes of many colours and heights."""
     rows = rng.integers(2, 6)
     books = rng.integers(4, 30)
     colours, heights = _cell_table(rng, 3), _cell_table(rng)
@@ -309,7 +309,7 @@ def _stone(rng, size: int, colour: np.ndarray) -> _Pattern:
     return lambda plain, x, y: plain + noise() * strength
 
 
-#: What plans each pattern: from the size of the picture and a second colour.
+#: Pattern: function of the image size and a second colour.
 _PATTERNS = {
     "plaster": _plaster, "brick": _brick, "tiles": _tiles, "planks": _planks, "windows": _windows,
     "leaves": _leaves, "stripes": _stripes, "poster": _poster, "shelves": _shelves,
@@ -323,7 +323,7 @@ def _cell_table(rng, channels: int = 1) -> np.ndarray:
 
 
 def _cells(table: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Values (channels, H, W) of the cells that places are in; u and v broadcast to (H, W)."""
+    """Values (channels, H, W) of the cells that contain u and v, which broadcast to (H, W)."""
     rows, columns = (np.floor(way).astype(int) % len(table) for way in (v, u))
     cell = rows * len(table) + columns
     return np.stack([values.ravel()[cell] for values in table.transpose(2, 0, 1)])

@@ -1,11 +1,12 @@
-"""Things that are no people: cars, cycles, animals, plants, poles, chairs, bags.
+"""Objects other than people: cars, cycles, animals, plants, poles, chairs, bags.
 
-A model that has only ever seen people before painted walls takes whatever is round, limb-long and
-lit from above for a body. These are lit, shaded and hidden as people are, and nobody's.
+A model that has only seen people in front of painted walls takes anything round or limb-like that
+is lit from above for a body. These objects are lit, shaded and occluded as people are, and
+unlabelled.
 
-All are put together from superquadrics (Barr 1981, "Superquadrics and angle-preserving
-transformations"): one formula from box to cylinder to ball. A thing stands on the ground at the
-origin, metres, z up, its length along x.
+All are built from superquadrics (Barr 1981, "Superquadrics and angle-preserving transformations"),
+which range from box to cylinder to ball. An object stands on the ground at the origin, in metres, z
+up, its length along x.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ UPRIGHT = np.eye(3)
 
 @dataclass
 class Thing:
-    """A mesh that is nobody's.
+    """The mesh of an object.
 
     Attributes:
         vertices: (V, 3) metres, world.
         faces: (F, 3), counter-clockwise seen from outside.
-        places: (V, 3) where noise is looked up, metres.
+        places: (V, 3) positions at which noise is looked up, metres.
         colours: (V, 3) sRGB, 0 to 255.
         gloss: (V,) strength of highlights, 0 to 1.
     """
@@ -43,32 +44,32 @@ class Thing:
 
     @property
     def radius(self) -> float:
-        """Reach about the vertical through the origin, metres; before it is placed."""
+        """Radius about the vertical axis through the origin, metres, before placement."""
         return float(np.linalg.norm(self.vertices[:, :2], axis=1).max())
 
     def placed(self, x: float, y: float, around: float) -> Thing:
-        """The thing turned about the vertical (radians) and shifted along the ground."""
+        """The object rotated about the vertical (radians) and moved along the ground."""
         vertices = self.vertices @ turn([0, 0, 1], around).T + [x, y, 0]
         return Thing(vertices, self.faces, self.places, self.colours, self.gloss)
 
 
 class _Parts:
-    """The superquadrics of a thing, as one mesh."""
+    """Collects superquadrics into one mesh."""
 
     def __init__(self):
         self.pieces: list[tuple] = []
 
     def add(self, at, extent, colour, gloss=0.05, square=(1.0, 1.0), rotation=UPRIGHT, fine=14):
-        """Adds one.
+        """Adds a superquadric.
 
         Args:
-            at: (3,) its middle.
+            at: (3,) centre.
             extent: (3,) full sizes along its own axes.
             colour: (3,) sRGB.
-            gloss: of its surface.
-            square: exponents along the axis (z) and around it: 1 is round, towards 0 square.
-            rotation: (3, 3) from its own axes.
-            fine: rings of the mesh.
+            gloss: strength of highlights.
+            square: exponents along the axis (z) and around it: 1 is round, 0 is square.
+            rotation: (3, 3) of its axes.
+            fine: number of rings of the mesh.
         """
         rings, columns = fine, 2 * fine
         along = np.linspace(-np.pi / 2, np.pi / 2, rings)[:, None]
@@ -112,7 +113,7 @@ class _Parts:
             self.bar(at, place, 0.006, colour, 0.3, fine=4)
 
     def thing(self) -> Thing:
-        """All of them, standing on the ground."""
+        """The object, standing on the ground."""
         counts = np.cumsum([0] + [len(v) for v, *_ in self.pieces])
         vertices = np.concatenate([v for v, *_ in self.pieces])
         vertices = vertices - [0, 0, vertices[:, 2].min()]
@@ -154,7 +155,7 @@ def car(rng: np.random.Generator) -> Thing:
 
 
 def cycle(rng: np.random.Generator) -> Thing:
-    """A bicycle, motorcycle or wheelchair-like vehicle of bars and large wheels."""
+    """A bicycle, motorcycle or other vehicle of bars and large wheels."""
     parts, paint = _Parts(), any_colour(rng)
     radius, base = rng.uniform(0.26, 0.36), rng.uniform(0.9, 1.1)
     spokes, tyre = rng.random() < 0.7, rng.uniform(0.03, 0.11)
@@ -178,7 +179,7 @@ def cycle(rng: np.random.Generator) -> Thing:
 
 
 def animal(rng: np.random.Generator) -> Thing:
-    """Something on four legs, from cat to horse."""
+    """A four-legged animal, from cat to horse."""
     parts = _Parts()
     fur = cloth_colour(rng) * rng.uniform(0.5, 1.0) if rng.random() < 0.5 else (
         np.array([rng.uniform(60, 190), rng.uniform(50, 140), rng.uniform(35, 100)])
@@ -267,7 +268,7 @@ def chair(rng: np.random.Generator) -> Thing:
 
 
 def vessel(rng: np.random.Generator) -> Thing:
-    """A bag, ball, vase, bin, case, bottle: one or two round or square bodies."""
+    """A bag, ball, vase, bin, case or bottle: one or two round or square bodies."""
     parts = _Parts()
     for _ in range(rng.integers(1, 4)):
         extent = np.exp(rng.uniform(np.log(0.12), np.log(0.9), 3))
@@ -280,7 +281,7 @@ def vessel(rng: np.random.Generator) -> Thing:
 
 
 def sculpture(rng: np.random.Generator) -> Thing:
-    """Bars as thick as limbs that are joined as no body is, of the colours of cloth and skin."""
+    """Limb-like bars in the colours of cloth and skin, joined as no body is."""
     parts, at = _Parts(), np.array([0, 0, rng.uniform(0.1, 0.5)])
     skin = np.array([rng.uniform(120, 235), rng.uniform(80, 190), rng.uniform(60, 160)])
     colour = skin if rng.random() < 0.5 else cloth_colour(rng)
@@ -294,7 +295,7 @@ def sculpture(rng: np.random.Generator) -> Thing:
     return parts.thing()
 
 
-#: What there is, and how often.
+#: Kinds of objects, and how frequent each is.
 KINDS = {
     car: 0.2, cycle: 0.14, animal: 0.12, plant: 0.12, pole: 0.12, chair: 0.12, vessel: 0.1,
     sculpture: 0.08,
@@ -302,6 +303,6 @@ KINDS = {
 
 
 def sample_thing(rng: np.random.Generator) -> Thing:
-    """Any of them, at the origin."""
+    """A random object at the origin."""
     kinds = list(KINDS)
     return kinds[rng.choice(len(kinds), p=list(KINDS.values()))](rng)

@@ -1,4 +1,4 @@
-"""The exact dense pose of synthetic people, in the form that a model's predictions have."""
+"""The ground truth of synthetic people, in the form of a model's predictions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .example import Example
 
 
 def true_people(example: Example) -> list[Person]:
-    """The people of an image with their I, U, V at every pixel in which their body is seen.
+    """The people of an image, with I, U, V at every pixel in which their body is visible.
 
     Args:
-        example: of ``make_example``.
+        example: from ``make_example``.
 
     Returns:
-        a person for each annotation, in order, of score 1; the pixels of hair and skirts, which
-        have no place on the body, are background.
+        a person of score 1 for each annotation, in order. Pixels of hair and skirts with no body
+        beneath are background.
     """
     surface = BodySurface.load()
     people = []

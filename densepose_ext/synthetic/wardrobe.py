@@ -1,8 +1,8 @@
-"""What people wear: regions of the body, how far cloth and hair stand off it, and their colours.
+"""Clothes and hair: the regions of the body they cover, their distance from it, their colours.
 
-Clothes are layers of the body's own mesh pushed out along its normals; what they hide keeps its
-labels. Regions are level sets of smooth fields over the body (height, way along arm and leg), so
-that hems are clean lines at any resolution.
+Clothes are the body's own mesh pushed out along its normals, with the labels of the body beneath.
+Regions are level sets of smooth fields over the body (height, position along arm and leg), so that
+hems are clean lines at any resolution.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ HAIR = np.array(
 
 _HAT_RATES = {"none": 0.78, "cap": 0.1, "beanie": 0.06, "helmet": 0.06}
 
-#: Heights on the mean body that the top of swimwear covers, metres.
+#: Heights that a swimwear top covers on the mean body, metres.
 _BUST = (0.37, 0.52)
 
 #: Lower border of the hair on the mean head: depth y and height z, metres.
@@ -46,9 +46,9 @@ class Fields:
     """Smooth fields over the vertices of the mean body, each (V,).
 
     Attributes:
-        place: (V, 3) the vertices themselves, float32.
-        arm: way along the arm: 0 shoulder, 1 elbow, 2 wrist, above 2 hand; -1 off the arms.
-        leg: way along the leg: 0 hip, 1 knee, 2 ankle, above 2 foot; -1 off the legs.
+        place: (V, 3) the vertices, float32.
+        arm: position along the arm: 0 shoulder, 1 elbow, 2 wrist, above 2 hand; -1 off the arms.
+        leg: position along the leg: 0 hip, 1 knee, 2 ankle, above 2 foot; -1 off the legs.
         head: 1 on head and neck, 0 elsewhere.
         hair: height above the hairline, metres; negative on the face and off the head.
     """
@@ -109,7 +109,7 @@ def _step(field: np.ndarray, at: float, width: float) -> np.ndarray:
 
 @dataclass
 class Outfit:
-    """Everything one person wears; all lengths in metres, all ways as in `Fields`."""
+    """Everything one person wears; lengths in metres, positions as in `Fields`."""
 
     skin: np.ndarray
     top: object
@@ -139,7 +139,7 @@ class Outfit:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Outfit":
-        """An outfit by season and occasion, all independent of the body."""
+        """A random outfit, by season and occasion, independent of the body."""
         tone = np.sort(rng.integers(0, len(SKIN), 2))
         mix = rng.random()
         skin = SKIN[tone[0]] * mix + SKIN[min(tone[0] + 1, len(SKIN) - 1)] * (1 - mix)
@@ -196,12 +196,12 @@ class Outfit:
         return solid_noise(np.random.default_rng(self.seeds[k]), scale)
 
     def strands(self, place: np.ndarray) -> np.ndarray:
-        """Light and dark (n,) of single strands of hair at places (n, 3)."""
+        """Brightness (n,) of single strands of hair at positions (n, 3)."""
         rng = np.random.default_rng(self.seeds[2])
         return solid_noise(rng, 320, waves=9, upright=0.08)(place)
 
     def offsets(self, fields: Fields) -> np.ndarray:
-        """How far each vertex (V,) is pushed out along its normal, metres."""
+        """Offset (V,) of each vertex along its normal, metres."""
         place, z = fields.place, fields.place[:, 2]
         loose = 1 + 0.45 * self._noise(0, 9)(place) + 0.25 * self._noise(1, 30)(place)
         body = (fields.head < 0.5).astype(float)
@@ -231,7 +231,7 @@ class Outfit:
         return offset
 
     def colour(self, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Colours (n, 3) at places with fields f (n, 7), and how much each is cloth (n,)."""
+        """Colours (n, 3) at positions with fields f (n, 7), and the share of cloth in each (n,)."""
         place, arm, leg, head, hair = f[:, :3], f[:, 3], f[:, 4], f[:, 5] > 0.5, f[:, 6]
         x, y, z = np.abs(place[:, 0]), place[:, 1], place[:, 2]
         colour = self.skin * (1 + 0.04 * self._noise(3, 25)(place))[:, None]
@@ -267,7 +267,7 @@ class Outfit:
         return np.clip(colour, 0, 255), cloth_mask
 
     def _paint_face(self, colour, place, head, hair):
-        """Hair, hat, brows, eyes, lips and beard, in place."""
+        """Paints hair, hat, brows, eyes, lips and beard, in place."""
         x, y, z = np.abs(place[:, 0]), place[:, 1], place[:, 2]
         front = head & (y < -0.085)
         blush = front & (np.hypot(x - 0.042, z - 0.81) < 0.022)

@@ -1,7 +1,7 @@
-"""Processes that make images.
+"""Processes that generate images.
 
-They are programs of their own, not forks: a fork inherits the locks of OpenCV's and BLAS's threads
-and may hang in them, and the start methods of multiprocessing run the user's script again.
+They are started as programs: a forked process inherits the locks of OpenCV's and BLAS's threads and
+may deadlock, and multiprocessing's other start methods run the user's script again.
 """
 
 import json
@@ -22,10 +22,10 @@ _DONE = "done "
 
 
 def run_workers(out: Path, settings, split: str, numbers: list[int], workers: int) -> Iterator[int]:
-    """Has images made by `workers` processes; yields the number of each when it is done.
+    """Generates images in `workers` processes; yields the number of each finished image.
 
     Raises:
-        RuntimeError: if a process ends before its work does; the message has its last words.
+        RuntimeError: a process died; the message has the end of its output.
     """
     waiting: queue.SimpleQueue = queue.SimpleQueue()
     for number in numbers:
@@ -46,10 +46,10 @@ def run_workers(out: Path, settings, split: str, numbers: list[int], workers: in
 
 
 class _Worker:
-    """One process, which is told numbers on its standard input and answers on its output."""
+    """One process, which reads numbers of images and reports each when it is finished."""
 
     def __init__(self, out: Path, settings, split: str):
-        # one thread each: the processes share the cores among themselves
+        # one thread each: the processes share the cores
         single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (lives as long as the worker)
         self.process = subprocess.Popen(
@@ -65,7 +65,7 @@ class _Worker:
         self.task = json.dumps({"out": str(out), "split": split, "settings": values})
 
     def work(self, waiting: queue.SimpleQueue, finished: queue.SimpleQueue) -> None:
-        """Hands numbers to the process and reports them when they are done, or its end."""
+        """Sends numbers to the process, and reports finished images and its end."""
         try:
             self._say(self.task)
             while True:
@@ -95,7 +95,7 @@ class _Worker:
         return f"a process that makes images died (status {status}): {said}; run again to go on"
 
     def stop(self) -> None:
-        """Ends the process, in the middle of an image if need be."""
+        """Kills the process, even in the middle of an image."""
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
@@ -103,14 +103,14 @@ class _Worker:
 
 
 def main() -> None:
-    """What each process does: reads its task, then numbers of images, from standard input."""
+    """The program of each process: reads its task, then numbers of images, from standard input."""
     import cv2
 
     from .example import make_files
     from .settings import Settings
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the parent to handle
-    # Whoever has something else to do goes first. Linux weighs that within a session only
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts
+    # Lower priority than other work. Linux compares priorities only within a session
     # (sched(7), autogroups), so the processes stay in their parent's.
     os.nice(19)
     cv2.setNumThreads(1)

@@ -1,6 +1,6 @@
 """Texture atlases: the colours of a person's whole surface in one picture.
 
-Painted onto people, gathered from people, and carried from one person to another. Pictures are
+Atlases are painted onto people, extracted from people, and transferred between them. Pictures are
 (H, W, 3) uint8 BGR.
 """
 

@@ -20,20 +20,20 @@ def apply_texture(
     shading: float = 0.0,
     opacity: float = 1.0,
 ) -> np.ndarray:
-    """Dresses people in an atlas.
+    """Paints an atlas onto people.
 
     Args:
         picture: (H, W, 3) uint8 BGR.
-        people: those to be painted; who has the higher score is painted over others.
-        atlas: the colours, of any size of tiles; interpolated bilinearly, never across tiles.
-        shading: how much of the light on the people is kept, from 0 (the atlas as it is) to 1.
-        opacity: of the paint, from 0 to 1.
+        people: who is painted; where people overlap, the one with the higher score is on top.
+        atlas: the colours; interpolated bilinearly, never across tiles.
+        shading: share of the light on the people that is kept, 0 (the plain atlas) to 1.
+        opacity: of the paint, 0 to 1.
 
     Returns:
-        A picture like the given one, which is not changed.
+        a new picture.
 
     Raises:
-        ValueError: for a picture of another shape or type, or numbers outside 0 to 1.
+        ValueError: the picture has another shape or type, or a number is outside [0, 1].
     """
     check_picture(picture)
     for name, value in (("shading", shading), ("opacity", opacity)):
@@ -61,7 +61,7 @@ def apply_texture(
 
 
 def _lit(colours: np.ndarray, light: np.ndarray) -> np.ndarray:
-    """Colours (h, w, 3) uint8 times light (h, w); what would burn out nears white instead."""
+    """Colours (h, w, 3) uint8 times light (h, w), with overexposure compressed towards white."""
     lit = cv2.multiply(colours, cv2.merge([light] * 3), dtype=cv2.CV_8U)
     from_white = cv2.merge([1 / np.maximum(light, 1)] * 3)
     dark = cv2.multiply(cv2.bitwise_not(colours), from_white, dtype=cv2.CV_8U)
@@ -69,14 +69,14 @@ def _lit(colours: np.ndarray, light: np.ndarray) -> np.ndarray:
 
 
 def _alpha(atlas: Atlas, x: np.ndarray, y: np.ndarray) -> np.ndarray | np.float32:
-    """Alpha of the atlas at the given places, 0 to 1."""
+    """Alpha of the atlas at the given positions, 0 to 1."""
     if atlas.alpha is None:
         return np.float32(1)
     return cv2.remap(atlas.alpha, x, y, cv2.INTER_LINEAR) * np.float32(1 / 255)
 
 
 def _blend(target: np.ndarray, colours: np.ndarray, paint: np.ndarray, alpha) -> None:
-    """Lays colours, already multiplied by alpha, with opacity `paint` (h, w) over the target."""
+    """Composites premultiplied colours with opacity `paint` (h, w) over the target."""
     mixed = cv2.multiply(colours, cv2.merge([paint] * 3), dtype=cv2.CV_32F)
     rest = cv2.multiply(target, cv2.merge([1 - paint * alpha] * 3), dtype=cv2.CV_32F)
     cv2.add(mixed, rest, target, dtype=cv2.CV_8U)

@@ -1,11 +1,10 @@
-"""The texture atlas: an image of 6 rows and 4 columns of square tiles, one a part.
+"""The texture atlas: an image of 6 rows and 4 columns of square tiles, one for each part.
 
-The layout is the one that published DensePose textures have: part p lies in row (p - 1) % 6 and
-column (p - 1) // 6; in its tile U runs from left to right and V from bottom to top. Texels are
-places, not areas: U = 0 is the middle of the first column and U = 1 that of the last, so that
-bilinear interpolation never leaves a tile.
+The layout is that of published DensePose textures: part p is in row (p - 1) % 6 and column
+(p - 1) // 6; in its tile U runs from left to right and V from bottom to top. U = 0 is the centre of
+the first column and U = 1 that of the last, so that bilinear interpolation never leaves a tile.
 
-Letters: T side of a tile (200 in published atlases).
+Shape letter: T side of a tile (200 in published atlases).
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from ..surface.surface import BodySurface
 from ..visualization.picture_file import write_picture
 
 ROWS, COLUMNS = 6, 4
-#: Side of the tiles of published atlases, and of those made here by default.
+#: Side of the tiles of published atlases; the default.
 TILE = 200
-#: Sides of tiles that make sense.
+#: Allowed sides of tiles.
 SMALLEST, LARGEST = 4, 1024
 
 
@@ -36,8 +35,7 @@ class Atlas:
 
     Attributes:
         picture: (6T, 4T, 3) uint8 BGR.
-        alpha: (6T, 4T) uint8, 0 where nothing is known and what is beneath stays to be seen; None
-            where everything is known.
+        alpha: (6T, 4T) uint8, 0 where the colour is unknown; None if all colours are known.
     """
 
     picture: np.ndarray
@@ -67,7 +65,7 @@ class Atlas:
 
     @cached_property
     def premultiplied(self) -> np.ndarray:
-        """The picture times its alpha: what may be interpolated without black borders."""
+        """The picture times its alpha, which can be interpolated without black fringes."""
         if self.alpha is None:
             return self.picture
         return cv2.multiply(self.picture, cv2.merge([self.alpha] * 3), scale=1 / 255)
@@ -78,7 +76,7 @@ class Atlas:
 
         Raises:
             OSError: the file cannot be read.
-            ValueError: it is no picture, or one that is no atlas.
+            ValueError: it is not a picture, or not one of an atlas.
         """
         content = np.frombuffer(Path(path).read_bytes(), np.uint8)
         picture = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
@@ -96,7 +94,7 @@ class Atlas:
             raise ValueError(f"{path}: {error}") from None
 
     def write(self, path: str | os.PathLike) -> None:
-        """Writes a picture file, with the alpha if there is one; errors as of `write_picture`."""
+        """Writes a picture file, with alpha if there is any; raises what `write_picture` does."""
         whole = self.picture if self.alpha is None else np.dstack([self.picture, self.alpha])
         write_picture(path, whole)
 
@@ -104,15 +102,15 @@ class Atlas:
 def positions(
     parts: np.ndarray, u: np.ndarray, v: np.ndarray, tile: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where points of the surface lie in an atlas.
+    """Positions of surface points in an atlas.
 
     Args:
-        parts: 0..24, any shape; 0 (background) gives the place of part 1.
+        parts: 0..24, any shape; 0 (background) is treated as part 1.
         u, v: of the same shape; clamped to [0, 1].
         tile: T.
 
     Returns:
-        Column and row, float32; whole numbers are the middles of texels.
+        column and row, float32; whole numbers are centres of texels.
     """
     column, row = _corners(tile)
     x = np.clip(u, 0, 1, dtype=np.float32)
@@ -141,7 +139,7 @@ def texel_iuv(tile: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def tiles(atlas: np.ndarray) -> np.ndarray:
-    """(24, T, T, ...) of an atlas (6T, 4T, ...): tile p - 1 is that of part p. A copy."""
+    """Tiles (24, T, T, ...) of an atlas (6T, 4T, ...), as a copy; tile p - 1 is part p's."""
     tile = len(atlas) // ROWS
     rest = atlas.shape[2:]
     cut = atlas.reshape(ROWS, tile, COLUMNS, tile, *rest)
@@ -158,15 +156,15 @@ def untiled(parts: np.ndarray) -> np.ndarray:
 
 
 def draw_triangles(corner: np.ndarray, rank: np.ndarray, tile: int) -> Buffers:
-    """Which triangle covers each texel of an atlas, and where on it the texel lies.
+    """The triangle that covers each texel of an atlas, and the texel's position on it.
 
     Args:
-        corner: (F, 3, 2) columns and rows as of `positions`; each triangle inside one tile.
-        rank: (F,) from 0 to 1; where triangles overlap the one of the lowest rank is seen.
+        corner: (F, 3, 2) columns and rows, as from `positions`; each triangle within one tile.
+        rank: (F,), 0 to 1; where triangles overlap, the one of the lowest rank wins.
         tile: T.
     """
     size = (ROWS * tile, COLUMNS * tile)
-    # seen by a camera of focal length 1, so that texels are pixels at any depth
+    # projected with focal length 1, so that texels are pixels at any depth
     depth = np.repeat(1 + rank, 3)[:, None]
     place = (corner.reshape(-1, 2) + 0.5 - [size[1] / 2, size[0] / 2]) * depth
     faces = np.arange(len(place)).reshape(-1, 3)
@@ -175,7 +173,7 @@ def draw_triangles(corner: np.ndarray, rank: np.ndarray, tile: int) -> Buffers:
 
 @lru_cache(maxsize=4)
 def charts_in_atlas(tile: int) -> Buffers:
-    """The open surface's charts, drawn: the triangle of `BodySurface` at each texel, -1 beside."""
+    """Triangle of the open surface's charts at each texel, -1 beside the charts."""
     charts = BodySurface.load().charts
     place = np.stack(positions(charts.part, charts.uv[:, 0], charts.uv[:, 1], tile), 1)
     corner = place[charts.faces].astype(np.float64)

@@ -1,8 +1,8 @@
-"""Gathering an atlas from people in pictures.
+"""Extracting an atlas from people in pictures.
 
-Four neighbouring pixels of one part span a quadrilateral in the atlas; all of them, drawn there by
-the rasteriser, say for each texel where in the picture it is seen. How many pixels a texel gets is
-its weight: high where the surface is near and faces the camera.
+Four neighbouring pixels of one part span a quadrilateral in the atlas. Rasterising all of them
+gives the position in the picture of each texel. A texel's weight is the number of pixels that it
+covers: high where the surface is near and faces the camera.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ from .atlas import (
 )
 from .shading import shading_of
 
-#: Best views of a texel that are kept.
+#: Number of best views kept for each texel.
 VIEWS = 8
-#: A quadrilateral so many times longer than is usual on its part spans a fold or an error.
+#: A quadrilateral this many times longer than the part's median spans a fold or an error.
 LONGEST = 6.0
-#: Pixels of a person that a view is made of: the atlas has no more texels, and each pixel takes a
-#: kilobyte while it is drawn.
+#: Most pixels of a person in a view, which is reduced to them: the atlas has no more texels, and
+#: each pixel takes a kilobyte while it is rasterised.
 MOST_PIXELS = 1_000_000
-#: Widths, as shares of the person's size (square root of the area), of the outline, where
-#: background shines in, and of the band where it may, as labels are inexact.
+#: Widths, as shares of the person's size (square root of the area), of the outline, whose pixels
+#: mix with background, and of the band where they may, as labels are inexact.
 MARGIN, BAND = 0.012, 0.06
-#: Weight of the outline, as a share.
+#: Factor for weights at the outline.
 OUTLINE = 0.002
-#: Grey levels from the median at which a view of a texel counts half.
+#: Distance from the median, in grey levels, at which a view's weight is halved.
 AGREEMENT = 12.0
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """An atlas as far as it was seen.
+    """An atlas of what was seen.
 
     Attributes:
         picture: (6T, 4T, 3) uint8 BGR, 0 where nothing was seen.
-        weight: (6T, 4T) float32, pixels that the texel got in all views together, those at outlines
-            counted little; 0 where it was not seen. The coverage map.
+        weight: (6T, 4T) float32, the coverage map: pixels of the texel in all views together, with
+            less weight at outlines; 0 where it was not seen.
     """
 
     picture: np.ndarray
@@ -59,7 +59,7 @@ class Extraction:
 
     @property
     def share(self) -> float:
-        """Of the open body's area, what was seen."""
+        """Share of the open body's area that was seen."""
         charts = charts_in_atlas(len(self.weight) // ROWS)
         body = BodySurface.load().body
         a, b, c = (body.vertices[body.faces[:, k]] for k in range(3))
@@ -72,21 +72,21 @@ class Extraction:
 
     @property
     def atlas(self) -> Atlas:
-        """What was seen, as an atlas that is transparent elsewhere."""
+        """The atlas, transparent where nothing was seen."""
         return Atlas(self.picture, np.where(self.weight > 0, 255, 0).astype(np.uint8))
 
 
 class TextureExtractor:
-    """Gathers one person's texture from any number of pictures, in bounded memory."""
+    """Collects one person's texture from any number of pictures, in bounded memory."""
 
     def __init__(self, tile: int = TILE, flatten: bool = False):
         """
         Args:
             tile: side of the atlas's tiles.
-            flatten: take out the light that `shading_of` finds.
+            flatten: remove the light that `shading_of` estimates.
 
         Raises:
-            ValueError: for tiles of a size that makes no sense.
+            ValueError: the tile size is out of range.
         """
         if not SMALLEST <= tile <= LARGEST:
             raise ValueError(f"tile is {tile}; expected {SMALLEST} to {LARGEST}")
@@ -95,10 +95,10 @@ class TextureExtractor:
         self._weights: list[np.ndarray] = []
 
     def add(self, picture: np.ndarray, person: Person) -> None:
-        """Adds what is seen of the person in one picture, (H, W, 3) uint8 BGR.
+        """Adds one view: a person in a picture (H, W, 3) uint8 BGR.
 
         Raises:
-            ValueError: for a picture of another shape or type.
+            ValueError: the picture has another shape or type.
         """
         check_picture(picture)
         where = inside(person, picture.shape[:2])
@@ -124,14 +124,14 @@ class TextureExtractor:
             self._colours.append(colour)
             self._weights.append(weight)
             return
-        # where it is better than the worst of the views kept, it takes its place
+        # replaces the worst of the kept views where it is better
         worst = np.argmin(self._weights, axis=0)
         for n in range(VIEWS):
             better = (worst == n) & (weight > self._weights[n])
             self._colours[n][better], self._weights[n][better] = colour[better], weight[better]
 
     def extract(self) -> Extraction:
-        """The atlas of all that was added."""
+        """The atlas of all added views."""
         size = ROWS * self.tile, COLUMNS * self.tile
         if not self._colours:
             return Extraction(np.zeros((*size, 3), np.uint8), np.zeros(size, np.float32))
@@ -147,7 +147,7 @@ class TextureExtractor:
 
 
 def _robust_mean(colours: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean (n, 3) of colours (K, n, 3) with weights (K, n), of those near the weighted median."""
+    """Mean (n, 3) of colours (K, n, 3) with weights (K, n), outliers from the median reduced."""
     order = np.argsort(colours, axis=0)
     ranked = np.take_along_axis(np.repeat(weights[..., None], 3, 2), order, 0).cumsum(0)
     middle = (ranked >= ranked[-1] / 2).argmax(0)
@@ -181,7 +181,7 @@ def _view(picture, labels, u, v, tile: int) -> tuple[np.ndarray, np.ndarray] | N
 
     hit = drawn.hit
     face, weight = drawn.face[hit], drawn.barycentric[hit]
-    # column and row of each half's corners, from the quadrilateral's first
+    # offsets of the corners of both halves from the quadrilateral's first
     steps = np.array([[[0, 0], [1, 0], [1, 1]], [[0, 0], [1, 1], [0, 1]]], np.float32)
     offset = (steps[face % 2] * weight[..., None]).sum(1)
     at = np.stack([column, row], 1)[face // 2] + offset
@@ -200,7 +200,7 @@ def _view(picture, labels, u, v, tile: int) -> tuple[np.ndarray, np.ndarray] | N
 
 
 def _usual_length(corners: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Median extent (25,) of the quadrilaterals (n, 4, 2) of each part, at least a texel."""
+    """Median extent (25,) of each part's quadrilaterals (n, 4, 2), at least one texel."""
     extent = np.ptp(corners, axis=1).max(1)
     usual = np.ones(25)
     for p in np.unique(part):
@@ -209,10 +209,11 @@ def _usual_length(corners: np.ndarray, part: np.ndarray) -> np.ndarray:
 
 
 def _softened(picture: np.ndarray, labels: np.ndarray, area: np.ndarray, part: np.ndarray):
-    """The picture, averaged over as many pixels of a part as a texel covers where they are many.
+    """The picture, averaged within parts over the pixels that a texel covers, against aliasing.
 
     Args:
-        area: (n,) of quadrilaterals, a pixel each, in texels. part: (n,) that they are of.
+        area: (n,) area of each pixel's quadrilateral, in texels.
+        part: (n,) its part.
     """
     result = picture
     for p in np.unique(part):
@@ -232,10 +233,10 @@ def _softened(picture: np.ndarray, labels: np.ndarray, area: np.ndarray, part: n
 
 
 def _inside(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(h, w) float32: 1 well inside the person, OUTLINE where background may shine in.
+    """Weights (h, w) float32: 1 well inside the person, OUTLINE where background may mix in.
 
-    That is at the outline itself, and in a wider band there the pixels that resemble the background
-    beside them more than the person beside them.
+    These are the outline itself and, in a wider band, pixels that resemble the nearby background
+    more than the nearby person.
     """
     person = (labels > 0).view(np.uint8)
     size = cv2.countNonZero(person) ** 0.5
@@ -251,7 +252,7 @@ def _inside(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     inner, much_inner = mean(deep)
     outer, much_outer = mean(1 - person)
-    # a place without both neighbours stays; distances from the means, both times both totals
+    # a pixel without both neighbourhoods stays; distances from the means, both times both totals
     to_inner = np.abs(colours * much_inner - inner).sum(-1) * much_outer[..., 0]
     to_outer = np.abs(colours * much_outer - outer).sum(-1) * much_inner[..., 0]
     foreign = (deep == 0) & (to_outer < to_inner)
@@ -259,6 +260,6 @@ def _inside(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _eroded(mask: np.ndarray, margin: int) -> np.ndarray:
-    """A mask without its margin; the picture's border is none."""
+    """A mask eroded by a margin, but not at the picture's border."""
     kernel = np.ones((2 * margin + 1, 2 * margin + 1), np.uint8)
     return cv2.erode(mask, kernel, borderValue=1)

@@ -1,8 +1,8 @@
-"""Filling what an extracted atlas lacks: from the other side, over the surface, and inward.
+"""Filling the unseen texels of an extracted atlas.
 
-The mirror image of a place is the best guess. What no side shows takes the colours that spread over
-the body from where it was seen, so that a back gets the colour of the shirt; within tiles, near
-what was seen, holes close by push-pull (Gortler et al., The Lumigraph, SIGGRAPH 1996, section 3.4).
+The best guess is the mirror image on the body. Where neither side was seen, colours diffuse over
+the body, so that a back gets the colour of the shirt; within tiles, holes near seen texels are
+closed by push-pull (Gortler et al., The Lumigraph, SIGGRAPH 1996, section 3.4).
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from ..surface.surface import BodySurface
 from .atlas import COLUMNS, ROWS, Atlas, charts_in_atlas, positions, texel_iuv, tiles, untiled
 from .extract import Extraction
 
-#: Weight, as a share of the median one, at which a texel is half trusted.
+#: Weight, relative to the median, at which a texel's trust is 1/2.
 TRUST = 0.05
-#: Trust in a mirror image, as a share of that in the place itself.
+#: Factor for the trust in a mirror image.
 MIRRORED = 0.5
-#: Trust below which a texel takes colours that spread over the body; and how far from trusted
-#: texels, as a share of a tile, those colours count fully. Nearer ones close inward.
+#: Below this trust, texels take diffused colours; these count fully from this distance to trusted
+#: texels on, as a share of a tile. Nearer texels are filled by push-pull.
 LACKING, REACH = 0.1, 0.2
-#: How easily colours spread along limbs, where around them is 1: sleeves and waistbands go around.
+#: Conductance along limbs, relative to around them: sleeves and waistbands go around.
 ALONG = 0.003
-#: How strongly a seen vertex holds its colour against its neighbours'.
+#: Strength with which seen vertices hold their colour.
 HOLD = 20.0
-#: How strongly any vertex holds the mean colour.
+#: Strength with which all vertices hold the mean colour.
 FAINT = 1e-6
 
 
 def fill_atlas(extraction: Extraction, symmetric: bool = True) -> Atlas:
-    """An atlas that is known everywhere.
+    """A complete atlas.
 
     Args:
-        extraction: of at least one texel.
-        symmetric: first take over what is seen on the body's other side.
+        extraction: with at least one seen texel.
+        symmetric: first copy what was seen on the other side of the body.
 
     Raises:
-        ValueError: if nothing was seen.
+        ValueError: nothing was seen.
     """
     seen = extraction.weight > 0
     if not seen.any():
@@ -62,26 +62,26 @@ def fill_atlas(extraction: Extraction, symmetric: bool = True) -> Atlas:
 
 
 def fill_black(atlas: Atlas) -> Atlas:
-    """An atlas with its black filled: in published ones what lies beside the charts is black.
+    """An atlas with its black texels filled; published atlases are black beside the charts.
 
     Raises:
-        ValueError: if all of it is black.
+        ValueError: all of it is black.
     """
     known = (atlas.picture > 0).any(2)
     if atlas.alpha is not None:
         known &= atlas.alpha > 0
     known = tiles(known.astype(np.uint8))
-    # the texels next to black ones are half black
+    # texels next to black ones are blended with black
     kernel = np.ones((5, 5), np.uint8)
     known = untiled(np.stack([cv2.erode(own, kernel, borderValue=1) for own in known]))
     return fill_atlas(Extraction(atlas.picture, known.astype(np.float32)))
 
 
 def fill_transparent(atlas: Atlas) -> Atlas:
-    """An atlas that is known everywhere; one without transparency as it is.
+    """An atlas with its transparent texels filled.
 
     Raises:
-        ValueError: if nothing of it is known.
+        ValueError: all of it is transparent.
     """
     if atlas.alpha is None:
         return atlas
@@ -90,14 +90,14 @@ def fill_transparent(atlas: Atlas) -> Atlas:
 
 @lru_cache(maxsize=2)
 def _mirror_texels(tile: int) -> np.ndarray:
-    """Flat index (6T, 4T) of the texel at the mirror image of each texel."""
+    """Flat index (6T, 4T) of each texel's mirror image on the body."""
     i, u, v = BodySurface.load().mirror(*texel_iuv(tile))
     x, y = positions(i, u, v, tile)
     return np.rint(y).astype(np.int64) * (COLUMNS * tile) + np.rint(x).astype(np.int64)
 
 
 def _mirrored(colour: np.ndarray, trust: np.ndarray, tile: int) -> tuple[np.ndarray, np.ndarray]:
-    """Colours and trust with those of the other side where they deserve more."""
+    """Colours and trust, from the mirror image where that is trusted more."""
     other = _mirror_texels(tile)
     trust_there = MIRRORED * trust.ravel()[other]
     better = trust_there > trust
@@ -108,7 +108,7 @@ def _mirrored(colour: np.ndarray, trust: np.ndarray, tile: int) -> tuple[np.ndar
 
 
 def _remoteness(lacking: np.ndarray, tile: int) -> np.ndarray:
-    """Trust (6T, 4T) in spread colours: 1 far from what is known in the tile, little near it."""
+    """Weight (6T, 4T) of diffused colours: 1 far from known texels of the tile, small near them."""
     distance = [
         cv2.distanceTransform(own, cv2.DIST_L2, 5) if not own.all() else own * (2.0 * tile)
         for own in tiles(lacking.astype(np.uint8))
@@ -120,9 +120,9 @@ def _remoteness(lacking: np.ndarray, tile: int) -> np.ndarray:
 def _spread_over_body(
     colour: np.ndarray, trust: np.ndarray, tile: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Colours (6T, 4T, 3) that spread over the open body from what is trusted, as heat would.
+    """Colours (6T, 4T, 3), diffused over the open body from trusted texels.
 
-    Also returns where the charts are, (6T, 4T) bool; the colours are 0 beside them.
+    Also returns where the charts are, (6T, 4T) bool; the colours are 0 elsewhere.
     """
     charts = BodySurface.load().charts
     x, y = positions(charts.part, charts.uv[:, 0], charts.uv[:, 1], tile)
@@ -133,7 +133,7 @@ def _spread_over_body(
     held = np.stack(
         [HOLD * np.bincount(charts.vertex, trust[y, x] * c, number) for c in colour[y, x].T], 1
     )
-    # where no vertex was seen, and nothing holds, all is of the mean colour
+    # vertices that no seen vertex reaches get the mean colour
     mean = (colour * trust[..., None]).sum((0, 1)) / trust.sum()
     held += FAINT * mean
     vertices = splu((laplacian + sp.diags_array(hold + FAINT)).tocsc()).solve(held)
@@ -147,7 +147,7 @@ def _spread_over_body(
 
 @lru_cache(maxsize=1)
 def _body_laplacian() -> sp.csr_array:
-    """Graph Laplacian (V, V) of the open body's edges, weak along limbs and along the torso."""
+    """Graph Laplacian (V, V) of the open body's edges, with weak edges along limbs and torso."""
     surface = BodySurface.load()
     vertices, faces = surface.body.vertices, surface.body.faces
     number = len(vertices)
@@ -169,7 +169,7 @@ def _body_laplacian() -> sp.csr_array:
 
 
 def _push_pull(colour: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Tiles (N, T, T, 3) whose texels of little weight (N, T, T) are filled from those around."""
+    """Push-pull: tiles (N, T, T, 3) whose texels of low weight (N, T, T) are filled from around."""
     side = colour.shape[1]
     if side == 1:
         return colour

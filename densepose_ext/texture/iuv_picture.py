@@ -1,4 +1,4 @@
-"""People from a picture of I, U and V, as a file of 8 bits holds it."""
+"""People from an 8-bit picture of I, U and V."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import torch
 from ..structures import DensePoseResult, Person
 from ..surface.parts import NUM_FINE_PARTS
 
-#: Connected pixels fewer than this are no person of their own.
+#: Smaller connected regions are not taken for people, pixels.
 SMALLEST_PERSON = 64
 
 
 def people_of_iuv(iuv: np.ndarray, instances: np.ndarray | None = None) -> list[Person]:
-    """The people of a picture whose channels are I, U * 255 and V * 255.
+    """The people in a picture with the channels I, U * 255 and V * 255.
 
     Args:
         iuv: (H, W, 3) uint8, in this order of channels.
@@ -25,10 +25,10 @@ def people_of_iuv(iuv: np.ndarray, instances: np.ndarray | None = None) -> list[
             the connected regions of I > 0 with at least 64 pixels.
 
     Returns:
-        A person each, the largest first; scores are shares of the largest one's area.
+        people, the largest first; scores are areas relative to the largest one's.
 
     Raises:
-        ValueError: for arrays of other shapes or types, or parts above 24.
+        ValueError: an array has another shape or type, or a part is above 24.
     """
     if iuv.ndim != 3 or iuv.shape[2] != 3 or iuv.dtype != np.uint8:
         raise ValueError(f"shape {iuv.shape}, {iuv.dtype}; expected (H, W, 3) uint8 of I, U, V")
@@ -56,7 +56,7 @@ def people_of_iuv(iuv: np.ndarray, instances: np.ndarray | None = None) -> list[
         rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
         y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
         own = mask[y0:y1, x0:x1]
-        # 8-bit values are truncated ones: the middle of what they stand for
+        # 8-bit values are truncated: take the middle of their interval
         uv = np.minimum((iuv[y0:y1, x0:x1, 1:] + np.float32(0.5)) / 255, 1) * own[..., None]
         result = DensePoseResult(
             torch.from_numpy(parts[y0:y1, x0:x1] * own),
@@ -70,11 +70,11 @@ def people_of_iuv(iuv: np.ndarray, instances: np.ndarray | None = None) -> list[
 
 
 def read_instances(path: str | os.PathLike) -> np.ndarray:
-    """(H, W) numbers of people out of a grey picture file of 8 or 16 bits.
+    """Reads the number of the person at each pixel, (H, W), from a grey picture of 8 or 16 bits.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no grey picture.
+        ValueError: it is not a grey picture.
     """
     content = np.frombuffer(Path(path).read_bytes(), np.uint8)
     numbers = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None

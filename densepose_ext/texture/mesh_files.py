@@ -1,6 +1,6 @@
-"""Points and textured bodies in files that other programs read.
+"""Writes point clouds and textured bodies.
 
-Files have y up and the front at +z, as most programs expect; arrays have the body's axes.
+Files have y up and the front at +z, as most programs expect; arrays are in the body's axes.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from .atlas import COLUMNS, ROWS, Atlas, positions
 
 
 def y_up(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (n, 3) in the body's axes (z up, front at -y), turned to y up, front at +z."""
+    """Vectors (n, 3) from the body's axes (z up, front at -y) to y up, front at +z."""
     return np.stack([vectors[:, 0], vectors[:, 2], -vectors[:, 1]], 1)
 
 
 def write_ply(path: str | os.PathLike, places: np.ndarray, colours: np.ndarray) -> None:
-    """Writes coloured points, binary PLY.
+    """Writes coloured points as binary PLY.
 
     Args:
-        places: (P, 3) in the body's axes. colours: (P, 3) uint8 BGR.
+        places: positions (P, 3) in the body's axes.
+        colours: (P, 3) uint8 BGR.
 
     Raises:
         OSError: the file cannot be written.
@@ -46,15 +47,15 @@ def write_ply(path: str | os.PathLike, places: np.ndarray, colours: np.ndarray) 
 def write_obj(
     path: str | os.PathLike, atlas: Atlas, vertices: np.ndarray | None = None
 ) -> list[Path]:
-    """Writes the open body with a texture: an OBJ, and beside it an MTL and a PNG of its name.
+    """Writes the open body with a texture, as OBJ, MTL and PNG of one name.
 
     Args:
         path: of the OBJ.
-        atlas: the texture; it should be known everywhere (`fill_atlas`).
-        vertices: (V, 3) of a shaped and posed body; None for the mean body at rest.
+        atlas: the texture; it should be complete (`fill_atlas`).
+        vertices: (V, 3) of a shaped and posed body; None for the mean body in its rest pose.
 
     Returns:
-        The three files.
+        the three files.
 
     Raises:
         OSError: a file cannot be written.
@@ -65,7 +66,7 @@ def write_obj(
     body, charts = surface.body, surface.charts
     vertices = body.vertices if vertices is None else vertices
     x, y = positions(charts.part, charts.uv[:, 0], charts.uv[:, 1], tile)
-    # texture coordinates count from the lower left corner of the picture, in its sides
+    # texture coordinates start at the lower left corner and end at 1
     place = np.stack([(x + 0.5) / (COLUMNS * tile), 1 - (y + 0.5) / (ROWS * tile)], 1)
     normals = vertex_normals(vertices, body.faces)
     corner, vertex = charts.faces + 1, charts.vertex[charts.faces] + 1

@@ -1,4 +1,4 @@
-"""The open body drawn from the front and from the back, with the colours of an atlas on it."""
+"""The open body from the front and the back, painted with an atlas."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ..surface.raster import rasterize
 from ..surface.surface import BodySurface
 from .atlas import Atlas, positions
 
-#: Distance of the camera, metres: far, so that proportions are not distorted.
+#: Distance of the camera, metres; large, against perspective distortion.
 DISTANCE = 12.0
 #: Empty border around the body, metres.
 BORDER = 0.06
-#: The drawing is made so many times larger, and reduced, for smooth edges.
+#: Supersampling factor, for smooth edges.
 OVERSAMPLING = 2
-#: Grey of what is not seen, and of the ground.
+#: Grey of unseen texels, and of the background.
 CLAY, GROUND = 190.0, 255.0
 
 
 def draw_template(atlas: Atlas, height: int = 640) -> np.ndarray:
-    """The mean body at rest, front and back; grey where the atlas is transparent.
+    """The mean body in its rest pose, front and back; grey where the atlas is transparent.
 
     Args:
-        atlas: for what was seen alone, that of an `Extraction`.
+        atlas: an `Extraction`'s shows only what was seen.
         height: of the drawing, pixels.
 
     Returns:
@@ -51,7 +51,7 @@ def draw_template(atlas: Atlas, height: int = 640) -> np.ndarray:
 
 
 def _draw(points: np.ndarray, atlas: Atlas, scale: float, size: tuple[int, int]) -> np.ndarray:
-    """One view (H, W, 3) float32 of the body at camera points (V, 3) around the origin."""
+    """One view (H, W, 3) float32 of the body, from camera-space vertices (V, 3)."""
     surface = BodySurface.load()
     faces = surface.body.faces
     drawn = rasterize(points + [0, 0, DISTANCE], faces, scale * DISTANCE, size)
@@ -64,7 +64,7 @@ def _draw(points: np.ndarray, atlas: Atlas, scale: float, size: tuple[int, int])
     if atlas.alpha is not None:
         alpha = _sampled(atlas.alpha, x, y)[:, None] / np.float32(255)
     picture = np.full((*size, 3), GROUND, np.float32)
-    # the colours have the light of the picture; a little more shows the shape
+    # the colours already contain the picture's light; a little more shows the shape
     picture[drawn.hit] = colour * (0.75 + 0.25 * facing) + (1 - alpha) * CLAY * (
         0.35 + 0.65 * facing
     )
@@ -72,7 +72,7 @@ def _draw(points: np.ndarray, atlas: Atlas, scale: float, size: tuple[int, int])
 
 
 def _sampled(values: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Values at places (1, n); OpenCV takes at most 32767 in a row."""
+    """Values at positions (1, n), in chunks: OpenCV takes at most 32767 in a row."""
     chunk = 32000
     parts = [
         cv2.remap(values, x[:, k : k + chunk], y[:, k : k + chunk], cv2.INTER_LINEAR)[0]

@@ -10,18 +10,18 @@ from ..visualization.compose import check_picture, inside
 
 
 def seen_points(picture: np.ndarray, person: Person) -> tuple[np.ndarray, np.ndarray]:
-    """Where the person's pixels lie on the mean open body at rest.
+    """Positions of a person's pixels on the mean open body in its rest pose.
 
     Args:
         picture: (H, W, 3) uint8 BGR.
-        person: of the picture.
+        person: in the picture.
 
     Returns:
-        Places (P, 3) in metres, in the body's axes (z up, front at -y), and colours (P, 3) uint8
+        positions (P, 3) in metres, in the body's axes (z up, front at -y), and colours (P, 3) uint8
         BGR, row by row of the picture.
 
     Raises:
-        ValueError: for a picture of another shape or type.
+        ValueError: the picture has another shape or type.
     """
     check_picture(picture)
     where = inside(person, picture.shape[:2])

@@ -1,8 +1,8 @@
-"""How light falls on a person, told apart from the colours of what he or she wears.
+"""Estimates the light on a person, separated from the colours of clothes and skin.
 
-After the idea of Retinex: light changes slowly and leaves chromaticity alone; cloth changes
-suddenly and in chromaticity. So each body part is compared with its own median, places of another
-chromaticity or a very different brightness count little, and what remains is smoothed.
+The idea is Retinex's: light changes slowly and does not change chromaticity; cloth changes abruptly
+and changes it. Each body part is compared with its own median, pixels of another chromaticity or a
+very different brightness count little, and the rest is smoothed.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ..surface.parts import FINE_TO_COARSE
 
 #: Width of the smoothing, as a share of the square root of the person's area.
 WIDTH = 0.06
-#: The smoothing is done on pixels so large that it is this many of them wide.
+#: Width of the smoothing in the reduced picture that it is done on, pixels.
 CELLS = 2.0
-#: Differences of chromaticity and of brightness (in logarithms) at which a place counts half.
+#: Differences of chromaticity and of log brightness at which a pixel's weight is halved.
 CHROMATICITY, BRIGHTNESS = 0.12, 0.5
 #: Grey levels that count as no light: keeps the noise of black cloth from looking like light.
 DARK = 16
@@ -39,7 +39,7 @@ def shading_of(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
     if not area:
         return np.ones(labels.shape, np.float32)
     step = max(1, round(WIDTH * area**0.5 / CELLS))
-    # the picture's border is no edge of the person
+    # the picture's border is not an outline of the person
     inner = cv2.erode(person, np.ones((3, 3), np.uint8), borderValue=1)
     size = labels.shape[::-1]
     small = tuple(-(-length // step) for length in size)
@@ -62,7 +62,7 @@ def shading_of(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
     weight[parts == 0] = 0
     sigma = max(WIDTH * area**0.5 / step, 0.3)
     total = cv2.GaussianBlur(weight, (0, 0), sigma)
-    # a little of "as bright as the part" holds where nothing else is known
+    # a weak prior of the part's median brightness, where nothing else is known
     light = cv2.GaussianBlur(light * weight, (0, 0), sigma) / (total + 0.02)
     light = np.exp(np.clip(light, DARKEST, BRIGHTEST))
     light = cv2.resize(light, (small[0] * step, small[1] * step), interpolation=cv2.INTER_LINEAR)
@@ -70,7 +70,7 @@ def shading_of(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _shrunk(values: np.ndarray, size: tuple[int, int], step: int) -> np.ndarray:
-    """Means over cells of step x step; the last cells may stand out over the border."""
+    """Means over cells of step x step pixels; the last cells may extend beyond the border."""
     height, width = values.shape[:2]
     padded = cv2.copyMakeBorder(
         values,

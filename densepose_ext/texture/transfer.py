@@ -1,4 +1,4 @@
-"""Dressing one person in the texture of another."""
+"""Texture transfer from one person to others."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .fill import fill_atlas
 
 
 def atlas_of(picture: np.ndarray, person: Person, tile: int = TILE, flatten: bool = True) -> Atlas:
-    """The whole atlas of a person in one picture (H, W, 3) uint8 BGR: what is not seen is guessed.
+    """The complete atlas of a person in one picture (H, W, 3) uint8 BGR; unseen texels are filled.
 
     Args:
         tile: side of the atlas's tiles.
-        flatten: take out the light that falls on the person.
+        flatten: remove the light that falls on the person.
 
     Raises:
-        ValueError: if nothing of the person's surface is seen in the picture.
+        ValueError: nothing of the person's surface is in the picture.
     """
     extractor = TextureExtractor(tile, flatten)
     extractor.add(picture, person)
@@ -35,17 +35,17 @@ def transfer_texture(
     people: Sequence[Person],
     shading: float = 1.0,
 ) -> np.ndarray:
-    """Dresses the people of one picture in what a person of another one looks like.
+    """Paints the people of one picture with the texture of a person in another.
 
     Args:
-        source: (H, W, 3) uint8 BGR, the picture with `person`.
-        target: (H', W', 3) uint8 BGR, the picture with `people`.
-        shading: how much of the light on `people` is kept, 0 to 1.
+        source: (H, W, 3) uint8 BGR, the picture of `person`.
+        target: (H', W', 3) uint8 BGR, the picture of `people`.
+        shading: share of the light on `people` that is kept, 0 to 1.
 
     Returns:
-        The target, painted.
+        a painted copy of the target.
 
     Raises:
-        ValueError: as `atlas_of` and `apply_texture` do.
+        ValueError: see `atlas_of` and `apply_texture`.
     """
     return apply_texture(target, people, atlas_of(source, person), shading)

@@ -1,8 +1,8 @@
 """The directive ``config-reference``: all config keys, out of densepose_ext/config.py.
 
-Keys and defaults are those that ``add_densepose_config`` adds to Detectron2's. Their meaning is read off
-the comments of its source: the comment on a key's own line is about that key, the comment above a group
-of assignments is about the group.
+Keys and defaults are those that ``add_densepose_config`` adds to Detectron2's. Their meaning comes
+from the comments of its source: the comment on a key's own line is about that key, the comment
+above a group of assignments is about the group.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _read_function(function, comments, section: Section, missing: dict) -> None:
                 # A node that is assigned with its contents, CN({...}), has keys below it.
                 whole = isinstance(assignment.value, ast.Call) and assignment.value.args
                 found = [k for k in missing if k == key or (whole and k.startswith(key + "."))]
-                section.groups[-1].keys |= {k: "" if alone else own for k in found}
+                section.groups[-1].keys |= dict.fromkeys(found, "" if alone else own)
                 for k in found:
                     del missing[k]
     section.groups = [group for group in section.groups if group.keys]
