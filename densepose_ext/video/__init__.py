@@ -1,4 +1,4 @@
-"""Videos: reading, writing, and people that stay the same from frame to frame."""
+"""Videos: reading and writing them, and tracking people through them."""
 
 from .reader import VideoFrame, VideoReader
 from .smoothing import SurfaceSmoother

@@ -1,6 +1,6 @@
-"""How much the surface found on a moving person flickers, and how far it is off, where truth is.
+"""Flicker and error of the surface predicted on a moving person, given ground truth.
 
-Distances are straight ones between places of the body at rest, in metres.
+Distances are Euclidean, between points of the body in its rest pose, in metres.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from scipy.spatial import cKDTree
 from ..structures import Person
 from ..surface.surface import BodySurface
 
-#: True places of two frames that are nearer to each other are the same one.
+#: Ground-truth points of two frames are taken for the same below this distance.
 SAME_PLACE = 0.01
 
 
 def errors(truth: Person, predicted: Person) -> np.ndarray:
-    """Distances (P,) of predicted from true places, at the pixels where both have one.
+    """Distances (P,) between predicted and true points, at pixels that have both.
 
     Raises:
         ValueError: the two have different boxes.
@@ -26,10 +26,11 @@ def errors(truth: Person, predicted: Person) -> np.ndarray:
 
 
 def flicker(truths: tuple[Person, Person], predictions: tuple[Person, Person]) -> np.ndarray:
-    """Distances (P,) between what is predicted in two frames for the same places of the body.
+    """Distances (P,) between the predictions of two frames for the same points of the body.
 
     Args:
-        truths: one person in two frames. predictions: the same, with the same boxes.
+        truths: one person in two frames.
+        predictions: the same person, with the same boxes.
 
     Raises:
         ValueError: truth and prediction have different boxes.

@@ -1,4 +1,4 @@
-"""One person through a video."""
+"""Follows one person through a video."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .tracking import Tracker
 def follow_person(
     frames: Iterable[Frame], predictor: DensePosePredictor, number: int = 1, every: int = 1
 ) -> Iterator[tuple[np.ndarray, Person]]:
-    """Yields the pictures, (H, W, 3) uint8 BGR, in which somebody is seen, with that person.
+    """Yields the pictures (H, W, 3) uint8 BGR in which a person is found, and the person.
 
     Args:
         frames: of a video.
-        number: who, from 1: people of the first frame with at least as many, the best score first.
-        every: of so many frames one is looked at.
+        number: which person, from 1, by score in the first frame with that many people.
+        every: one of this many frames is used.
 
     Raises:
-        ValueError: for numbers below 1.
+        ValueError: a number is below 1.
     """
     if number < 1 or every < 1:
         raise ValueError(f"person {number} of every {every} frames; expected 1 or more of both")

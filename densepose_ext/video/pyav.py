@@ -1,11 +1,11 @@
-"""PyAV, where one is installed that is new enough."""
+"""PyAV, if a recent enough version is installed."""
 
 from __future__ import annotations
 
 try:
     import av
 
-    # Older ones, which torchvision's readers bring, lack what is used here.
+    # Older versions, such as those that torchvision's readers need, lack functions used here.
     if not hasattr(av.VideoFrame, "rotation"):
         av = None
 except ImportError:

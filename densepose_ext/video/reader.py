@@ -1,7 +1,6 @@
-"""Frames out of a video file or a camera, one after the other.
+"""Reads frames from a video file or a camera, one at a time.
 
-Files are read by PyAV where it is installed, else by OpenCV, cameras by OpenCV. Never more than the
-frames that are asked for are held.
+Files are read by PyAV where it is installed, else by OpenCV; cameras by OpenCV.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ import numpy as np
 from ..prediction.stream import Frame
 from .pyav import av
 
-#: Frames a second of what does not say.
+#: Frame rate of sources that do not state theirs.
 USUAL_RATE = 25
 
 
 @dataclass(frozen=True)
 class VideoFrame(Frame):
-    """A frame of a video; its name is its number in six digits or more, from 0.
+    """A frame of a video; its name is its number, from 0, in at least six digits.
 
     Attributes:
         time: seconds since the first frame.
@@ -34,33 +33,33 @@ class VideoFrame(Frame):
 
 
 class VideoReader:
-    """The frames of a video, upright, in the order in which they are shown.
+    """The frames of a video, upright, in display order. A context manager.
 
-    Iterating gives every :class:`VideoFrame` once. A damaged file gives the frames that can be
-    decoded; what is wrong with it is in :attr:`problem` afterwards. A context manager.
+    Iterating yields each :class:`VideoFrame` once. A damaged file yields the frames that can be
+    decoded; :attr:`problem` then says what is wrong with it.
 
     Attributes:
         name: the file, or "camera 0".
-        rate: frames a second, on average, as a Fraction.
-        count: how many frames the file says it has, None where it does not.
-        problem: in words, what could not be read so far; empty for a sound video.
+        rate: mean frames per second, a Fraction.
+        count: number of frames that the file states; None if it does not.
+        problem: what could not be read so far, in words; empty if nothing.
     """
 
     def __init__(self, source: str | os.PathLike):
         """
         Args:
-            source: a file, or the number of a camera where no file has that name.
+            source: a file, or the number of a camera if there is no file of that name.
 
         Raises:
             OSError: there is no such file or camera, or it cannot be opened.
-            ValueError: the file is no video.
+            ValueError: the file is not a video.
         """
         source = os.fspath(source)
         self.problem = ""
         camera = source.isdigit() and not os.path.exists(source)
         self.name = f"camera {source}" if camera else source
         if not camera:
-            with open(source, "rb") as file:  # what the libraries say is not as clear
+            with open(source, "rb") as file:  # clearer errors than those of the libraries
                 if not file.read(1):
                     raise ValueError(f"{source} is empty; expected a video")
         opened = _OpenCV if camera or av is None else _PyAV
@@ -72,7 +71,7 @@ class VideoReader:
         for picture, time in self._backend.pictures():
             yield VideoFrame(f"{number:06d}", picture, time=time)
             number += 1
-        # Edit lists may hide a few frames at either end: that is no damage.
+        # An edit list may hide a few frames at either end: that is not damage.
         few = self.count is not None and number < 0.98 * self.count - 2
         words = [self._backend.damage] if self._backend.damage else []
         words += [f"ends after {number} of {self.count} frames"] if few else []
@@ -80,7 +79,7 @@ class VideoReader:
             self.problem = f"{self.name}: {'; '.join(words)}"
 
     def close(self) -> None:
-        """Lets go of file or camera."""
+        """Closes the file or camera."""
         self._backend.close()
 
     def __enter__(self) -> VideoReader:
@@ -91,12 +90,12 @@ class VideoReader:
 
 
 class _PyAV:
-    """A file, by FFmpeg's libraries that PyAV comes with."""
+    """A file, read by PyAV (FFmpeg)."""
 
     def __init__(self, source: str, name: str):
         self.damage = ""
         try:
-            # another protocol than file: would be taken for an address
+            # a name with another prefix would be taken for a URL
             self._container = av.open("file:" + source)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise ValueError(f"{name} is no video that can be read: {error}") from error
@@ -127,7 +126,7 @@ class _PyAV:
             for frame in frames:
                 time = number / self.rate if frame.time is None else frame.time
                 first = time if first is None else first
-                if last is not None and time - first <= last:  # files that were joined start anew
+                if last is not None and time - first <= last:  # concatenated files start again at 0
                     first = time - last - float(1 / self.rate)
                 last = float(time - first)
                 number += 1
@@ -140,17 +139,14 @@ class _PyAV:
 
 
 def _upright(frame) -> np.ndarray:
-    """BGR (H, W, 3) of a PyAV frame, turned as the file says: telephones store how they were held.
-
-    The file gives the angle counter-clockwise.
-    """
+    """BGR (H, W, 3) of a PyAV frame, rotated upright: phones store the angle, counter-clockwise."""
     picture = frame.to_ndarray(format="bgr24")
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
 class _OpenCV:
-    """A file or a camera, by OpenCV, which turns pictures upright itself."""
+    """A file or a camera, read by OpenCV, which rotates frames itself."""
 
     def __init__(self, source: str | int, name: str):
         self.damage = ""
@@ -175,7 +171,7 @@ class _OpenCV:
                 break
             now = perf_counter()
             started = now if started is None else started
-            # A camera leaves frames out while nobody asks for them.
+            # A camera drops frames while nobody reads.
             yield picture, now - started if self._camera else float(number / self.rate)
             number += 1
         if self._camera:

@@ -1,4 +1,4 @@
-"""A video with its people drawn: all stages from reading to writing work at the same time."""
+"""Draws the people of a video; all stages, from reading to writing, run at the same time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _boxed(draw: Callable[[np.ndarray, People], np.ndarray]) -> Callable:
     return painted
 
 
-#: What a video may show, by its name: (BGR picture, people, identities) -> BGR picture.
+#: Drawings by name: (BGR picture, people, identities) -> BGR picture.
 DRAWINGS = {
     "parts": _boxed(draw_parts),
     "u": _boxed(draw_u),
@@ -67,10 +67,11 @@ class VideoSummary:
     """What was done.
 
     Attributes:
-        frames: written. people: different ones.
-        milliseconds: of work for a frame, by stage; stages run at the same time.
+        frames: number of frames written.
+        people: number of different people.
+        milliseconds: work per frame, by stage; stages overlap in time.
         seconds: from the first frame to the last.
-        interrupted: by Ctrl-C.
+        interrupted: whether Ctrl-C ended it.
     """
 
     frames: int
@@ -89,18 +90,18 @@ def draw_video(
     frames: int | None = None,
     seconds: float | None = None,
 ) -> VideoSummary:
-    """Finds and follows the people of a video, and writes it with them drawn.
+    """Finds and tracks the people of a video, and writes it with them drawn.
 
-    A few frames are in memory at any time. Ctrl-C ends the video where it is.
+    A few frames are in memory at any time. After Ctrl-C the video ends at the current frame.
 
     Args:
         drawing: one of DRAWINGS.
-        smoother: of the surface over time; None leaves it as the network sees it.
-        frames, seconds: at most.
+        smoother: smooths the surface over time; None does not.
+        frames, seconds: limits of the video's length.
 
     Raises:
         OSError: the video cannot be written.
-        ValueError: an unknown drawing, or frames of different sizes.
+        ValueError: the drawing is unknown, or frames differ in size.
     """
     if drawing not in DRAWINGS:
         raise ValueError(f"drawing {drawing!r}; expected one of {', '.join(DRAWINGS)}")
@@ -129,7 +130,7 @@ def draw_video(
     with ExitStack() as stages:
 
         def stage(name: str, function: Callable, items: Iterator) -> Iterator:
-            """A thread of its own, so that the order stays."""
+            """One thread per stage, so that frames stay in order."""
             return stages.enter_context(closing(ahead(clock.timed(name, function), items, 1)))
 
         read = stage("decode", lambda _: next(todo, None), repeat(None))
@@ -158,7 +159,7 @@ def _limited(video: VideoReader, frames: int | None, seconds: float | None) -> I
 
 
 class _Clock:
-    """Adds up the time that functions take.
+    """Sums up the time that functions take.
 
     Attributes:
         spent: name -> seconds, in the order of first use.

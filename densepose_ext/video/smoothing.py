@@ -1,7 +1,8 @@
-"""I, U, V that do not flicker: the surface of each person is averaged over time, on the body.
+"""Temporal smoothing of I, U, V: the surface of each person is averaged over time.
 
-U and V of neighbouring parts have nothing to do with each other, so numbers are only averaged
-within a chart; across charts places on the body at rest are, and the mean is put back on the body.
+U and V of neighbouring charts are unrelated, so they are averaged within a chart only. Across
+charts, the 3-D points on the body in its rest pose are averaged, and the mean is projected onto the
+body.
 """
 
 from __future__ import annotations
@@ -19,35 +20,36 @@ from ..structures import DensePoseResult, Person
 from ..surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS, NUM_FINE_PARTS
 from ..surface.surface import BodySurface
 
-#: Side in pixels of what is around a pixel.
+#: Side of a pixel's neighbourhood, pixels.
 AROUND = 9
-#: Share of the pixels around one, below which its part is in doubt. Half a thin arm has more.
+#: A pixel's part is doubtful if a smaller share of its neighbours agrees; half a thin arm has more.
 LONELY = 0.35
-#: Within a chart, U and V that differ by more may lie on two sides of a cut.
+#: Within a chart, U and V that differ by more may be on two sides of a seam.
 WITHIN_CHART = 0.25
-#: A part of fewer pixels has no motion of its own.
+#: For parts of fewer pixels no motion is estimated.
 PIXELS_FOR_MOTION = 20
-#: Added to the variances of U and V where positions are fitted to them: it keeps slopes of narrow
-#: strips finite. The square of 0.02.
+#: Added to the variances of U and V in the fit of positions, so that slopes of narrow strips stay
+#: finite. The square of 0.02.
 RIDGE = 4e-4
-#: Triangles that a place in space is compared with.
+#: Number of nearest triangles that a 3-D point is compared with.
 CANDIDATES = 8
 
 
 class SurfaceSmoother:
-    """Averages the surface of tracked people over time, along with their motion.
+    """Averages the surface of tracked people over time, following their motion.
 
-    Where a pixel was in the last frame is told by the surface: in both frames the positions in the
-    picture of each part are fitted by an affine function of U and V, and the difference of the two
-    functions is how far the pixel's place on the body has moved. What the last smoothed frame has
-    there is, as a place on the body,
+    The motion comes from the surface itself: in each frame, the pixel positions of a part are
+    fitted by an affine function of U and V, and the difference between the functions of two frames
+    is the motion. Each pixel's value is compared, as a point on the body, with the value of the
+    last smoothed frame at the position that the pixel came from:
 
-    - near to what this frame says: the result lies between the two;
-    - far from it, but near to the mean of what is around the pixel, while this frame's value is
-      far from that and alone with its part (it is mistaken for another): it replaces the value;
-    - else of no use: somebody's arm has moved away from there.
+    - They are near: the result is their weighted mean.
+    - They are far apart, the old value is near the mean of the pixel's neighbourhood, and the new
+      one is not and has a part that few neighbours share: it is taken for an error, and the old
+      value replaces it.
+    - Otherwise the old value is dropped: something else is there now.
 
-    Which pixels belong to a person is left as it is.
+    Which pixels belong to a person does not change.
     """
 
     def __init__(
@@ -55,13 +57,12 @@ class SurfaceSmoother:
     ):
         """
         Args:
-            weight: of the past, 0 to below 1; 0.6 halves the standard deviation of what is
-                another in every frame.
-            reach: distance on the body up to which two places are taken for one, metres.
-            surface: what I, U, V mean; default: the open body.
+            weight: of the past, in [0, 1); 0.6 halves the standard deviation of independent noise.
+            reach: distance below which two points of the body count as near, metres.
+            surface: of I, U, V; default: the open body.
 
         Raises:
-            ValueError: for a weight or reach out of range.
+            ValueError: weight or reach is out of range.
         """
         if not 0 <= weight < 1:
             raise ValueError(f"weight is {weight}; expected 0 to below 1")
@@ -76,8 +77,8 @@ class SurfaceSmoother:
         """The people of the next frame, in the same order, with smoothed I, U, V.
 
         Args:
-            identities: of the people, as :class:`Tracker` gives them. Who was not in the last
-                frame starts anew.
+            identities: of the people, from :class:`Tracker`. People who were not in the last
+                frame start afresh.
         """
         seen = {
             identity: self._smoothed(_Seen.of(person, self.surface), self._last.get(identity))
@@ -98,7 +99,7 @@ class SurfaceSmoother:
         points = self.surface.points(part, u, v)
         apart = _length(points - now.points[had])
         near = apart < self.reach
-        # a value that stands alone, where the last frame's fits
+        # an isolated value, where the last frame's fits
         alone, fits = _length(now.points - now.around)[had], _length(points - now.around[had])
         better = ~near & ~now.sound[had] & (alone > self.reach) & (fits < alone / 2)
 
@@ -119,7 +120,7 @@ class SurfaceSmoother:
         return result
 
     def _put_back(self, points: np.ndarray) -> tuple[np.ndarray, ...]:
-        """I, U, V of the places of the body at rest that are nearest to points (P, 3)."""
+        """I, U, V of the points of the body in its rest pose nearest to points (P, 3)."""
         tree, corners = self._triangles
         _, near = tree.query(points, k=CANDIDATES)
         weights = _nearest_in(corners[near], points[:, None])
@@ -129,7 +130,7 @@ class SurfaceSmoother:
 
     @cached_property
     def _triangles(self) -> tuple[cKDTree, np.ndarray]:
-        """Middles of the body's triangles, to be searched, and their corners (F, 3, 3)."""
+        """Search tree of the centres of the body's triangles, and their corners (F, 3, 3)."""
         corners = self.surface.body.vertices[self.surface.body.faces]
         return cKDTree(corners.mean(1)), corners
 
@@ -139,9 +140,9 @@ def _length(vectors: np.ndarray) -> np.ndarray:
 
 
 def _nearest_in(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Barycentric weights (..., 3) of about the nearest place of triangles (..., 3, 3) to points.
+    """Approximate barycentric weights (..., 3) of the nearest points of triangles (..., 3, 3).
 
-    Weights below 0 are set to 0, which is exact inside, and off by a share of a triangle beside it.
+    Weights below 0 are set to 0: exact inside a triangle, and off by a fraction of it outside.
     """
     a, b, c = (corners[..., k, :] for k in range(3))
     ab, ac, ap = b - a, c - a, points - a
@@ -158,12 +159,14 @@ class _Seen:
     """The surface of a person in one frame; n pixels are on the body.
 
     Attributes:
-        on: (h, w) bool. corner: (2,) column and row of the picture where it starts.
+        on: (h, w) bool, on the body.
+        corner: (2,) column and row of its upper left pixel in the picture.
         i, u, v: (n,), U and V within [0, 1].
         position: (n, 2) column and row in the picture.
-        points, around: (n, 3) places on the body at rest, and their means around each pixel.
-        sound: (n,) bool: pixels that have others of their part around them; mistaken ones do not.
-        where: the parts' positions in the picture.
+        points, around: (n, 3) points of the body in its rest pose, and their means over each
+            pixel's neighbourhood.
+        sound: (n,) bool: pixels whose neighbourhood shares their part; isolated errors do not.
+        where: the affine fit of each part.
     """
 
     on: np.ndarray
@@ -186,23 +189,23 @@ class _Seen:
         sound = _share_around(on, FINE_TO_COARSE[labels]) > LONELY
         around = _mean_around(on, points, sound)
         position = np.stack(np.nonzero(on)[::-1], 1) + corner
-        # mistaken parts would pull the position of the part they are taken for
+        # isolated errors would distort the fit of the part they are taken for
         where = _Positions.fitted(*(values[sound] for values in (i, u, v, position)))
         return cls(on, corner, i, u, v, position, points, around, sound, where)
 
     def moved_since(self, last: _Seen) -> np.ndarray:
-        """(n, 2) pixels by which the places on the body have moved in the picture."""
+        """(n, 2) motion of each pixel since the other frame, pixels."""
         known = (self.where.known & last.where.known)[self.i]
         moved = self.where(self.i, self.u, self.v) - last.where(self.i, self.u, self.v)
         moved[~known] = moved[known].mean(0) if known.any() else self.corner - last.corner
-        # what is mistaken moves as what is around it does
+        # isolated errors move with their neighbourhood
         return np.where(self.sound[:, None], moved, _mean_around(self.on, moved, self.sound))
 
     def at(self, part: np.ndarray, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-        """I, U, V at positions of the picture, each (n,); I is 0 beside the body.
+        """I, U, V at positions in the picture, each (n,); I is 0 off the body.
 
-        Between pixels of the given parts (n,) U and V are interpolated; elsewhere the nearest
-        pixel is taken.
+        U and V are interpolated between pixels of the given parts (n,); elsewhere the nearest pixel
+        is taken.
         """
         height, width = self.on.shape
         labels, uv = np.zeros((height, width), np.int64), np.zeros((2, height, width))
@@ -226,7 +229,7 @@ class _Seen:
         return np.where(same, part, labels[pixel] * inside), u, v
 
     def put_into(self, result: DensePoseResult) -> DensePoseResult:
-        """The result with these I, U, V."""
+        """The result with its I, U, V replaced."""
         labels = np.zeros(self.on.shape, np.uint8)
         uv = np.zeros((2, *self.on.shape), np.float32)
         labels[self.on], uv[:, self.on] = self.i, (self.u, self.v)
@@ -234,7 +237,7 @@ class _Seen:
 
 
 def _share_around(on: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Share (n,) of the body's pixels around each one that are of the same coarse part (h, w)."""
+    """Share (n,) of the body pixels around each one that have the same coarse part (h, w)."""
 
     def count(chosen: np.ndarray) -> np.ndarray:
         border = {"normalize": False, "borderType": cv2.BORDER_CONSTANT}
@@ -249,9 +252,9 @@ def _share_around(on: np.ndarray, parts: np.ndarray) -> np.ndarray:
 
 
 def _mean_around(on: np.ndarray, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Mean (n, k) around each pixel of the values (n, k) of the chosen (n,) pixels.
+    """Mean (n, k), over each pixel's neighbourhood, of the values (n, k) of chosen (n,) pixels.
 
-    Pixels without any around them keep their value.
+    Pixels with none in their neighbourhood keep their value.
     """
     weight = chosen[:, None].astype(np.float32)
     stack = np.concatenate([weight, weight * values], 1).astype(np.float32)
@@ -264,7 +267,7 @@ def _mean_around(on: np.ndarray, values: np.ndarray, chosen: np.ndarray) -> np.n
 
 
 class _Positions:
-    """Positions in the picture as affine functions of U and V, one for each part.
+    """Pixel positions as an affine function of U and V, for each part.
 
     Attributes:
         known: (25,) bool: the parts with enough pixels.
@@ -278,7 +281,7 @@ class _Positions:
 
     @classmethod
     def fitted(cls, i: np.ndarray, u: np.ndarray, v: np.ndarray, position: np.ndarray):
-        """By least squares: I, U, V (P,) at positions (P, 2)."""
+        """Fits by least squares: I, U, V (P,) at positions (P, 2)."""
         self = cls()
         values = np.stack([u, v, *position.T])
         parts = len(self.known)
@@ -294,7 +297,7 @@ class _Positions:
         return self
 
     def __call__(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """(P, 2) where the places (P,) are."""
+        """Positions (P, 2) of the points I, U, V (P,)."""
         mean = self._mean[i]
         uv = np.stack([u, v], 1) - mean[:, :2]
         return mean[:, 2:] + (uv[:, :, None] * self._slope[i]).sum(1)

@@ -1,4 +1,4 @@
-"""The sound of one video, copied into another as it is."""
+"""Copies the sound of one video into another, without encoding it again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from .pyav import av
 
 
 class Sound:
-    """The first sound track of a video, in step with its pictures.
+    """The first audio track of a video, in sync with its pictures.
 
     Attributes:
-        stream: PyAV's stream, for ``add_stream_from_template``; None where there is no sound.
+        stream: PyAV's stream, for ``add_stream_from_template``; None if there is no sound.
     """
 
     def __init__(self, source: str | os.PathLike):
@@ -22,9 +22,9 @@ class Sound:
         """
         self._container = av.open("file:" + os.fspath(source))
         pictures, sounds = self._container.streams.video, self._container.streams.audio
-        # A codec that FFmpeg does not know cannot be written either.
+        # A codec that FFmpeg does not know cannot be written.
         self.stream = next((one for one in sounds if one.codec_context is not None), None)
-        # Pictures are written from 0 on, whenever they start in their file.
+        # Written videos start at 0, whenever the source starts.
         start = pictures[0].start_time if pictures else None
         self._start = float(start * pictures[0].time_base) if start else 0.0
         self._packets = self._container.demux(self.stream) if self.stream else iter(())
@@ -32,7 +32,7 @@ class Sound:
         self._given = -1
 
     def until(self, time: float) -> Iterator[av.Packet]:
-        """What has not been given yet of the sound before a moment; ends early where it is damaged.
+        """Yields the packets not yet given, up to a time; ends early if the sound is damaged.
 
         Args:
             time: seconds since the first picture.
@@ -45,8 +45,8 @@ class Sound:
                     packet = None
                 if packet is None:
                     return
-                # The last one is empty; what is before the first picture has no place, nor has what
-                # jumps back in time, as in files that were joined.
+                # Left out: the empty last packet, sound before the first picture, and jumps back in
+                # time, as in concatenated files.
                 if packet.dts is None or self._shifted(packet) < 0 or packet.dts <= self._given:
                     continue
                 self._given = packet.dts
@@ -57,7 +57,7 @@ class Sound:
             yield packet
 
     def _shifted(self, packet: av.Packet) -> float:
-        """Moves a packet to the time since the first picture; returns it in seconds."""
+        """Shifts a packet to the time since the first picture; returns that, seconds."""
         shift = round(self._start / packet.time_base)
         packet.dts -= shift
         if packet.pts is not None:
@@ -65,5 +65,5 @@ class Sound:
         return packet.dts * packet.time_base
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         self._container.close()

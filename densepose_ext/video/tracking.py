@@ -1,4 +1,4 @@
-"""Who is who from one frame to the next: by boxes and by the surface seen in them."""
+"""Tracks people from frame to frame, by their boxes and the surface seen in them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from scipy.optimize import linear_sum_assignment
 from ..structures import Person
 from ..surface.parts import FINE_TO_COARSE
 
-#: Places a side at which the surfaces of two people are compared.
+#: Side of the grid of points at which the surfaces of two people are compared.
 GRID = 24
-#: People whose boxes overlap less are never the same (intersection over union).
+#: People whose boxes have a lower IoU are never the same.
 SMALLEST_IOU = 0.1
-#: Logarithm of the ratio of two boxes' sides, below which their middles tell a speed.
+#: A speed is estimated from two boxes if the log ratio of their sides is below this.
 STEADY = 0.25
-#: Share of what was known of a track's speed that stays at a new frame.
+#: Weight of the old speed in the running mean of a track's speed.
 INERTIA = 0.5
 
 
 @dataclass
 class _Track:
-    """One person so far.
+    """One tracked person.
 
     Attributes:
-        identity: from 1, in the order of appearance.
-        box: (4,) where the person was last seen. speed: (2,) of its middle, pixels a frame.
-        labels: (h, w) fine parts, from column and row ``corner`` on, when last seen.
+        identity: from 1, in order of appearance.
+        box: (4,) where the person was last seen.
+        speed: (2,) of the box's centre, pixels per frame.
+        labels: (h, w) fine parts when last seen, starting at column and row ``corner``.
         missed: frames since then.
     """
 
@@ -41,28 +42,27 @@ class _Track:
 
     @property
     def shift(self) -> np.ndarray:
-        """(2,) how far the person should have gone by the next frame."""
+        """(2,) expected motion up to the next frame, pixels."""
         return self.speed * (self.missed + 1)
 
 
 class Tracker:
-    """Gives the people of consecutive frames identities that they keep.
+    """Gives people identities that persist over consecutive frames.
 
-    A person goes on as the one whose box, moved on at its speed, overlaps most with the person's,
-    and whose surface agrees: the similarity of two is the intersection over union of their boxes
-    times (1 + a) / 2, where a is the share of the pixels common to both whose coarse part is the
-    same. Of all assignments the one with the largest sum is taken. Who is not found for some
-    frames keeps the identity; later on it is given up, and numbers are never used again.
+    The similarity of a track and a person is the IoU of their boxes, the track's moved on at its
+    speed, times (1 + a) / 2, where a is the share of their common pixels with the same coarse part.
+    The assignment with the largest total similarity is taken. A person who is not found for a few
+    frames keeps the identity; after that it is dropped, and never used again.
     """
 
     def __init__(self, gap: int = 15, similarity: float = 0.15):
         """
         Args:
-            gap: frames in a row for which somebody may be missing.
-            similarity: the least of a person and a track, 0 to 1.
+            gap: number of consecutive frames for which somebody may be missing.
+            similarity: least similarity of a person to their track, 0 to 1.
 
         Raises:
-            ValueError: for a gap below 0 or a similarity outside [0, 1].
+            ValueError: the gap is below 0, or the similarity outside [0, 1].
         """
         if gap < 0:
             raise ValueError(f"a gap of {gap} frames; expected 0 or more")
@@ -74,9 +74,9 @@ class Tracker:
         self._count = 0
 
     def update(self, people: Sequence[Person]) -> list[int]:
-        """The identity of each person of the next frame; all are different."""
+        """The identities of the people of the next frame, all different."""
         similar = self._similarities(people)
-        # -similar is a cost; pairs that are too unlike cost nothing, and are dropped
+        # the cost is -similarity; pairs below the least similarity cost 0 and are dropped
         tracks, found = linear_sum_assignment(-similar)
         identities = [0] * len(people)
         for t, n in zip(tracks, found):
@@ -100,7 +100,7 @@ class Tracker:
     def _follow(self, track: _Track, person: Person) -> None:
         moved = _middle(person.box) - _middle(track.box)
         sizes = (person.box[2:] - person.box[:2]).clip(1) / (track.box[2:] - track.box[:2]).clip(1)
-        # the middle of a box also moves where something hides a part of the person
+        # the centre of a box also moves when the person is partly occluded
         if np.abs(np.log(sizes)).max() < STEADY:
             speed = moved / (track.missed + 1)
             track.speed = INERTIA * track.speed + (1 - INERTIA) * speed
@@ -108,7 +108,7 @@ class Tracker:
         track.labels, track.corner = person.result.labels.numpy(), person.corner
 
     def _similarities(self, people: Sequence[Person]) -> np.ndarray:
-        """(tracks, people), 0 where two cannot be the same."""
+        """Similarities (tracks, people), 0 for impossible pairs."""
         boxes = np.array([p.box for p in people], np.float64).reshape(-1, 4)
         last = np.array([t.box + np.tile(t.shift, 2) for t in self._tracks]).reshape(-1, 4)
         similar = box_iou(last, boxes)
@@ -124,7 +124,7 @@ def _middle(box: np.ndarray) -> np.ndarray:
 
 
 def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union (A, B) of boxes XYXY (A, 4) and (B, 4); 0 for empty ones."""
+    """IoU (A, B) of XYXY boxes (A, 4) and (B, 4); 0 for empty boxes."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     both = (high - low).clip(0).prod(-1)
@@ -134,7 +134,7 @@ def box_iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _agreement(track: _Track, person: Person) -> float:
-    """Share of the pixels on both whose coarse part is the same; 0 where there are none."""
+    """Share of the common pixels with the same coarse part; 0 if there are none."""
     box = person.box.astype(np.float64)
     step = (np.arange(GRID) + 0.5) / GRID
     columns = box[0] + step * (box[2] - box[0])
@@ -150,7 +150,7 @@ def _agreement(track: _Track, person: Person) -> float:
 def _sampled(
     labels: np.ndarray, corner: tuple[int, int], columns: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Coarse parts (R, C) at rows (R,) and columns (C,) of the picture, 0 beside the labels."""
+    """Coarse parts (R, C) at rows (R,) and columns (C,) of the picture, 0 outside the labels."""
     x = np.floor(columns).astype(np.int64) - corner[0]
     y = np.floor(rows).astype(np.int64) - corner[1]
     height, width = labels.shape

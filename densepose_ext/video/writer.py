@@ -1,4 +1,4 @@
-"""Frames into a video file: H.264 by PyAV, with the sound of another video; else by OpenCV."""
+"""Writes videos: H.264 by PyAV, with the sound of another video, or by OpenCV."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ import numpy as np
 from .pyav import av
 from .sound import Sound
 
-#: What the ending of a file may be, and OpenCV's codec for it.
+#: Allowed endings, and OpenCV's codec for each.
 CODECS = {".mp4": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
-#: Ticks a second: a multiple of all usual frame rates, 30000/1001 among them.
+#: Ticks per second: a multiple of all usual frame rates, 30000/1001 included.
 TICKS = 90_000
-#: Of H.264; 0 is lossless, 51 the worst, 23 the usual one. Lines and letters want a better one.
+#: H.264's constant rate factor: 0 is lossless, 51 the worst; lines and text need better than 23.
 QUALITY = "20"
 
 
 class VideoWriter:
     """Writes frames of one size as a video. A context manager.
 
-    With PyAV a file stays playable whatever ends the run: it is written in fragments of two
-    seconds, which closing it turns into an ordinary file. OpenCV's is playable once it is closed,
-    which an exception or Ctrl-C does too.
+    PyAV's file is playable whatever ends the run: it is written in fragments of two seconds, and
+    closing turns it into an ordinary file. OpenCV's is playable once it is closed, also by an
+    exception or Ctrl-C.
 
-    H.264 in its usual form has pictures of even sizes. Odd ones are written with full colour
-    resolution (4:4:4), which has any size, and which some devices do not play. OpenCV's codecs
-    have even sizes only: the last row or column is repeated.
+    Ordinary H.264 (4:2:0) needs even sizes. Odd sizes are written with full colour resolution
+    (4:4:4), which some devices do not play. OpenCV's codecs need even sizes: the last row or column
+    is repeated.
 
     Attributes:
         path: of the file.
         codec: "H.264", "mp4v" or "MJPG".
-        frames: written so far.
-        silence: why the sound that was asked for is left out; empty otherwise.
+        frames: number of frames written so far.
+        silence: why the requested sound is left out; empty otherwise.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class VideoWriter:
     ):
         """
         Args:
-            path: .mp4, .mov, .mkv or .avi; a file of that name is replaced at the first frame.
-                .avi, and all without PyAV, are OpenCV's.
-            rate: frames a second.
-            sound: a video whose sound is copied, as far as there are frames. OpenCV writes none.
+            path: .mp4, .mov, .mkv or .avi; an existing file is replaced at the first frame. OpenCV
+                writes .avi, and everything if PyAV is missing.
+            rate: frames per second.
+            sound: a video whose sound is copied up to the last frame. OpenCV writes none.
 
         Raises:
-            ValueError: another ending, or a rate that is not above 0.
+            ValueError: the ending is another, or the rate not above 0.
         """
         self.path = Path(path)
         suffix = self.path.suffix.lower()
@@ -61,7 +61,7 @@ class VideoWriter:
         if not rate > 0:
             raise ValueError(f"{path}: {rate} frames a second; expected more than 0")
         self.rate = Fraction(rate).limit_denominator(TICKS)
-        # the frames of .avi come evenly and in order, which those of H.264 need not
+        # .avi has no time stamps, which H.264 needs
         self._by_opencv = av is None or suffix == ".avi"
         self.codec = CODECS[suffix] if self._by_opencv else "H.264"
         self.frames = 0
@@ -75,8 +75,8 @@ class VideoWriter:
 
         Args:
             picture: (H, W, 3) uint8 BGR, of the same size as the first one.
-            time: seconds since the first frame, for videos whose frames do not come evenly; PyAV
-                alone keeps it. Default: the frame's number by the rate.
+            time: seconds since the first frame, for variable frame rates; only PyAV keeps it.
+                Default: the frame's number divided by the rate.
 
         Raises:
             OSError: the file cannot be written.
@@ -96,7 +96,7 @@ class VideoWriter:
         self.frames += 1
 
     def close(self) -> None:
-        """Ends the file; does nothing a second time, or without frames.
+        """Completes the file. Does nothing a second time, or without frames.
 
         Raises:
             OSError: the last frames cannot be written.
@@ -113,7 +113,7 @@ class VideoWriter:
 
 
 class _PyAV:
-    """H.264 by the x264 that PyAV comes with."""
+    """H.264, by the x264 in PyAV."""
 
     def __init__(self, owner: VideoWriter, size: tuple[int, int]):
         self._owner, self._path, self._last = owner, owner.path, -1
@@ -145,7 +145,7 @@ class _PyAV:
         odd = size[0] % 2 or size[1] % 2
         self._stream.pix_fmt = "yuv444p" if odd else "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, TICKS)
-        # a fragment starts at a picture that needs no other
+        # fragments start at keyframes
         whole = max(round(2 * owner.rate), 1)
         self._stream.options = {"crf": QUALITY, "preset": "veryfast", "g": str(whole)}
         if self._sound is not None:
@@ -175,7 +175,7 @@ class _PyAV:
             raise OSError(f"{self._path} cannot be written: {error}") from error
 
     def _write_sound(self, time: float) -> None:
-        """Up to a moment; sound that cannot be written is no reason to lose the pictures."""
+        """Writes the sound up to a time; an error in the sound does not end the video."""
         try:
             for packet in self._sound.until(time):
                 packet.stream = self._sound_stream
@@ -194,7 +194,7 @@ class _PyAV:
 
 
 class _OpenCV:
-    """MPEG-4 or JPEG pictures, by OpenCV."""
+    """MPEG-4 or Motion JPEG, by OpenCV."""
 
     def __init__(self, owner: VideoWriter, size: tuple[int, int]):
         self._missing = size[0] % 2, size[1] % 2

@@ -1,4 +1,4 @@
-"""The directive ``config-reference``: all config keys, out of densepose_ext/config.py.
+"""The directive ``config-reference``: all config keys, from densepose_ext/config.py.
 
 Keys and defaults are those that ``add_densepose_config`` adds to Detectron2's. Their meaning comes
 from the comments of its source: the comment on a key's own line is about that key, the comment
@@ -11,6 +11,7 @@ import ast
 import inspect
 import io
 import tokenize
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 
@@ -29,6 +30,7 @@ TITLES = {
     "_add_evaluation": "Evaluation",
     "_add_keys_not_built": "Methods of the official project that are not built",
     "_add_own": "Keys of this package alone",
+    "add_cse_config": "Continuous surface embeddings",
 }
 
 
@@ -73,22 +75,20 @@ def _leaves(node: CfgNode, prefix: str = "") -> dict[str, object]:
     return leaves
 
 
-def read_sections(module: ModuleType = config) -> list[Section]:
-    """The sections of a module, one for each function ``_add_*``, with every added key."""
-    source = inspect.getsource(module)
-    comments = {
-        token.start[0]: (token.string.lstrip("# "), token.line.lstrip().startswith("#"))
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    }
+def read_sections() -> list[Section]:
+    """A section for each function that ``add_densepose_config`` calls, with every added key."""
     missing = added_keys()
     sections = []
-    for function in ast.parse(source).body:
-        if not isinstance(function, ast.FunctionDef) or not function.name.startswith("_add_"):
+    for statement in _definition(config.add_densepose_config).body:
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        if not isinstance(call, ast.Call):
             continue
-        title = TITLES.get(function.name, function.name[len("_add_") :].replace("_", " "))
-        section = Section(title, ast.get_docstring(function) or "")
-        _read_function(function, comments, section, missing)
+        function = getattr(config, call.func.id)
+        module = inspect.getmodule(function)
+        about = function if module is config else module
+        title = TITLES.get(function.__name__, function.__name__.strip("_").replace("_", " "))
+        section = Section(title, inspect.getdoc(about) or "")
+        _read_function(_definition(function), _comments(module), section, missing)
         if section.groups:
             sections.append(section)
     _add_computed_keys(sections, missing)
@@ -96,6 +96,26 @@ def read_sections(module: ModuleType = config) -> list[Section]:
         rest = Group("", dict.fromkeys(missing, ""))
         sections.append(Section("Others", "", [rest]))
     return sections
+
+
+def _definition(function: Callable) -> ast.FunctionDef:
+    """The source of a function as a tree whose line numbers are those of its file."""
+    tree = ast.parse(inspect.getsource(inspect.getmodule(function)))
+    return next(
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and node.name == function.__name__
+    )
+
+
+def _comments(module: ModuleType) -> dict[int, tuple[str, bool]]:
+    """Line number -> a comment, and whether it is alone on its line."""
+    lines = io.StringIO(inspect.getsource(module)).readline
+    return {
+        token.start[0]: (token.string.lstrip("# "), token.line.lstrip().startswith("#"))
+        for token in tokenize.generate_tokens(lines)
+        if token.type == tokenize.COMMENT
+    }
 
 
 def _read_function(function, comments, section: Section, missing: dict) -> None:
