@@ -30,9 +30,11 @@ def main(args):
 
     if args.eval_only:
         model = DensePoseTrainer.build_model(cfg)
-        DensePoseCheckpointer(model, save_dir=cfg.OUTPUT_DIR).resume_or_load(
-            cfg.MODEL.WEIGHTS, resume=args.resume
-        )
+        checkpointer = DensePoseCheckpointer(model, save_dir=cfg.OUTPUT_DIR)
+        try:
+            checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=args.resume)
+        except (OSError, ValueError) as error:  # no checkpoint, or one of another model
+            refuse(error)
         results = DensePoseTrainer.test(cfg, model)
         if cfg.TEST.AUG.ENABLED:
             results.update(DensePoseTrainer.test_with_TTA(cfg, model))
@@ -42,8 +44,11 @@ def main(args):
 
     try:
         trainer = DensePoseTrainer(cfg)
-        trainer.resume_or_load(resume=args.resume)
     except OSError as error:  # a file or folder that is missing, or too full
+        refuse(error)
+    try:
+        trainer.resume_or_load(resume=args.resume)
+    except (OSError, ValueError) as error:
         refuse(error)
     if cfg.TEST.AUG.ENABLED:
         trainer.register_hooks(

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import pickle
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
+from urllib.parse import parse_qs
 
-import torch
 from detectron2.checkpoint import DetectionCheckpointer
-from detectron2.utils.file_io import PathManager
 
-from ..files.plain_pickle import read_plain_pickle
+from ..files.weights import check_weights_file, read_weights
 from ..modeling.roi_heads import DensePoseROIHeads
+
+#: Modules that a line about parameters lists.
+_LISTED = 6
 
 
 def check_weights(path: str) -> None:
-    """Whether MODEL.WEIGHTS is there, as far as that shows without a download.
+    """Whether MODEL.WEIGHTS is there and may be a checkpoint, as far as that shows at once.
 
     Raises:
         FileNotFoundError: it is a file, and there is none.
+        ValueError: the file is something else, such as a Git LFS pointer or a web page.
     """
     file = path.partition("?")[0]  # what follows tells Detectron2 how to read it
-    if file and "://" not in file and not os.path.isfile(file):
+    if not file or "://" in file:
+        return
+    if not os.path.isfile(file):
         raise FileNotFoundError(f"MODEL.WEIGHTS = {path}: there is no such file")
+    check_weights_file(file)
 
 
 class DensePoseCheckpointer(DetectionCheckpointer):
@@ -32,10 +39,11 @@ class DensePoseCheckpointer(DetectionCheckpointer):
 
     - A file appears under its name when all of it is written; until then the one that was there
       remains. So does ``last_checkpoint``, which is written after the file it names.
-    - No file runs code: a ``.pkl`` file may hold arrays and plain containers only, and
-      ``torch.load`` reads weights only, whatever the version of torch.
+    - Files are told apart by their content, may come from other frameworks, and run no code:
+      see :func:`densepose_ext.files.weights.read_weights`.
     - In a model that is loaded to be used, not trained (nothing else is loaded with it: no
       trainer), no parameter may have another shape than in the checkpoint.
+    - What a checkpoint lacks, and what of it is not used, is said in one line.
 
     Other models are loaded as Detectron2 loads them.
     """
@@ -43,6 +51,8 @@ class DensePoseCheckpointer(DetectionCheckpointer):
     def __init__(self, model, save_dir: str = "", **kwargs):
         super().__init__(model, save_dir, **kwargs)
         self.path_manager = _WholeFiles(self.path_manager)
+        #: Path or URL of the checkpoint that was loaded last.
+        self.source: str | None = None
 
     def get_checkpoint_file(self) -> str:
         """The file to resume from.
@@ -60,8 +70,16 @@ class DensePoseCheckpointer(DetectionCheckpointer):
         return path
 
     def load(self, path: str, checkpointables: list[str] | None = None) -> dict:
-        """As Detectron2's; a file that is not there is a FileNotFoundError."""
-        check_weights(path or "")
+        """As Detectron2's.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is no checkpoint, or one of another model.
+        """
+        if self._is_densepose:
+            check_weights(path or "")
+        self._parsed_url_during_load = None  # a load that failed leaves it set
+        self.source = path
         return super().load(path, checkpointables)
 
     @property
@@ -70,49 +88,84 @@ class DensePoseCheckpointer(DetectionCheckpointer):
         return isinstance(getattr(model, "roi_heads", None), DensePoseROIHeads)
 
     def _load_file(self, filename: str):
-        if not (filename.endswith(".pkl") and self._is_densepose):
-            return super()._load_file(filename)
-        with PathManager.open(filename, "rb") as f:
-            try:
-                content = read_plain_pickle(f)
-            except ValueError as error:
-                raise ValueError(
-                    f"{filename} is not a checkpoint of arrays and plain containers: {error}"
-                ) from error
-        # The two kinds there are, told apart as Detectron2 does: its own, and Caffe2's with
-        # "blobs" (whole models) or without (ImageNet).
-        is_own = isinstance(content, dict) and "model" in content and "__author__" in content
-        weights = content["model"] if is_own else content
-        if isinstance(weights, dict) and not is_own:
-            weights = weights.get("blobs", weights)
-        if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
-            raise ValueError(f"{filename} is not a checkpoint: expected arrays by name")
-        if is_own:
-            return content
-        weights = {k: v for k, v in weights.items() if not k.endswith("_momentum")}
-        return {"model": weights, "__author__": "Caffe2", "matching_heuristics": True}
-
-    def _torch_load(self, f: str):
         if not self._is_densepose:
-            return super()._torch_load(f)
-        with PathManager.open(f, "rb") as file:
-            try:
-                return torch.load(file, map_location="cpu", weights_only=True)
-            except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-                raise ValueError(
-                    f"{f} is damaged, or not a checkpoint of tensors and plain containers: {error}"
-                ) from error
+            return super()._load_file(filename)
+        checkpoint = read_weights(filename)
+        queries = parse_qs(self._parsed_url_during_load.query)
+        if queries.pop("matching_heuristics", None) == ["True"]:
+            checkpoint["matching_heuristics"] = True
+        if queries:
+            raise ValueError(
+                f"MODEL.WEIGHTS asks for {', '.join(queries)} behind its question mark; expected"
+                " matching_heuristics=True or nothing"
+            )
+        return checkpoint
 
     def _load_model(self, checkpoint):
-        incompatible = super()._load_model(checkpoint)
-        wrong = incompatible.incorrect_shapes if incompatible is not None else []
-        if wrong and self._is_densepose and not self.checkpointables:
+        if not self._is_densepose:
+            return super()._load_model(checkpoint)
+        with _silenced("detectron2.checkpoint.c2_model_loading"):  # a line for each parameter
+            incompatible = super()._load_model(checkpoint)
+        wrong = incompatible.incorrect_shapes
+        if wrong and self._is_to_be_used:
             name, found, expected = wrong[0]
             raise ValueError(
-                f"the checkpoint is of another model: {len(wrong)} parameters have another shape,"
+                f"{self.source} is of another model: {len(wrong)} parameters have another shape,"
                 f" the first is {name} with {tuple(found)}, expected {tuple(expected)}"
             )
+        parameters = [name for name, _ in self.model.named_parameters()]
+        if set(parameters) <= set(incompatible.missing_keys):
+            found = ", ".join(incompatible.unexpected_keys[:2]) or "nothing"
+            raise ValueError(
+                f"{self.source} is of another model: it has {found} ..., and no parameter of this"
+                f" one, such as {parameters[0]}"
+            )
         return incompatible
+
+    @property
+    def _is_to_be_used(self) -> bool:
+        """Whether the model is loaded to be used as it is: no trainer comes with it."""
+        return not self.checkpointables
+
+    def _log_incompatible_keys(self, incompatible) -> None:
+        """One line in place of the lists of Detectron2, which are as long as the model."""
+        if not self._is_densepose:
+            super()._log_incompatible_keys(incompatible)
+            return
+        missing, said = incompatible.missing_keys, []
+        if missing:
+            said.append(f"{len(missing)} parameters keep their initial values: {_modules(missing)}")
+        if incompatible.incorrect_shapes:
+            name, found, expected = incompatible.incorrect_shapes[0]
+            said.append(
+                f"{len(incompatible.incorrect_shapes)} of these have another shape in the file, the"
+                f" first is {name} with {tuple(found)}, expected {tuple(expected)}"
+            )
+        if incompatible.unexpected_keys:
+            unknown = incompatible.unexpected_keys
+            said.append(f"{len(unknown)} of the file belong to no layer: {_modules(unknown)}")
+        if said:
+            level = logging.WARNING if missing and self._is_to_be_used else logging.INFO
+            self.logger.log(level, f"Weights loaded; {'; '.join(said)}")
+
+
+def _modules(names: list[str]) -> str:
+    """The modules that parameters belong to, two levels deep, and how many they are."""
+    counts = Counter(".".join(name.split(".")[:-1][:2]) or name for name in names)
+    listed = [f"{module} ({count})" for module, count in counts.most_common(_LISTED)]
+    return ", ".join(listed) + (", ..." if len(counts) > _LISTED else "")
+
+
+@contextmanager
+def _silenced(logger_name: str) -> Iterator[None]:
+    """Only errors of a logger are logged."""
+    silenced = logging.getLogger(logger_name)
+    level = silenced.level
+    silenced.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        silenced.setLevel(level)
 
 
 class _WholeFiles:

@@ -32,8 +32,34 @@ _DECODING_ERRORS = (
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
+def to_bgr(picture: np.ndarray | Image.Image | str | os.PathLike) -> np.ndarray:
+    """Any picture as (H, W, 3) uint8, BGR.
+
+    Args:
+        picture: an array as for :func:`as_bgr`, in the order B, G, R; a Pillow image of any mode,
+            whose order is known and whose EXIF orientation is applied; or the path of a file.
+
+    Raises:
+        OSError: there is no such file, or it may not be read.
+        ValueError: it is something else; the message says how to convert it.
+    """
+    if isinstance(picture, np.ndarray):
+        return as_bgr(picture)
+    if isinstance(picture, (str, os.PathLike)):
+        return read_picture(picture)
+    if isinstance(picture, Image.Image):
+        try:
+            return _image_as_bgr(picture)
+        except _DECODING_ERRORS as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(
+                f"the Pillow image of mode {picture.mode} cannot be used: {reason}"
+            ) from error
+    raise ValueError(f"the picture is {_what_to_do(picture)}")
+
+
 def as_bgr(picture: np.ndarray) -> np.ndarray:
-    """A picture as (H, W, 3) uint8.
+    """An array as (H, W, 3) uint8.
 
     Grey becomes three equal channels; the fourth channel is taken for opacity, and the picture is
     laid on white; 16 bits are scaled down to 8. The order of the colours is kept.
@@ -42,17 +68,21 @@ def as_bgr(picture: np.ndarray) -> np.ndarray:
         picture: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16.
 
     Raises:
-        ValueError: for anything else; the message says what was given and what is expected.
+        ValueError: for anything else; the message says how to convert it.
     """
-    if not isinstance(picture, np.ndarray):
-        raise ValueError(
-            f"the picture is a {type(picture).__name__}; expected an array (H, W, 3) of uint8, BGR"
-        )
     if picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"the picture is of {picture.dtype}; expected uint8 (0 to 255) or uint16")
+        raise ValueError(
+            f"the picture is of {picture.dtype}; expected uint8 (0 to 255) or uint16:"
+            f" {_conversion_to_uint8(picture)}"
+        )
     channels = picture.shape[2] if picture.ndim == 3 else 1
     if picture.ndim not in (2, 3) or channels not in (1, 3, 4) or 0 in picture.shape:
-        raise ValueError(f"the picture has the shape {picture.shape}; expected (H, W, 3)")
+        hint = ""
+        if picture.ndim == 3 and picture.shape[0] in (1, 3, 4):
+            hint = ": picture.transpose(1, 2, 0) makes it so"
+        elif picture.ndim == 4:
+            hint = ": the predictor's method batch takes several pictures"
+        raise ValueError(f"the picture has the shape {picture.shape}; expected (H, W, 3){hint}")
     if picture.dtype == np.uint16:
         picture = np.round(picture / np.float32(257)).astype(np.uint8)
     if channels == 1:
@@ -62,6 +92,52 @@ def as_bgr(picture: np.ndarray) -> np.ndarray:
         mixed = picture[..., :3] * opacity + 255 * (255 - opacity)
         picture = ((mixed + 127) // 255).astype(np.uint8)
     return picture
+
+
+def _conversion_to_uint8(picture: np.ndarray) -> str:
+    """Code that converts an array of another type, as far as its values tell."""
+    if picture.dtype == bool:
+        return "picture.astype('uint8') * 255 converts it"
+    if picture.dtype.kind not in "fiu":
+        return "its values are no numbers"
+    if not np.isfinite(picture).all():
+        return "it has values that are not finite"
+    low, high = picture.min(initial=0), picture.max(initial=0)
+    if picture.dtype.kind == "f" and low >= 0 and high <= 1:
+        return "(picture * 255).round().astype('uint8') converts values from 0 to 1"
+    if low >= 0 and high <= 255:
+        return "picture.round().astype('uint8') converts values from 0 to 255"
+    return f"its values, from {low:g} to {high:g}, have to be brought to 0 to 255"
+
+
+def _what_to_do(picture: object) -> str:
+    """What an object is that is no picture, and how to make one of it."""
+    if picture is None:
+        return "None, which cv2.imread returns for a file that it cannot read"
+    if isinstance(picture, (bytes, bytearray, memoryview)) or hasattr(picture, "read"):
+        stream = "picture" if hasattr(picture, "read") else "io.BytesIO(picture)"
+        return (
+            f"a {type(picture).__name__}; expected an array, a Pillow image or a path:"
+            f" PIL.Image.open({stream}) reads the content of a file"
+        )
+    if isinstance(picture, (list, tuple)):
+        return f"a {type(picture).__name__}; the predictor's method batch takes several pictures"
+    if hasattr(picture, "permute") and hasattr(picture, "cpu"):  # a tensor of torch
+        code = "picture"
+        if picture.is_floating_point():
+            code += ".mul(255).round().byte()"
+        shape = tuple(picture.shape)
+        if len(shape) == 3 and shape[0] in (1, 3, 4) and shape[2] not in (1, 3, 4):
+            code += ".permute(1, 2, 0)"
+        return (
+            f"a tensor {shape} of {picture.dtype}; expected an array (H, W, 3) of"
+            f" uint8, BGR: {code}.cpu().numpy() makes it so, with [..., ::-1] behind if it is RGB"
+            + (" (for values from 0 to 1)" if picture.is_floating_point() else "")
+        )
+    return (
+        f"a {type(picture).__name__}; expected an array (H, W, 3) of uint8, BGR, a Pillow image or"
+        " a path"
+    )
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
@@ -90,13 +166,19 @@ def _read(stream) -> np.ndarray:
         # Formats that Pillow lacks, 16-bit colour TIFF among them.
         return _read_by_opencv(stream)
     with image:
-        image = ImageOps.exif_transpose(image)
-        if image.mode in _DEEP_MODES:
-            return as_bgr(_to_16_bits(np.asarray(image)))
-        if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-            rgb = as_bgr(np.asarray(image.convert("RGBA")))
-        else:
-            rgb = np.asarray(image.convert("RGB"))
+        return _image_as_bgr(image)
+
+
+def _image_as_bgr(image: Image.Image) -> np.ndarray:
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "La":  # which Pillow converts to nothing else
+        image = image.convert("LA")
+    if image.mode in _DEEP_MODES:
+        return as_bgr(_to_16_bits(np.asarray(image)))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
+        rgb = as_bgr(np.asarray(image.convert("RGBA")))
+    else:
+        rgb = np.asarray(image.convert("RGB"))
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
 
 

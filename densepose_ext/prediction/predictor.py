@@ -13,6 +13,7 @@ from detectron2.config import CfgNode
 from detectron2.data import transforms as T
 from detectron2.structures import Instances
 from detectron2.utils.file_io import PathManager
+from PIL import Image
 from torch import nn
 
 from ..config import check_config, is_densepose_config, load_config
@@ -25,7 +26,10 @@ from ..modeling.roi_heads import PRECISIONS
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from ..structures import Person
 from .people import People
-from .pictures import as_bgr, read_picture
+from .pictures import to_bgr
+
+#: What the predictor takes for a picture.
+Picture = np.ndarray | Image.Image | str | os.PathLike
 
 
 class DensePosePredictor:
@@ -84,7 +88,7 @@ class DensePosePredictor:
         cfg.freeze()
         self.cfg = cfg
         self.model: Any = build_model(cfg).eval()
-        _load_weights(self.model, weights)
+        _CompleteCheckpointer(self.model).load(weights)
         dtype = PRECISIONS[cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION]
         if dtype != torch.float32 and self.model.device.type == "cuda":
             self.model.backbone = _LowPrecisionBackbone(self.model.backbone, dtype)
@@ -92,27 +96,29 @@ class DensePosePredictor:
         if cfg.TEST.AUG.ENABLED:
             self.tested = DensePoseRCNNWithTTA(cfg, self.model).eval()
 
-    def __call__(self, picture: np.ndarray | str | os.PathLike) -> People:
+    def __call__(self, picture: Picture) -> People:
         """The people of one picture, best score first.
 
         Args:
-            picture: an array (H, W, 3) of uint8 in **BGR** order, as OpenCV reads it, or a file.
-                Grey, BGRA and 16-bit arrays are converted (see :func:`as_bgr`).
+            picture: an array (H, W, 3) of uint8 in **BGR** order, as OpenCV reads it; a Pillow
+                image; or the path of a file. Grey, opacity and 16 bits are converted (see
+                :func:`to_bgr`).
 
         Returns:
             a list of :class:`Person`, with conversions of all of them (see :class:`People`).
         """
         return self.batch([picture])[0]
 
-    def batch(self, pictures: Sequence[np.ndarray | str | os.PathLike]) -> list[People]:
+    def batch(self, pictures: Sequence[Picture]) -> list[People]:
         """The people of several pictures, run through the network at once.
 
         Smaller pictures are padded to the largest, so numbers differ a little from those of the
         pictures one by one, unless all have the same size.
         """
-        arrays = [
-            read_picture(p) if isinstance(p, (str, os.PathLike)) else as_bgr(p) for p in pictures
-        ]
+        is_one = isinstance(pictures, np.ndarray) and pictures.ndim < 4
+        if is_one or isinstance(pictures, (str, bytes, os.PathLike, Image.Image)):
+            raise ValueError("batch takes a list of pictures; for one call the predictor itself")
+        arrays = [to_bgr(picture) for picture in pictures]
         if not arrays:
             return []
         with torch.inference_mode():
@@ -224,24 +230,17 @@ def _device(device: str | torch.device | None) -> torch.device:
     return found
 
 
-def _load_weights(model: nn.Module, weights: str) -> None:
-    checkpointer = _CompleteCheckpointer(model)
-    checkpointer.load(weights)
-    if checkpointer.missing:
-        raise ValueError(
-            f"{weights} lacks {len(checkpointer.missing)} parameters of this config's model, the"
-            f" first is {checkpointer.missing[0]}: it is of another model, or of a backbone alone"
-        )
-
-
 class _CompleteCheckpointer(DensePoseCheckpointer):
-    """Keeps the names of the parameters that the checkpoint left as they were."""
-
-    missing: Sequence[str] = ()
+    """Refuses a checkpoint that leaves parameters as they were."""
 
     def _load_model(self, checkpoint):
         incompatible = super()._load_model(checkpoint)
-        self.missing = incompatible.missing_keys
+        missing = incompatible.missing_keys
+        if missing:
+            raise ValueError(
+                f"{self.source} lacks {len(missing)} parameters of this config's model, the first"
+                f" is {missing[0]}: it is of another model, or of a backbone alone"
+            )
         return incompatible
 
 

@@ -136,29 +136,12 @@ def test_what_is_not_plain_is_refused_without_running(model, tmp_path, content, 
     assert not marker.exists()
 
 
-@pytest.mark.parametrize(
-    "content", [5, "text", [1, 2], {1: 2}, {"model": 3, "__author__": "x"}, {"blobs": [1]}]
-)
-def test_plain_but_no_checkpoint(model, tmp_path, content):
-    path = tmp_path / "other.pkl"
-    path.write_bytes(pickle.dumps(content))
-    with pytest.raises(ValueError, match=r"other\.pkl is not a checkpoint: expected arrays"):
-        load(model, path)
-
-
-@pytest.mark.parametrize("suffix", [".pth", ".pkl"])
-@pytest.mark.parametrize("content", [b"", b"no pickle", b"PK\x03\x04 no archive", b"\x80\x02"])
-def test_files_that_are_no_checkpoints(model, tmp_path, suffix, content):
-    path = tmp_path / f"wrong{suffix}"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"wrong\{suffix} is .*not a checkpoint of"):
-        load(model, path)
-
-
 def test_torch_reads_weights_only(model, tmp_path, monkeypatch):
     path = tmp_path / "strange.pth"
     torch.save({"model": {"a": Runs(tmp_path / "it_ran")}}, path)
-    with pytest.raises(ValueError, match=r"strange\.pth is damaged, or not a checkpoint of"):
+    with pytest.raises(
+        ValueError, match=r"strange\.pth holds a _?io\.open, which only running code"
+    ):
         load(model, path)
     assert not (tmp_path / "it_ran").exists()
     # Whatever the default of the installed torch.

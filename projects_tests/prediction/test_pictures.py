@@ -1,13 +1,15 @@
 """Pictures of every kind that people have, read upright as 8-bit BGR."""
 
+import io
 import zlib
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image, features
 
-from densepose_ext.prediction.pictures import read_picture
+from densepose_ext.prediction.pictures import as_bgr, read_picture, to_bgr
 
 #: What brings a picture into the state that an EXIF orientation describes.
 INTO = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM"} | {
@@ -181,3 +183,105 @@ def test_floating_point_is_refused(tmp_path):
     Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
     with pytest.raises(ValueError, match="float32; expected 8 or 16 bits"):
         read_picture(tmp_path / "a.tif")
+
+
+MODES = ["RGB", "RGBA", "RGBa", "RGBX", "L", "LA", "La", "P", "PA", "1", "CMYK", "YCbCr", "HSV"]
+
+
+@pytest.mark.parametrize("mode", [*MODES, "I;16", "I"])
+def test_pillow_images_of_every_mode(mode):
+    """Each is what a file of it would be: its mode says the order of the colours."""
+    image = Image.fromarray(scene())
+    if mode in ("I;16", "I"):
+        deep = scene()[..., 0].astype(np.uint16 if mode == "I;16" else np.int32) * 257
+        image = Image.fromarray(deep)
+        assert image.mode == mode
+    elif mode == "PA":
+        image = image.convert("P").convert("PA")
+    elif mode in ("La", "RGBa"):
+        image = image.convert(mode.upper()).convert(mode)
+    else:
+        image = image.convert(mode)
+    found = to_bgr(image)
+    if mode in ("L", "LA", "La", "1", "I;16", "I"):
+        opaque = image.convert("LA") if mode == "La" else image
+        grey = scene()[..., 0] if mode.startswith("I") else np.asarray(opaque.convert("L"))
+        assert np.array_equal(found, np.repeat(grey[..., None], 3, axis=2))
+    else:
+        assert is_scene(found)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_of_a_pillow_image(orientation):
+    stream = io.BytesIO()
+    image = Image.fromarray(scene())
+    if orientation > 1:
+        image = image.transpose(Image.Transpose[INTO[orientation]])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(stream, "jpeg", exif=exif, quality=95)
+    assert is_scene(to_bgr(Image.open(stream)))
+
+
+def test_transparent_pillow_images_lie_on_white():
+    clear = Image.new("RGBA", (4, 4), (9, 9, 9, 0))
+    for mode in ("RGBA", "LA", "RGBa", "La"):
+        image = clear.convert("LA") if mode == "La" else clear
+        assert (to_bgr(image.convert(mode)) == 255).all()
+    keyed = Image.new("P", (4, 4), 3)
+    keyed.info["transparency"] = 3
+    assert (to_bgr(keyed) == 255).all()
+
+
+def test_pillow_images_that_cannot_be_used():
+    with pytest.raises(ValueError, match="mode F cannot be used: its pixels are of float32"):
+        to_bgr(Image.new("F", (4, 4)))
+    stream = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(stream, "png")
+    cut = Image.open(io.BytesIO(stream.getvalue()[:2000]))
+    with pytest.raises(ValueError, match=r"mode RGB cannot be used: .*truncated"):
+        to_bgr(cut)
+
+
+CODE = r"\(picture \* 255\)\.round\(\)\.astype\('uint8'\) converts values from 0 to 1"
+ARRAY = np.random.default_rng(0).random((9, 8, 3))
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (ARRAY, f"float64; expected uint8 .*: {CODE}"),
+        (ARRAY.astype(np.float32) * 255, r"picture\.round\(\)\.astype\('uint8'\) converts"),
+        (ARRAY * 2 - 1, "its values, from -0.* have to be brought to 0 to 255"),
+        (ARRAY * np.nan, "not finite"),
+        ((ARRAY * 255).astype(np.int64), r"int64; .*astype\('uint8'\) converts values from 0 to"),
+        (ARRAY > 0.5, r"bool; .*picture\.astype\('uint8'\) \* 255"),
+        (ARRAY.astype(str), "no numbers"),
+        (scene()[None], r"\(1, 48, 64, 3\); expected \(H, W, 3\): the predictor's method batch"),
+        (scene().transpose(2, 0, 1), r"\(3, 48, 64\); .*: picture\.transpose\(1, 2, 0\)"),
+        (scene()[..., :2], r"\(48, 64, 2\); expected"),
+        (scene()[:0], r"\(0, 64, 3\)"),
+        (torch.zeros(3, 4, 5), r"tensor \(3, 4, 5\) of torch\.float32; .*\.mul\(255\).*permute"),
+        (torch.zeros(4, 5, 3, dtype=torch.uint8), r"BGR: picture\.cpu\(\)\.numpy\(\) makes it so"),
+        ([scene()], "a list; the predictor's method batch"),
+        (b"\xff\xd8\xff", r"a bytes; .*PIL\.Image\.open\(io\.BytesIO\(picture\)\)"),
+        (io.BytesIO(), r"a BytesIO; .*PIL\.Image\.open\(picture\)"),
+        (None, "None, which cv2.imread returns"),
+        (3, "a int; expected an array"),
+    ],
+)
+def test_what_is_no_picture_says_how_to_convert_it(picture, message):
+    with pytest.raises(ValueError, match=message) as error:
+        to_bgr(picture)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "picture", [ARRAY, torch.rand(3, 9, 8), ARRAY.astype(np.float32) * 255, ARRAY > 0.5]
+)
+def test_the_code_in_the_message_works(picture):
+    with pytest.raises(ValueError, match=r".") as error:
+        to_bgr(picture)
+    code = str(error.value).split(": ")[-1].split(" converts")[0].split(" makes")[0]
+    assert as_bgr(eval(code, {"picture": picture})).shape == (9, 8, 3)

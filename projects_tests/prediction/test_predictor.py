@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.engine import DefaultPredictor
+from PIL import Image
 
 from densepose_ext import DensePosePredictor, People, densepose_results, get_config_file
 from densepose_ext.prediction.pictures import as_bgr
@@ -210,21 +211,19 @@ def test_opacity_and_depth():
     assert as_bgr(bgr) is bgr
 
 
-@pytest.mark.parametrize(
-    ("picture", "message"),
-    [
-        (noise().astype(np.float32), "float32; expected uint8"),
-        (noise()[None], r"\(1, 90, 120, 3\); expected \(H, W, 3\)"),
-        (noise().transpose(2, 0, 1), r"\(3, 90, 120\); expected"),
-        (noise(channels=2), "expected"),
-        (noise()[:0], r"\(0, 120, 3\)"),
-        (torch.zeros(3, 4, 3), "Tensor; expected an array"),
-        (None, "NoneType; expected an array"),
-    ],
-)
-def test_what_is_no_picture(predictor, picture, message):
-    with pytest.raises(ValueError, match=message):
-        predictor(picture)
+def test_pillow_images_and_files(predictor, tmp_path):
+    rgb = noise()
+    image = Image.fromarray(rgb)
+    image.save(tmp_path / "a.png")
+    expected = [person.score for person in predictor(rgb[..., ::-1])]
+    for picture in (image, tmp_path / "a.png", str(tmp_path / "a.png")):
+        assert [person.score for person in predictor(picture)] == expected
+
+
+@pytest.mark.parametrize("pictures", ["a.png", Image.new("RGB", (9, 9)), noise()])
+def test_one_picture_is_no_batch(predictor, pictures):
+    with pytest.raises(ValueError, match="for one call the predictor itself"):
+        predictor.batch(pictures)
 
 
 def test_configs_by_path_and_name(weights):
@@ -269,9 +268,17 @@ def test_weights_that_cannot_be_used(tmp_path):
     torch.save({"model": backbone}, path)
     with pytest.raises(ValueError, match=r"lacks \d+ parameters"):
         DensePosePredictor(CONFIG, path, "cpu")
-    path.write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="damaged"):
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(ValueError, match=r"part\.pth is a Git LFS pointer"):
         DensePosePredictor(CONFIG, path, "cpu")
+
+
+def test_weights_of_other_frameworks(tmp_path, predictor, weights):
+    state = torch.load(weights, weights_only=True)["model"]
+    path = tmp_path / "model.pth"
+    torch.save({"state_dict": {f"module.{name}": v for name, v in state.items()}}, path)
+    found, expected = DensePosePredictor(CONFIG, path, "cpu")(noise()), predictor(noise())
+    assert [person.score for person in found] == [person.score for person in expected]
 
 
 @pytest.mark.parametrize(
