@@ -1,4 +1,4 @@
-"""Models as TorchScript and ONNX: they run without Detectron2 and without this package.
+"""Exports models as TorchScript and ONNX, which run without Detectron2 and this package.
 
 ``examples/run_exported.py`` runs them.
 """

@@ -1,4 +1,4 @@
-"""The dense pose branch alone: for a detector of one's own on the same features."""
+"""The dense pose branch alone, for use with another detector on the same features."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DensePoseBranch(nn.Module):
         """
         super().__init__()
         self.levels = list(roi_heads.densepose_in_features)
-        # Without the box, mask and keypoint branches, whose weights would go into the file.
+        # not roi_heads itself: the weights of the other branches would go into the file
         self.roi_heads = copy.copy(roi_heads)
         self.roi_heads._modules = {
             name: module
@@ -31,7 +31,7 @@ class DensePoseBranch(nn.Module):
         }
 
     def output(self, *levels_and_boxes: torch.Tensor) -> DensePoseOutput:
-        """As :meth:`forward`, with names."""
+        """The outputs of :meth:`forward`, by name."""
         *levels, boxes = levels_and_boxes
         features = dict(zip(self.levels, levels))
         return self.roi_heads._densepose_inference(features, [Boxes(boxes)])
@@ -43,13 +43,13 @@ class DensePoseBranch(nn.Module):
                 :attr:`levels`, then boxes (N, 4) XYXY in pixels of the picture of H x W.
 
         Returns:
-            the maps that are there, (N, channels, S, S), in the order of DensePoseOutput.
+            the model's maps (N, channels, S, S), in the order of DensePoseOutput.
         """
         return tuple(value for _, value in self.output(*levels_and_boxes).items())
 
 
 def branch_network(model: nn.Module) -> tuple[Network, DensePoseOutput]:
-    """The branch of a GeneralizedRCNN, and maps that it gives."""
+    """The branch of a GeneralizedRCNN, and example maps from it."""
     module = DensePoseBranch(model.roi_heads).eval()
     traced, others = _example(model, module.levels, 4, 5), _example(model, module.levels, 6, 3)
     others["boxes"] = others["boxes"][[1, 0, 1]]

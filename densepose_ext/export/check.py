@@ -1,4 +1,4 @@
-"""Whether an exported file computes what the model computes."""
+"""Checks that an exported file computes what the model does."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from .network import Network, require_onnx, without_warnings
 
-#: Largest difference allowed, absolute and relative.
+#: Largest allowed difference, absolute and relative.
 TOLERANCE = 1e-3
 
 
@@ -25,14 +25,14 @@ def run_exported(path: Path, inputs: dict[str, torch.Tensor]) -> list[torch.Tens
 
 
 def check_export(network: Network, path: Path) -> float:
-    """Runs an exported file on :attr:`Network.others`, whose lengths are not those traced.
+    """Runs an exported file on :attr:`Network.others`, whose sizes differ from the traced ones.
 
     Returns:
         the largest absolute difference from the module's own outputs.
 
     Raises:
-        ValueError: an output has another shape or differs by more than `TOLERANCE`: the network
-            does something that tracing fixes, as a backbone for pictures of one size does.
+        ValueError: an output has another shape or differs by more than `TOLERANCE`: tracing has
+            fixed something that depends on the input, such as a picture size.
     """
     with torch.no_grad():
         expected = network.module(*network.others.values())
@@ -44,7 +44,7 @@ def check_export(network: Network, path: Path) -> float:
                 f"{tuple(found.shape)}, expected {tuple(value.shape)}"
             )
         difference = (found.double() - value.double()).abs()
-        # A NaN is no small difference either.
+        # written so that NaN fails, too
         if not (difference <= TOLERANCE * (1 + value.double().abs())).all():
             raise ValueError(
                 f"{path.name} is not what the model computes: {name} differs by "

@@ -1,4 +1,4 @@
-"""Maps and boxes to labels, U and V at every pixel, in a form that can be traced."""
+"""From maps and boxes to labels, U and V at every pixel, in a form that can be traced."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .network import Network
 class PixelDecoder(nn.Module):
     """What :func:`densepose_ext.densepose_results` computes, for any number of people.
 
-    That function leaves out what cannot decide, which depends on the values; a trace cannot. So
-    all channels are interpolated here, with the same result, in about 1 kB a pixel.
+    That function skips channels that cannot win, which depends on the values and cannot be traced.
+    This one interpolates all channels, with the same result, and takes about 1 kB per pixel.
     """
 
     def forward(
@@ -31,8 +31,8 @@ class PixelDecoder(nn.Module):
             boxes: (N, 4) XYXY, in pixels.
 
         Returns:
-            labels: (P,) uint8, the fine part of each pixel of all people end to end, those of a
-                person row by row; 0 is background.
+            labels: (P,) uint8, the fine part of each pixel, person after person and row after row;
+                0 is background.
             uv: (2, P) float32, 0 on background.
             sizes: (N, 2) int64, rows and columns of each person; P is the sum of their products.
         """
@@ -42,7 +42,7 @@ class PixelDecoder(nn.Module):
         counts = sizes[:, 0] * sizes[:, 1]
         starts = counts.cumsum(0) - counts
         pixel = torch.arange(counts.sum(), device=boxes.device)
-        # A step up where each person but the first starts: repeat_interleave, for every exporter.
+        # repeat_interleave, in operators that every exporter has: a step where each person starts
         person = torch.zeros_like(pixel)
         person = person.scatter(0, starts[1:], torch.ones_like(starts[1:])).cumsum(0)
         pixel = pixel - starts.index_select(0, person)
@@ -62,7 +62,7 @@ class PixelDecoder(nn.Module):
         on_body = _blend(_channels_of(coarse_segm), cells, right, down).argmax(1) > 0
         parts = _blend(_channels_of(fine_segm), cells, right, down).argmax(1)
         labels = torch.where(on_body, parts, torch.zeros_like(parts))
-        # The cell of a part in maps (N, 25, S, S) that lie as one line.
+        # index of a part's cell in flattened maps (N, 25, S, S)
         area = side * side
         to_part = (person * (fine_segm.shape[1] - 1) + labels) * area
         cells = [cell + to_part for cell in cells]
@@ -74,7 +74,7 @@ class PixelDecoder(nn.Module):
 def _between(
     position: torch.Tensor, scale: torch.Tensor, side: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The cells before and after pixels (P,), and the weight of the latter as (P, 1)."""
+    """The cells before and after pixels (P,), and the weight (P, 1) of the latter."""
     source = ((position + 0.5) * scale - 0.5).clamp(min=0)
     first = source.long().clamp(max=side - 1)
     return first, (first + 1).clamp(max=side - 1), (source - first)[:, None]
@@ -88,14 +88,14 @@ def _channels_of(maps: torch.Tensor) -> torch.Tensor:
 def _blend(
     values: torch.Tensor, cells: list[torch.Tensor], right: torch.Tensor, down: torch.Tensor
 ) -> torch.Tensor:
-    """Bilinear mean (P, C) of values (cells, C) at four cells (P,)."""
+    """Bilinear interpolation (P, C) of values (cells, C) at four cells (P,)."""
     corners = [values.index_select(0, cell) for cell in cells]
     above = torch.lerp(corners[0], corners[1], right)
     return torch.lerp(above, torch.lerp(corners[2], corners[3], right), down)
 
 
 def decoder_network(output: DensePoseOutput) -> Network:
-    """The decoder of maps like these."""
+    """The decoder, with maps like these as example."""
     traced, others = _example(output, 2), _example(output, 3)
     varying = {
         **{name: {0: "people"} for name in (*traced, "sizes")},
@@ -114,5 +114,5 @@ def _example(output: DensePoseOutput, people: int) -> dict[str, torch.Tensor]:
     maps = {name: getattr(output, name) for name in ("coarse_segm", "fine_segm", "u", "v")}
     example = {name: random(people, *value.shape[1:]) for name, value in maps.items()}
     corners = random(people, 2) * 50
-    # Small boxes: of many pixels of noise, in one two parts would be equal but for rounding.
+    # small boxes: among many pixels of noise, two parts would tie but for rounding
     return {**example, "boxes": torch.cat([corners, corners + 1 + random(people, 2) * 10], 1)}

@@ -1,4 +1,4 @@
-"""What is exported, and the files it is written to."""
+"""A network to be exported, and the file formats."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from torch import nn
 
 from ..files.atomic import replacing
 
-#: The first version of ONNX's operators that pools RoIs as ROIAlignV2 does.
+#: The first ONNX operator set whose RoIAlign can be that of ROIAlignV2.
 _OPSET = 16
 
 
 @dataclass
 class Network:
-    """A module that takes tensors and gives tensors.
+    """A module from tensors to tensors.
 
     Attributes:
         module: in evaluation mode.
         inputs: by name, tensors to trace it with.
-        others: the same of other lengths, to compare what was exported with.
-        outputs: names of what it gives.
-        varying: axes of inputs and outputs that may be of another length than those traced, each
-            with a name: {tensor: {axis: name}}.
+        others: tensors of other sizes, to check the export with.
+        outputs: names of its outputs.
+        varying: axes of inputs and outputs whose length may vary: {tensor: {axis: name}}.
     """
 
     module: nn.Module
@@ -39,7 +38,7 @@ class Network:
     varying: dict[str, dict[int, str]]
 
     def describe(self) -> dict:
-        """Names, types and shapes for JSON; an axis that varies has its name for a length."""
+        """Names, types and shapes, for JSON; a varying axis has its name in place of a length."""
         inputs = {
             name: {
                 "type": str(tensor.dtype).removeprefix("torch."),
@@ -54,12 +53,12 @@ class Network:
 
 
 def write_torchscript(network: Network, path: Path) -> None:
-    """Traces the network and writes it for ``torch.jit.load``.
+    """Traces the network and writes it as TorchScript.
 
-    A file with RoI pooling or non-maximum suppression needs ``import torchvision`` to be loaded.
+    To load a file with RoI pooling or non-maximum suppression, torchvision has to be imported.
     """
     with torch.no_grad(), without_warnings():
-        # Traced once: check_export compares at another size, where a trace can go wrong.
+        # not checked by torch: check_export compares at another size, where traces go wrong
         traced = torch.jit.trace(network.module, tuple(network.inputs.values()), check_trace=False)
     with replacing(path) as temporary:
         traced.save(os.fspath(temporary))
@@ -72,8 +71,8 @@ def write_onnx(network: Network, path: Path) -> None:
         ValueError: a part of the network cannot be written as ONNX, or the packages are missing.
     """
     require_onnx()
-    # The exporter that follows a trace: the other one needs onnxscript, and takes no network whose
-    # shapes depend on what it finds. Before torch 2.5 there was no other one.
+    # The tracing exporter: the other one needs onnxscript, and fails on networks whose
+    # shapes depend on the data. Before torch 2.5 there was only this one.
     choice = {"dynamo": False} if "dynamo" in signature(torch.onnx.export).parameters else {}
     try:
         with torch.no_grad(), without_warnings(), replacing(path) as temporary:
@@ -95,7 +94,7 @@ def require_onnx():
     """onnxruntime.
 
     Raises:
-        ValueError: it or onnx, which torch's exporter needs, is missing.
+        ValueError: onnxruntime, or onnx, which torch's exporter needs, is missing.
     """
     try:
         import onnx  # noqa: F401
@@ -109,7 +108,7 @@ def require_onnx():
 
 @contextmanager
 def without_warnings() -> Iterator[None]:
-    """Silences torch: what it warns of when it traces, check_export compares."""
+    """Silences torch's tracing warnings: check_export checks what they are about."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,4 +1,4 @@
-"""The whole R-CNN: a picture in, people's boxes, scores and maps out."""
+"""The whole R-CNN: from a picture to boxes, scores and maps of people."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .network import Network
 
 
 def rcnn_network(model: nn.Module, maps: list[str]) -> Network:
-    """A GeneralizedRCNN by Detectron2's own tracing.
+    """A GeneralizedRCNN in Detectron2's tracing adapter.
 
-    It takes a picture (3, H, W) uint8, of any size, in the order of the model's INPUT.FORMAT, and
-    gives boxes (N, 4) XYXY in its pixels, scores (N,) and the maps, best score first. Masks and
-    keypoints of a model that has them are left out.
+    It takes a picture (3, H, W) uint8 of any size, in the channel order of INPUT.FORMAT, and
+    returns boxes (N, 4) XYXY in pixels, scores (N,) and maps, best score first. Masks and keypoints
+    are left out.
 
     Args:
-        maps: names of the maps of DensePoseOutput that the model gives.
+        maps: names of the DensePoseOutput maps that the model has.
     """
     image = make_example(Settings(size=320), "val", 0).image  # people, for most models
     if model.input_format == "BGR":
@@ -39,7 +39,7 @@ def rcnn_network(model: nn.Module, maps: list[str]) -> Network:
 
 
 def _people(model: nn.Module, inputs: list[dict]) -> tuple[torch.Tensor, ...]:
-    # The number of people has to stay a tensor there, as in Detectron2's own heads.
+    # the number of people must stay a tensor, as in Detectron2's own heads
     with patch_builtin_len(["densepose_ext.modeling.roi_heads"]):
         [people] = model.inference(inputs, do_postprocess=False)
     maps = (value for _, value in people.pred_densepose.items())

@@ -1,4 +1,4 @@
-"""A model to files that run without Detectron2 and this package."""
+"""Exports a model to files that run without Detectron2 and this package."""
 
 from __future__ import annotations
 
@@ -43,18 +43,17 @@ def export_model(
     ======== ===================================== =========================================
 
     Maps are those of DensePoseOutput, (N, channels, S, S). ``model.json`` or ``head.json`` beside
-    the files has the names, types and shapes, and how the model wants its pictures. The score below
-    which people are left out is fixed in the file. Each file is read again and compared with the
-    model on tensors of other lengths.
+    the files has names, types and shapes, and what pictures the model expects. The score threshold
+    is fixed in the file. Each file is loaded and compared with the model on tensors of other sizes.
 
     Args:
-        predictor: in single precision.
-        out: folder; made if it is missing.
+        predictor: of the model, in single precision.
+        out: folder; made if missing.
         formats: some of `FORMATS`.
-        what: one of `PARTS`; the decoder is written with either.
+        what: one of `PARTS`; the decoder is always written, too.
 
     Returns:
-        the files, each with the largest difference from the model that was found.
+        each file, with the largest difference from the model that was found.
 
     Raises:
         ValueError: something cannot be exported.
@@ -110,7 +109,7 @@ def _description(cfg: CfgNode, networks: dict[str, Network]) -> dict:
         },
         "picture": {
             "channels": cfg.INPUT.FORMAT,
-            "shortest_edge": cfg.INPUT.MIN_SIZE_TEST,  # 0: as it is
+            "shortest_edge": cfg.INPUT.MIN_SIZE_TEST,  # 0: not resized
             "longest_edge": cfg.INPUT.MAX_SIZE_TEST,
         },
         "min_score": cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST,

@@ -1,4 +1,4 @@
-"""Trained models that come with the package: weights in half precision, each with a card."""
+"""Trained models that come with the package: weights in half precision, and a card."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from ..files.atomic import replacing
 from ..files.configs import get_config_file
 
-#: The model that DensePosePredictor uses if none is named.
+#: The default model of DensePosePredictor.
 DEFAULT = "densepose_rcnn_EffLite0_FPN_synth"
 
 _FOLDER = Path(__file__).parent / "assets"
@@ -25,7 +25,7 @@ class Model:
         name: of its config, without ``.yaml``.
         config: path of the YAML file that it is tested with.
         weights: path of its weights.
-        card: path of a text: data, recipe, figures, limits, licence.
+        card: path of its card: data, recipe, figures, limits, licence.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Model:
 
 
 def names() -> list[str]:
-    """Names of the models there are, for :func:`get`."""
+    """Names of all models, for :func:`get`."""
     return sorted(path.stem for path in _FOLDER.glob("*.pth"))
 
 
 def get(name: str = DEFAULT) -> Model:
-    """A model by name.
+    """The model of a name.
 
     Raises:
-        ValueError: there is none of that name; the message lists those there are.
+        ValueError: there is none; the message lists all names.
     """
     if name not in names():
         raise ValueError(f"no trained model {name!r}; there are: {', '.join(names())}")
@@ -56,19 +56,19 @@ def get(name: str = DEFAULT) -> Model:
 
 
 def pack(checkpoint: str | os.PathLike, path: str | os.PathLike) -> int:
-    """Writes the weights of a training checkpoint alone, in half precision.
+    """Writes the weights of a training checkpoint in half precision, without optimizer state.
 
-    Weights are about 1e-3 to 1; what half precision rounds is below what training jitters by.
+    Weights are about 1e-3 to 1: the rounding error is below the noise of training.
 
     Args:
         checkpoint: of Detectron2's trainer, such as ``model_final.pth``.
-        path: of the file to write; it appears when it is complete.
+        path: of the file to write; it appears when complete.
 
     Returns:
         its size in bytes.
 
     Raises:
-        ValueError: the checkpoint holds no model, or a value that half precision cannot hold.
+        ValueError: the checkpoint has no model, or a value that half precision cannot represent.
     """
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
@@ -80,7 +80,7 @@ def pack(checkpoint: str | os.PathLike, path: str | os.PathLike) -> int:
             if not torch.isfinite(half).all():
                 raise ValueError(f"{checkpoint}: {name} has values that half precision lacks")
             tensor = half
-        # a copy of its own: channels last, or a view of something larger, would be stored as such
+        # a contiguous copy: strides and the storage behind a view would be saved, too
         weights[name] = tensor.contiguous().clone()
     with replacing(Path(path)) as temporary:
         torch.save({"model": weights}, temporary)

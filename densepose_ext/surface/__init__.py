@@ -1,1 +1,1 @@
-"""What the indices I and the coordinates U, V mean."""
+"""Body surfaces: the meaning of part indices I and coordinates U, V."""

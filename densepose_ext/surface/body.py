@@ -38,7 +38,7 @@ COCO_KEYPOINTS = (
 
 @lru_cache(maxsize=1)
 def body_asset() -> dict[str, np.ndarray]:
-    """The arrays of ``assets/body.npz``, read once a process."""
+    """The arrays of ``assets/body.npz``, read once per process."""
     path = resources.files("densepose_ext.surface") / "assets" / "body.npz"
     with path.open("rb") as file, np.load(file) as data:
         return {name: data[name] for name in data.files}
@@ -76,7 +76,7 @@ class OpenBody:
     @classmethod
     @lru_cache(maxsize=1)
     def load(cls) -> "OpenBody":
-        """The body that comes with the package (shared: do not write into its arrays)."""
+        """The body that comes with the package. It is shared: do not modify its arrays."""
         a = body_asset()
         num, num_joints = len(a["vertices"]), len(a["joints"])
         weights = a["weights"].astype(np.float64)
@@ -105,7 +105,7 @@ class OpenBody:
         )
 
     def joint(self, name: str) -> int:
-        """Index of a joint by its name; KeyError names it when there is none."""
+        """Index of the joint of a name; KeyError if there is none."""
         try:
             return self.joint_names.index(name)
         except ValueError:
@@ -124,12 +124,12 @@ class OpenBody:
         return self.vertices + offset[:, :num], self.joints + offset[:, num:]
 
     def joint_transforms(self, joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-        """Transforms (N, J, 3, 4) that carry the rest pose to the posed one.
+        """Transforms (N, J, 3, 4) from the rest pose to the posed body.
 
         Args:
             joints: (N, J, 3) rest positions.
-            rotations: (N, J, 3, 3) turn of each joint relative to its parent, in the axes of the
-                rest pose.
+            rotations: (N, J, 3, 3) of each joint relative to its parent, in the axes of the rest
+                pose.
         """
         count, num = rotations.shape[:2]
         result = np.empty((count, num, 3, 4))
@@ -147,7 +147,7 @@ class OpenBody:
 
     @cached_property
     def _levels(self) -> list[np.ndarray]:
-        """Joints by their number of ancestors: those of one level do not depend on each other."""
+        """Joints grouped by number of ancestors; those of one level are independent."""
         depth = np.zeros(len(self.parents), np.int64)
         for joint, parent in enumerate(self.parents):
             if parent >= 0:
@@ -160,8 +160,8 @@ class OpenBody:
         """Linear blend skinning of rest vertices (N, V, 3) with rest joints (N, J, 3).
 
         Returns posed vertices (N, V, 3) and posed joints (N, J, 3); `rotations` as in
-        `joint_transforms`. The root joint stays where it is at rest. Joints and rotations of one
-        body pose all the vertices.
+        `joint_transforms`. The root joint keeps its rest position. Joints and rotations of a
+        single body apply to all N.
         """
         transforms = self.joint_transforms(joints, rotations)
         count = len(transforms)
@@ -181,18 +181,18 @@ class OpenBody:
 
 
 def _turned(rotations: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points (..., 3) turned by a rotation (..., 3, 3) each.
+    """Points (..., 3), each rotated by a matrix (..., 3, 3).
 
-    Written out, as `np.einsum` takes many times as long for matrices this small; in its order of
-    summing, so that bodies stay what they were to the bit.
+    Written out, as `np.einsum` is many times slower for matrices this small, but summed in its
+    order, so that results are the same to the bit.
     """
     first, second, third = (rotations[..., k] * points[..., k, None] for k in range(3))
     return first + third + second
 
 
 def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals (V, 3) of vertices (V, 3): the mean of the faces' ones, weighted by area."""
-    # coordinates and corners each on their own: numpy is quickest where values lie side by side
+    """Unit normals (V, 3) of vertices (V, 3): area-weighted means of the face normals."""
+    # each coordinate and corner as a contiguous array, on which numpy is fastest
     a, b, c = np.ascontiguousarray(faces.T)
     (ux, vx), (uy, vy), (uz, vz) = (
         (way[b] - way[a], way[c] - way[a]) for way in np.ascontiguousarray(vertices.T)

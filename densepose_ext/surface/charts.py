@@ -1,7 +1,7 @@
-"""Charts: a triangle mesh cut into the parts of DensePose and laid flat.
+"""Charts: a triangle mesh cut into the parts of DensePose and flattened.
 
-Letters: P points, F triangles, M chart vertices (a vertex of the body has one for each chart, and
-each side of a cut, that it lies on).
+Shape letters: P points, F triangles, M chart vertices (a vertex of the body has one for each chart,
+and each side of a seam, that it is on).
 """
 
 import numpy as np
@@ -9,9 +9,9 @@ from scipy.spatial import cKDTree
 
 from .parts import NUM_FINE_PARTS
 
-#: Cells a side of the grid that finds the triangle at a place of a chart.
+#: Side of the grid that finds the triangle at a point of a chart, cells.
 GRID = 256
-#: Samples along each border edge, for points beside the chart.
+#: Samples along each border edge, for points outside the chart.
 BORDER_SAMPLES = 8
 
 
@@ -21,7 +21,7 @@ class Charts:
     Attributes:
         part: (M,) part 1..24 of each chart vertex.
         uv: (M, 2) its coordinates.
-        vertex: (M,) vertex of the body it is.
+        vertex: (M,) the vertex of the body that it is.
         faces: (F, 3) triangles of chart vertices.
         face_part: (F,) part of each triangle.
     """
@@ -39,7 +39,7 @@ class Charts:
         """Vertex of the body (P,) nearest in its chart to points (I, U, V), each (P,).
 
         Raises:
-            ValueError: for parts outside 1..24 or coordinates that are not finite.
+            ValueError: a part is outside 1..24, or a coordinate not finite.
         """
         i, points = _checked(i, u, v)
         result = np.empty(len(i), np.int64)
@@ -54,7 +54,7 @@ class Charts:
     def locate(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Triangles (P,) and barycentric weights (P, 3) of points (I, U, V), each (P,).
 
-        A point beside its chart is taken to the nearest place of the chart's border.
+        A point outside its chart is moved to the nearest point of the chart's border.
         """
         i, points = _checked(i, u, v)
         face = np.empty(len(i), np.int64)
@@ -70,14 +70,14 @@ class Charts:
         return face, weight
 
     def iuv(self, face: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, ...]:
-        """I (P,) int, U, V (P,) of triangles (P,) with barycentric weights (P, 3)."""
+        """I (P,) int and U, V (P,) of barycentric weights (P, 3) on triangles (P,)."""
         uv = (self.uv[self.faces[face]] * np.asarray(weight)[..., None]).sum(-2)
         return self.face_part[face], uv[..., 0], uv[..., 1]
 
     def points(
         self, i: np.ndarray, u: np.ndarray, v: np.ndarray, vertices: np.ndarray
     ) -> np.ndarray:
-        """Places (P, 3) of points (I, U, V) on a body with the given vertices (V, 3)."""
+        """Positions (P, 3) of points (I, U, V) on a body with the given vertices (V, 3)."""
         face, weight = self.locate(i, u, v)
         return (vertices[self.vertex[self.faces[face]]] * weight[..., None]).sum(-2)
 
@@ -93,7 +93,7 @@ def _checked(i, u, v):
 
 
 def _by_part(i: np.ndarray):
-    """Pairs (part, indices of its points)."""
+    """Yields pairs of a part and the indices of its points."""
     order = np.argsort(i, kind="stable")
     bounds = np.searchsorted(i[order], np.arange(1, NUM_FINE_PARTS + 2))
     for part in range(1, NUM_FINE_PARTS + 1):
@@ -125,7 +125,7 @@ class _Locator:
         offset = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
         row, column = np.divmod(offset, extent[owner, 0])
         cell = (low[owner, 1] + row) * GRID + low[owner, 0] + column
-        # drop the cells of the bounding box that the triangle does not reach
+        # drop cells of the bounding box that the triangle does not touch
         middle = np.stack([cell % GRID, cell // GRID], 1) / GRID + 0.5 / GRID
         reach = np.abs(self.gradient[owner]).sum(-1) * (0.5 / GRID)
         keep = ((self._weights(owner, middle) + reach) >= 0).all(1)

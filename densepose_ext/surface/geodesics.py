@@ -1,10 +1,9 @@
 """Geodesic distances between the vertices of a body surface, on disk.
 
 A table of n vertices holds the lower triangle of the symmetric n x n matrix by rows, as float32 in
-metres: the entry of vertices i > j stands at i (i - 1) / 2 + j. That is the order of the official
-``Pdist_matrix.pkl``, half the size of the matrix, and for 27,554 vertices still 1.5 GB; so it lives
-in a cache file (``surface.cache``) that is memory-mapped: opening it takes no time, and looking up
-a thousand distances touches a thousand pages.
+metres: the entry of vertices i > j is at i (i - 1) / 2 + j, as in the official
+``Pdist_matrix.pkl``. For 27,554 vertices this is 1.5 GB, so it is kept in a memory-mapped cache
+file: opening it takes no time, and looking up a thousand distances touches a thousand pages.
 
     table = cached_geodesics("open", key, n, rows)  # rows() is called only if there is no file
     table.distances([5, 7], [2, 7])  # array of 2 distances in metres
@@ -22,16 +21,16 @@ from tqdm import tqdm
 
 from ..files.cache import build_once
 
-#: Part of the name of every cache file; changes with the format of the file.
+#: Part of the name of cache files; raised when their format changes.
 FORMAT_VERSION = 1
 
-#: Entries looked up between two releases of the mapped pages. The system maps up to 64 KB around an
-#: entry, so that this bounds the resident memory of a table to about 64 MB.
+#: Number of look-ups after which mapped pages are released. The system maps up to 64 KB around an
+#: entry, so this bounds the resident memory of a table to about 64 MB.
 _LOOKUPS_BETWEEN_RELEASES = 1024
 
 
 class GeodesicTable:
-    """Symmetric distances between n vertices, read from a file as they are asked for.
+    """Symmetric distances between n vertices, read from a file on demand.
 
     Attributes:
         num_vertices: n.
@@ -42,8 +41,8 @@ class GeodesicTable:
         """Opens a file written by :func:`write_geodesics`.
 
         Raises:
-            FileNotFoundError: if there is none.
-            ValueError: if it is not such a file, or a shortened one.
+            FileNotFoundError: it does not exist.
+            ValueError: it is another file, or truncated.
         """
         self.path = Path(path)
         with open(self.path, "rb") as stream:
@@ -71,8 +70,8 @@ class GeodesicTable:
             i, j: vertex indices from 0, of any integer type; shapes broadcast.
 
         Raises:
-            TypeError: for indices that are not integers.
-            IndexError: for indices outside [0, n).
+            TypeError: an index is not an integer.
+            IndexError: an index is outside [0, n).
         """
         i, j = np.asarray(i), np.asarray(j)
         for index in (i, j):
@@ -83,7 +82,7 @@ class GeodesicTable:
                     f"vertex indices from {index.min()} to {index.max()}; "
                     f"the surface has vertices 0 to {self.num_vertices - 1}"
                 )
-        # i (i - 1) / 2 passes the range of 16 and 32 bits long before n does
+        # i (i - 1) / 2 overflows 16 and 32 bits long before n does
         i, j = np.broadcast_arrays(i.astype(np.int64), j.astype(np.int64))
         high, low = np.maximum(i, j), np.minimum(i, j)
         same = high == low
@@ -92,7 +91,7 @@ class GeodesicTable:
         return np.where(same, np.float32(0), distances)
 
     def _release(self, lookups: int) -> None:
-        """Gives mapped pages back now and then; they stay in the system's file cache."""
+        """Releases mapped pages from time to time; they stay in the system's file cache."""
         self._since_release += lookups
         if self._since_release >= _LOOKUPS_BETWEEN_RELEASES:
             self._map.madvise(mmap.MADV_DONTNEED)
@@ -116,14 +115,13 @@ def write_geodesics(
     Args:
         path: the file to write.
         num_vertices: n, at least 2.
-        rows: arrays that, one after the other, make the lower triangle by rows, in metres: row i
-            has the i distances of vertex i to the vertices before it. An array may hold a part of
-            a row, or many rows.
+        rows: arrays whose concatenation is the lower triangle by rows, in metres: row i has the i
+            distances of vertex i to the vertices before it.
         what: name for the progress bar.
 
     Raises:
-        ValueError: if the arrays hold more or fewer than n (n - 1) / 2 values, or values that are
-            not distances (negative, NaN).
+        ValueError: the arrays hold more or fewer than n (n - 1) / 2 values, or one that is negative
+            or NaN.
     """
     total = num_vertices * (num_vertices - 1) // 2
     if total < 1:
@@ -157,14 +155,14 @@ def write_geodesics(
 def cached_geodesics(
     name: str, key: str, num_vertices: int, rows: Callable[[], Iterable[np.ndarray]]
 ) -> GeodesicTable:
-    """The table of a surface from the cache, built the first time.
+    """The table of a surface, from the cache; built on first use.
 
     Args:
         name: of the surface, for the file's name and the progress bar.
-        key: of the content that the distances come from (``cache.content_key``).
+        key: hash of what the distances are computed from (``cache.content_key``).
         num_vertices: n.
-        rows: returns the arrays that :func:`write_geodesics` takes; called only when the file is
-            missing, by one process even if several ask at once.
+        rows: returns the arrays for :func:`write_geodesics`; called only if the file is missing,
+            and by one process if several ask at once.
     """
     path = build_once(
         f"geodesics-v{FORMAT_VERSION}-{name}-{key}.npy",

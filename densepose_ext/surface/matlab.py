@@ -1,4 +1,4 @@
-"""Reading the official MATLAB files, damaged ones included."""
+"""Reads the official MATLAB files, with clear errors for damaged ones."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def read_matlab(
     """Variables of a MATLAB file, by name.
 
     Args:
-        names: of those wanted; None for all.
+        names: which to read; None for all.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no MATLAB file, of a version that scipy does not read, or damaged.
+        ValueError: it is not a MATLAB file, is damaged, or of a version that scipy does not read.
     """
     try:
         with open(path, "rb") as stream:

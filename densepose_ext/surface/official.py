@@ -1,13 +1,13 @@
 """The body surface of the official data files (SMPL, non-commercial: not part of this project).
 
-Three files, under ``https://dl.fbaipublicfiles.com/densepose/data/``, make a surface that scores:
+Three files, under ``https://dl.fbaipublicfiles.com/densepose/data/``, are needed for scores:
 
 - ``SMPL_subdiv.mat``: U, V and part of every vertex of the subdivided UV charts;
-- ``SMPL_SUBDIV_TRANSFORM.mat``: the vertex of the body, from 1, that each of them lies on;
-- ``Pdist_matrix.pkl``: distances between those, 1.5 GB; converted once into the project's cache.
+- ``SMPL_SUBDIV_TRANSFORM.mat``: the vertex of the body, from 1, at each of them;
+- ``Pdist_matrix.pkl``: distances between vertices, 1.5 GB; converted once, into the cache.
 
-``UV_symmetry_transforms.mat`` says what a flipped picture does to I, U, V; without it the map is
-rebuilt from ``UV_Processed.mat``.
+``UV_symmetry_transforms.mat`` maps I, U, V when a picture is flipped; without it the map is rebuilt
+from ``UV_Processed.mat``.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ OFFICIAL_URL = "https://dl.fbaipublicfiles.com/densepose/data/"
 
 
 def download_cache() -> Path:
-    """The folder where Detectron2 keeps the official files once it has downloaded them."""
+    """Detectron2's download cache of the official files."""
     root = os.environ.get("FVCORE_CACHE") or Path.home() / ".torch" / "iopath_cache"
     return Path(root) / "densepose" / "data"
 
 
 class OfficialSurface:
-    """Vertices and geodesics out of a folder of official files; each file is read when needed.
+    """Vertices and geodesics from a folder of official files; each is read when needed.
 
     Attributes:
         name: "smpl".
@@ -54,7 +54,7 @@ class OfficialSurface:
             folder: of the files; None for Detectron2's download cache.
 
         Raises:
-            NotADirectoryError: if a folder is given that is none.
+            NotADirectoryError: the folder does not exist.
         """
         self.folder = Path(folder) if folder is not None else download_cache()
         if folder is not None and not self.folder.is_dir():
@@ -64,7 +64,8 @@ class OfficialSurface:
         """Path of an official file.
 
         Raises:
-            FileNotFoundError: which says what is missing, where, and how to get it.
+            FileNotFoundError: it is missing; the message says where it was expected and how to get
+                it.
         """
         path = self.folder / name
         if not path.is_file():
@@ -82,10 +83,10 @@ class OfficialSurface:
             u, v: chart coordinates. Shape (n,).
 
         Returns:
-            Vertices from 0, int64, shape (n,); of equally near ones the first in the file.
+            vertices from 0, int64, shape (n,); on ties, the first in the file.
 
         Raises:
-            ValueError: for a part that is not on the surface, or coordinates that are not finite.
+            ValueError: a part is not on the surface, or a coordinate not finite.
         """
         return self._charts.closest(np.asarray(i), np.asarray(u), np.asarray(v))
 
@@ -111,13 +112,13 @@ class OfficialSurface:
     def points(
         self, i: np.ndarray, u: np.ndarray, v: np.ndarray, vertices: np.ndarray | None = None
     ) -> np.ndarray:
-        """Places (P, 3) in space of points on the body.
+        """Positions (P, 3) of points on the body.
 
         Args:
             vertices: (6890, 3) of an SMPL body.
 
         Raises:
-            ValueError: without ``vertices``: the official files hold no positions in space.
+            ValueError: ``vertices`` is not given, and the official files hold no 3-D positions.
         """
         if vertices is None:
             raise ValueError(
@@ -137,7 +138,7 @@ class OfficialSurface:
 
     @cached_property
     def _mirror(self) -> MirrorTables | OfficialCharts:
-        """The tables that published models were trained with, or the map of the charts itself."""
+        """The tables that published models were trained with, or a map rebuilt from the charts."""
         if not (self.folder / SYMMETRY_FILE).is_file() and (self.folder / CHARTS_FILE).is_file():
             return self._mesh
         return MirrorTables(self.file(SYMMETRY_FILE))
@@ -155,7 +156,7 @@ class OfficialSurface:
             )
         if not np.isin(parts, np.arange(1, NUM_FINE_PARTS + 1)).all():
             raise ValueError(f"{path}: Part_ID_subdiv has values outside 1..{NUM_FINE_PARTS}")
-        # the index may be of any integer type: 64 bits from here on
+        # the index may be of any integer type; use 64 bits
         vertices = index.astype(np.int64) - 1
         if vertices.min() < 0:
             raise ValueError(f"{transform_path}: index has values under 1; vertices count from 1")
@@ -176,19 +177,21 @@ class OfficialSurface:
 
 
 class _ChartVertices:
-    """Chart coordinates of the vertices, one search tree a part."""
+    """Chart coordinates of the vertices, in one search tree per part."""
 
     def __init__(self, parts: np.ndarray, uv: np.ndarray, vertices: np.ndarray):
         """
         Args:
-            parts: (M,) 1..24. uv: (M, 2). vertices: (M,) vertex of the body that each lies on.
+            parts: (M,) 1..24.
+            uv: (M, 2).
+            vertices: (M,) vertex of the body at each.
         """
         self.num_vertices = int(vertices.max()) + 1
         self.iuv = vertex_iuv(vertices, parts, uv, self.num_vertices)
         self._uv, self._vertices, self._trees = {}, {}, {}
         for part in np.unique(parts):
             of_part = parts == part
-            # of vertices at one place the first counts: drop the others, so that a tie is rare
+            # of coincident vertices only the first counts: drop the others, so that ties are rare
             uv_part, first = np.unique(uv[of_part], axis=0, return_index=True)
             order = np.argsort(first)
             self._uv[part] = uv_part[order]
@@ -208,13 +211,13 @@ class _ChartVertices:
         return result
 
     def _nearest(self, part: int, points: np.ndarray) -> np.ndarray:
-        """Index of the nearest vertex of a part to each point, the first on ties. Shape (n,)."""
+        """Index (n,) of the vertex of a part nearest to each point; the first on ties."""
         if len(self._uv[part]) == 1:
             return np.zeros(len(points), np.int64)
         distance, index = self._trees[part].query(points, k=2)
         nearest = index[:, 0].astype(np.int64)
-        # The tree returns equally near vertices in any order, and rounds in its own way: whatever
-        # could be a tie is measured plainly, as the first minimum of Euclidean distances.
+        # The tree returns equally near vertices in any order, and rounds differently: possible
+        # ties are decided by the first minimum of the Euclidean distances.
         tied = distance[:, 1] <= distance[:, 0] * (1 + 1e-9) + 1e-12
         if tied.any():
             nearest[tied] = cdist(points[tied], self._uv[part]).argmin(1)
@@ -225,7 +228,7 @@ def _matrices(path: Path, *names: str) -> list[np.ndarray]:
     """Matrices of a MATLAB file, flattened.
 
     Raises:
-        ValueError: if it is no MATLAB file, or a matrix is missing or not of numbers.
+        ValueError: it is not a MATLAB file, or a matrix is missing or not numeric.
     """
     contents = read_matlab(path)
     for name in names:

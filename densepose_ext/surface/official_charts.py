@@ -32,7 +32,7 @@ def mesh_mirror(faces: np.ndarray, part: np.ndarray) -> np.ndarray:
         flat positions in ``faces`` (triangle * 3 + corner).
 
     Raises:
-        ValueError: if the mesh is not symmetric, or comes apart.
+        ValueError: the mesh is not symmetric, or not connected.
     """
     start, end = faces.ravel(), np.roll(faces, -1, 1).ravel()
     half_edge = {edge: h for h, edge in enumerate(zip(start.tolist(), end.tolist()))}
@@ -46,14 +46,14 @@ def mesh_mirror(faces: np.ndarray, part: np.ndarray) -> np.ndarray:
     for goal in np.flatnonzero(np.repeat(part == FINE_MIRROR[part[source[0]]], 3)):
         image = _extend(first, int(goal), twin, part)
         if image is not None:
-            # half-edge h goes to one that runs the other way: its start to the other one's end
+            # a half-edge maps to one of opposite direction: its start to the other's end
             corner = image // 3 * 3 + (image % 3 + 1) % 3
             return corner.reshape(-1, 3)
     raise ValueError("the mesh has no left/right symmetry that respects its parts")
 
 
 def _extend(first: int, goal: int, twin: np.ndarray, part: np.ndarray) -> np.ndarray | None:
-    """Image of every half-edge when ``first`` goes to ``goal``; None where that contradicts."""
+    """Image of every half-edge if ``first`` maps to ``goal``; None if that is contradictory."""
     image = np.full(len(twin), -1)
     todo = deque([(first, goal)])
     twin = twin.tolist()
@@ -66,7 +66,7 @@ def _extend(first: int, goal: int, twin: np.ndarray, part: np.ndarray) -> np.nda
             continue
         if FINE_MIRROR[label[h // 3]] != label[g // 3]:
             return None
-        for _ in range(3):  # round the triangle forwards, round its image backwards
+        for _ in range(3):  # forwards around the triangle, backwards around its image
             if image[h] >= 0 and image[h] != g:
                 return None
             image[h] = g
@@ -80,7 +80,7 @@ def _extend(first: int, goal: int, twin: np.ndarray, part: np.ndarray) -> np.nda
 
 
 class OfficialCharts:
-    """The official charts out of ``UV_Processed.mat``: vertices, places in them, flips.
+    """The official charts from ``UV_Processed.mat``: vertices, their positions, flips.
 
     Attributes:
         charts: the 24 charts; vertices count from 0.
@@ -91,8 +91,8 @@ class OfficialCharts:
         """Reads the file.
 
         Raises:
-            FileNotFoundError: if there is none.
-            ValueError: if it is not such a file, or its mesh has no symmetry.
+            FileNotFoundError: it does not exist.
+            ValueError: it is another file, or its mesh is not symmetric.
         """
         path = Path(path)
         faces, part, vertex, u, v = _read(path)
@@ -113,7 +113,7 @@ class OfficialCharts:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(I, U, V) of points (P,) after a horizontal flip; background stays background.
 
-        A point beside its chart goes with the nearest place of the chart's border.
+        A point outside its chart is moved to the nearest point of the chart's border.
         """
         i = np.asarray(i)
         out_i, out_u, out_v = i.copy(), np.array(u, float), np.array(v, float)

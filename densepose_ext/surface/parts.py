@@ -1,4 +1,4 @@
-"""The parts of the body surface: what the labels I of DensePose mean.
+"""The parts of the body surface, which the labels I of DensePose number.
 
 The surface is cut into 24 charts ("fine parts", index I = 1..24, 0 is background), each with
 coordinates U, V in [0, 1]. Annotators drew 14 coarser regions (``dp_masks``, 1..14). Right and left
@@ -71,11 +71,11 @@ def _mirror(names: tuple[str, ...]) -> np.ndarray:
     return np.array([names.index(name) for name in mirrored])
 
 
-#: The part seen where part i was after the picture is flipped. Shapes (25,) and (15,).
+#: The part that takes the place of part i in a flipped picture. Shapes (25,) and (15,).
 FINE_MIRROR = _mirror(FINE_PART_NAMES)
 COARSE_MIRROR = _mirror(COARSE_PART_NAMES)
 
-#: Coarse part of each fine part: the limb without its side of the chart. Shape (25,).
+#: Coarse part of each fine part: the limb, whether front or back. Shape (25,).
 FINE_TO_COARSE = np.array(
     [
         COARSE_PART_NAMES.index("head" if "head" in name else re.sub(" (back|front)$", "", name))

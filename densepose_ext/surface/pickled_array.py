@@ -1,9 +1,9 @@
-"""Reads one large array out of a pickle without loading it, and without running what is in it.
+"""Reads one large array from a pickle without loading it whole, and without running code from it.
 
 ``Pdist_matrix.pkl`` is a dictionary with one array of 1.5 GB, pickled by Python 2. Unpickling it
 takes three times that memory and would run any code the file names. Here the pickle's instructions
-are followed with a list of what they may name, and the bytes of the array are left where they are:
-only their place in the file is noted.
+may name only what a list allows, and the bytes of the array stay in the file: only their offset is
+noted.
 """
 
 import codecs
@@ -27,7 +27,7 @@ class _Span:
 
     offset: int
     length: int
-    utf8: bool  # Python 3 writes bytes as text, each byte as the character of its number
+    utf8: bool  # Python 3 writes bytes as text, each byte as the character with its code
 
     def chunks(self, path: Path) -> Iterator[bytes]:
         decoder = codecs.getincrementaldecoder("utf-8")() if self.utf8 else None
@@ -62,7 +62,7 @@ class StoredArray:
         return int(np.prod(self.shape, dtype=object)) if self.shape else 0
 
     def values(self) -> Iterator[np.ndarray]:
-        """The values in the order of the file, in pieces of a few megabytes."""
+        """Yields the values in the order of the file, in chunks of a few megabytes."""
         if isinstance(self._data, _Span):
             chunks = self._data.chunks(self.path)
         else:
@@ -87,7 +87,7 @@ def _frombuffer(data, dtype, shape, order) -> StoredArray:
 
 
 def _encode(text, encoding):
-    """Stands for ``_codecs.encode``: Python 3 writes bytes so in old protocols."""
+    """Replaces ``_codecs.encode``, with which Python 3 writes bytes in old protocols."""
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"bytes in the encoding {encoding!r}")
     return text
@@ -109,7 +109,7 @@ _ALLOWED = {
 
 
 class _SpanUnpickler(pickle._Unpickler):
-    """Python's own unpickler (the one written in Python, whose instructions can be replaced)."""
+    """Python's pure-Python unpickler, whose instructions can be replaced."""
 
     def __init__(self, stream):
         super().__init__(stream, encoding="latin1")
@@ -128,7 +128,7 @@ class _SpanUnpickler(pickle._Unpickler):
 
 
 def _leave_in_file(opcode: bytes, length_format: str, utf8: bool) -> None:
-    """Replaces the instruction that reads a string: large ones are skipped and noted."""
+    """Replaces the instruction that reads a string: large strings are skipped and noted."""
     original = pickle._Unpickler.dispatch[opcode[0]]
 
     def load(self):

@@ -1,7 +1,7 @@
-"""A z-buffer in numpy: which triangle is seen at each pixel, where on it, and how far away.
+"""A z-buffer in numpy: the visible triangle at each pixel, the point on it, and its depth.
 
-Everything known about a picture of people comes from these buffers: labels, masks and points are
-read off the same pixels as the colours.
+The ground truth of synthetic images comes from these buffers: labels, masks and points are those of
+the same pixels as the colours.
 
 Camera coordinates: x to the right, y down, z forward, metres. Pixel centres are at +0.5.
 """
@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import numpy as np
 
-#: Triangles with a corner nearer than this are not drawn, metres.
+#: Near plane: triangles with a nearer corner are not drawn, metres.
 NEAR = 0.05
-#: Candidate pixels handled at once; bounds the memory at about 100 bytes each.
+#: Candidate pixels per chunk; each takes about 100 bytes.
 CHUNK = 400_000
 
 
@@ -34,14 +34,14 @@ class Buffers:
 
     @property
     def hit(self) -> np.ndarray:
-        """(H, W) bool: where the mesh is seen."""
+        """(H, W) bool: where the mesh is visible."""
         return self.face >= 0
 
     @cached_property
     def barycentric(self) -> np.ndarray:
-        """(H, W, 3) float32 weights of the triangle's corners, corrected for perspective.
+        """(H, W, 3) float32 perspective-correct weights of the triangle's corners.
 
-        Worked out when they are first asked for: shadows are drawn without.
+        Computed on first use: shadows do not need them.
         """
         return self._weights(self.face)
 
@@ -60,20 +60,20 @@ def rasterize(
     size: tuple[int, int],
     two_sided: bool = False,
 ) -> Buffers:
-    """Draw a mesh by perspective projection.
+    """Rasterises a mesh by perspective projection.
 
     Args:
         points: (V, 3) camera coordinates.
         faces: (F, 3), counter-clockwise seen from outside; back faces are not drawn unless
             `two_sided`.
-        focal: focal length in pixels; the principal point is the image's middle.
+        focal: focal length in pixels; the principal point is the centre of the image.
         size: (height, width).
     """
     height, width = size
     depth = points[:, 2]
     pixel = project(points, focal, size)
-    # Each coordinate on its own: numpy takes and multiplies values that lie side by side, which
-    # those of one column do not.
+    # each coordinate as a contiguous array, on which numpy is faster than on the columns of one
+    # array
     x, y = np.ascontiguousarray(pixel.T)
     ax, bx, cx = (x[corner] for corner in faces.T)
     ay, by, cy = (y[corner] for corner in faces.T)
@@ -128,14 +128,14 @@ def rasterize(
 
 def _touched(a, b, c, length: int) -> tuple[np.ndarray, np.ndarray]:
     """First and last pixel whose centres lie between three values, within 0 to ``length`` - 1."""
-    # minimum() of three arrays: numpy reduces an axis of three many times slower
+    # minimum() of three arrays: reducing an axis of length three is many times slower
     low, high = np.minimum(np.minimum(a, b), c), np.maximum(np.maximum(a, b), c)
     # pixel x is touched when low <= x + 0.5 <= high
     return np.maximum(np.ceil(low - 0.5), 0), np.minimum(np.floor(high - 0.5), length - 1)
 
 
 def _chunks(count: np.ndarray):
-    """Ranges of triangles whose candidate pixels add up to about `CHUNK`."""
+    """Ranges of triangles with about `CHUNK` candidate pixels each."""
     group = np.cumsum(count) // CHUNK
     bounds = np.flatnonzero(np.diff(group, prepend=-1, append=-1))
     return pairwise(bounds)
@@ -148,7 +148,7 @@ def _edge(px, py, qx, qy, x, y):
 
 def _inside(ax, ay, bx, by, cx, cy, inverse_depth, area, left, top, columns, rows, width):
     """Pixels inside the given triangles: flat pixel index, triangle and depth of each."""
-    # What depends on the row alone is worked out once a row of a triangle, not once a pixel.
+    # what depends on the row alone is computed once per row of a triangle
     of_row, row = _spans(top, rows)
     py = row + 0.5
     up_a, up_b, up_c = ay[of_row] - py, by[of_row] - py, cy[of_row] - py
@@ -172,7 +172,7 @@ def _inside(ax, ay, bx, by, cx, cy, inverse_depth, area, left, top, columns, row
 
 
 def _spans(first: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The integers of ranges (n,), one range after the other, and the range of each."""
+    """Concatenates n ranges of integers; also returns the range of each."""
     owner = np.repeat(np.arange(len(count)), count)
     return owner, np.arange(len(owner)) + (first + count - np.cumsum(count))[owner]
 

@@ -1,4 +1,4 @@
-"""Surfaces by name: what the metadata of a dataset and the command line say."""
+"""Surfaces by name, as in the metadata of datasets and on the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Surface(Protocol):
-    """What training and evaluation ask of a body surface.
+    """What training and evaluation need of a body surface.
 
     Attributes:
         name: as registered.
@@ -54,10 +54,10 @@ _surfaces: dict[str, Surface] = {}
 
 
 def register_surface(name: str, factory: Callable[[], Surface]) -> None:
-    """Makes a surface known under a name; ``factory()`` is called when it is first asked for.
+    """Registers a surface under a name; ``factory()`` is called on first use.
 
     Raises:
-        ValueError: if the name is taken.
+        ValueError: the name is taken.
     """
     if name in _factories:
         raise ValueError(f"a surface {name!r} is registered already")
@@ -67,10 +67,10 @@ def register_surface(name: str, factory: Callable[[], Surface]) -> None:
 def get_surface(name: str | os.PathLike) -> Surface:
     """The surface of a registered name, or of a folder with the official files.
 
-    Surfaces are made once a process, for they hold what they have read.
+    Surfaces are cached, as they hold the files that they have read.
 
     Raises:
-        ValueError: for a name that is neither; the message lists the registered ones.
+        ValueError: it is neither; the message lists the registered names.
     """
     key = os.fspath(name)
     factory = _factories.get(key)

@@ -1,9 +1,9 @@
 """Geodesic distances of a triangle mesh by Dijkstra's algorithm on an enriched graph.
 
-Paths along edges alone are some 4% too long. The graph here also has straight lines across one and
-two edges, where the triangles they cross, unfolded into a plane, contain them. What is left of the
-excess is nearly the same everywhere and is taken off as a factor (`EXCESS`), measured against exact
-distances (Mitchell, Mount and Papadimitriou 1987) on the open body.
+Paths along edges alone are about 4% too long. The graph therefore also has straight lines across
+one or two edges, where the crossed triangles, unfolded into a plane, contain them. The remaining
+excess is nearly constant and is divided out (`EXCESS`); it was measured on the open body against
+exact distances (Mitchell, Mount and Papadimitriou 1987).
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import dijkstra
 
 #: Mean ratio of path length on the graph to the exact geodesic distance.
 EXCESS = 1.01
-#: Sources a call of Dijkstra's algorithm: bounds the memory at this many rows of doubles.
+#: Sources per call of Dijkstra's algorithm; each takes a row of doubles.
 BLOCK = 64
 
 
@@ -31,7 +31,7 @@ def _unfold(a, b, length_a, length_b, edge):
 
 
 def path_graph(vertices: np.ndarray, faces: np.ndarray) -> sp.csr_array:
-    """Symmetric graph (V, V) of edges and of straight lines over one or two edges, in metres."""
+    """Symmetric graph (V, V) of edges and of straight lines across one or two edges, metres."""
     num = len(vertices)
     start, end, tip = _half_edges(faces)
     code = start * num + end
@@ -45,7 +45,7 @@ def path_graph(vertices: np.ndarray, faces: np.ndarray) -> sp.csr_array:
         return np.linalg.norm(vertices[p] - vertices[q], axis=1)
 
     rows, cols, lengths = [start], [end], [distance(start, end)]
-    # Over one edge: from the tip of a triangle to that of its neighbour, laid into one plane with
+    # Across one edge: from the tip of a triangle to that of its neighbour, both unfolded with
     # the shared edge on the x axis.
     h = np.flatnonzero(paired)
     a, b, near, far = start[h], end[h], tip[h], tip[twin[h]]
@@ -58,7 +58,7 @@ def path_graph(vertices: np.ndarray, faces: np.ndarray) -> sp.csr_array:
     cols.append(far[ok])
     lengths.append(np.linalg.norm(q - p, axis=1)[ok])
 
-    # Over two edges: on through either further edge of the neighbour, (a, far) or (far, b).
+    # Across two edges: on through either other edge of the neighbour, (a, far) or (far, b).
     half = np.arange(3 * len(faces)).reshape(-1, 3)
     following = half[:, [1, 2, 0]].ravel()  # next half-edge in the triangle
     zero, along = np.zeros_like(q), np.stack([edge, np.zeros_like(edge)], 1)
@@ -101,20 +101,20 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def distance_rows(
     vertices: np.ndarray, faces: np.ndarray, mirror: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Rows of the lower triangle of all distances, in metres, as `GeodesicTable` is built from.
+    """Rows of the lower triangle of all distances, metres, to build a `GeodesicTable`.
 
     Args:
         vertices, faces: a mesh that is its own mirror image.
-        mirror: (V,) the vertex at the mirror image of each. Paths to one are mirrored paths to the
-            other, so that half of the vertices are searched from.
+        mirror: (V,) mirror image of each vertex. Paths from one are those from the other,
+            mirrored, so only half of the vertices are sources.
 
     Yields, for vertex i = 0, 1, ..., the float32 distances (i,) to the vertices before it.
     """
     graph = path_graph(vertices, faces)
-    waiting: dict[int, np.ndarray] = {}  # rows of mirror images, until it is their turn
+    waiting: dict[int, np.ndarray] = {}  # rows of mirror images, until their turn
     for first in range(0, len(vertices), BLOCK):
         block = np.arange(first, min(first + BLOCK, len(vertices)))
-        # Of two that are in this block, the second need not be searched from either.
+        # of two mirror images in this block, one source is enough
         sources = block[mirror[block] >= block]
         for source, row in zip(sources, distances_from(graph, sources).astype(np.float32)):
             image = mirror[source]

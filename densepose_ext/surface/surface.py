@@ -1,4 +1,4 @@
-"""The open body surface: charts, places in space, mirror images and distances."""
+"""The open body surface: charts, 3-D positions, mirror images and distances."""
 
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -14,13 +14,13 @@ from .vertex_charts import vertex_iuv
 
 
 class BodySurface:
-    """What I, U and V mean on the open body.
+    """The surface of the open body, and I, U, V on it.
 
     All methods take and return numpy arrays; P points have I, U, V of shape (P,).
 
     Attributes:
         name: "open", as in the metadata of datasets.
-        body: the posable body that the charts lie on.
+        body: the posable body.
         charts: the 24 charts.
     """
 
@@ -40,7 +40,7 @@ class BodySurface:
     @classmethod
     @lru_cache(maxsize=1)
     def load(cls) -> "BodySurface":
-        """The surface, made once a process."""
+        """The surface, which is shared within a process."""
         return cls()
 
     def closest_vertex(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -56,10 +56,10 @@ class BodySurface:
     def points(
         self, i: np.ndarray, u: np.ndarray, v: np.ndarray, vertices: np.ndarray | None = None
     ) -> np.ndarray:
-        """Places (P, 3) in metres of points on the body.
+        """Positions (P, 3), metres, of points on the body.
 
         Args:
-            vertices: (V, 3) of a shaped and posed body; None for the mean body at rest.
+            vertices: (V, 3) of a shaped and posed body; None for the mean body in its rest pose.
         """
         vertices = self.body.vertices if vertices is None else vertices
         return self.charts.points(i, u, v, vertices)
@@ -71,7 +71,7 @@ class BodySurface:
     def mirror(
         self, i: np.ndarray, u: np.ndarray, v: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(I, U, V) of the points where the picture is flipped: the same places on the other side.
+        """(I, U, V) after the picture is flipped: the mirror images of the points.
 
         Exact, and its own inverse. Background (I = 0) stays as it is.
         """
@@ -89,7 +89,7 @@ class BodySurface:
     def geodesic(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Distances on the mean body between vertices, in metres; shapes broadcast.
 
-        The first call on a machine computes all distances (half a minute) into the cache folder.
+        The first call on a machine computes all distances (half a minute), into the cache.
         """
         return self.geodesic_table.distances(a, b)
 

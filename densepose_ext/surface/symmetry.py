@@ -1,6 +1,6 @@
 """The mirror map of the official charts: I, U, V of a person after a horizontal flip.
 
-The official file tabulates it: for each part (of origin) a U and a V on a grid of 256 x 256.
+The official file has, for each part before the flip, tables of 256 x 256 with the new U and V.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _GRID = 256
 
 
 class MirrorTables:
-    """Mirror map out of the tables of ``UV_symmetry_transforms.mat``."""
+    """The mirror map of the tables in ``UV_symmetry_transforms.mat``."""
 
     def __init__(self, path: str | os.PathLike):
         """
         Raises:
-            ValueError: the file is no MATLAB file, or a table is missing, not of numbers or
-                of another shape.
+            ValueError: the file is not a MATLAB file, or a table is missing, not numeric or of
+                another shape.
         """
         contents = read_matlab(path)
         tables = []
@@ -45,7 +45,7 @@ class MirrorTables:
     def mirror(
         self, i: np.ndarray, u: np.ndarray, v: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Part, U and V of surface points after a flip, as the tables have them (truncated).
+        """Part, U and V of surface points after a flip, by table look-up (truncated indices).
 
         Args:
             i: parts, 1..24. Any shape.

@@ -1,4 +1,4 @@
-"""Pictures of dense pose."""
+"""Draws dense pose."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Boxes, scores and keypoints over a picture. All pictures are BGR (H, W, 3) uint8."""
+"""Draws boxes, scores and keypoints. All pictures are BGR (H, W, 3) uint8."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .compose import check_picture, from_below
 from .palette import person_colour
 from .text import text_mask, write_text
 
-#: Keypoints of COCO that a line joins.
+#: Pairs of COCO keypoints that are joined by a line.
 BONES = (
     (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (7, 9),
     (6, 8), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
@@ -25,11 +25,11 @@ def draw_boxes(
     identities: Sequence[int] | None = None,
     scores: bool = True,
 ) -> np.ndarray:
-    """Each person's box, and the score on a label at its upper left corner.
+    """Draws each person's box, with a label at its upper left corner.
 
     Args:
-        identities: of tracked people: they keep their colours, and labels name them.
-        scores: whether to write them.
+        identities: of tracked people; they set the colours, and are written on the labels.
+        scores: whether to write scores.
     """
     check_picture(picture)
     drawn = picture.copy()
@@ -39,7 +39,7 @@ def draw_boxes(
     for n in from_below(people):
         person, name = people[n], n if identities is None else identities[n]
         colour = person_colour(name)[::-1]
-        # far outside the picture OpenCV's coordinates would run over
+        # OpenCV's coordinates would overflow far outside the picture
         x0, y0, x1, y1 = np.clip(person.box, -width - height, 2 * (width + height))
         corner = round(float(x0)), round(float(y0))
         # the box ends where its last pixel does
@@ -61,7 +61,7 @@ def _tag(
     colour: tuple[int, int, int],
     thick: int,
 ) -> None:
-    """A label above the corner of a box, or in the box where there is no room above."""
+    """Draws a label above the corner of a box, or inside if there is no room above."""
     size = 9 + 3 * thick
     text_height, text_width = text_mask(text, size).shape
     x = min(max(corner[0] - thick // 2, 0), max(picture.shape[1] - text_width - 6, 0))
@@ -78,10 +78,10 @@ def draw_keypoints(
     identities: Sequence[int] | None = None,
     threshold: float = 0.05,
 ) -> np.ndarray:
-    """Keypoints and the lines between them of those people who have them.
+    """Draws keypoints, and lines between them, for people who have any.
 
     Args:
-        identities: of tracked people, which keep their colours.
+        identities: of tracked people; they set the colours.
         threshold: keypoints with a lower score are left out.
     """
     check_picture(picture)
@@ -93,7 +93,7 @@ def draw_keypoints(
         if keypoints is None:
             continue
         colour = person_colour(n if identities is None else identities[n])[::-1]
-        shift = 4  # OpenCV takes coordinates in 1/16 of a pixel, of which the centres are whole
+        shift = 4  # coordinates in 1/16 pixel, as OpenCV takes them; pixel centres are whole
         at = np.rint((np.clip(keypoints[:, :2], -limit, limit) - 0.5) * (1 << shift)).astype(int)
         seen = keypoints[:, 2] >= threshold
         for a, b in BONES:

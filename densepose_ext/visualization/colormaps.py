@@ -7,9 +7,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-#: OpenCV's number of each map. Viridis and parula are what models that generate pictures of people
-#: are trained on: MagicAnimate and its kin on viridis, the official project's own pictures of
-#: parts are in parula.
+#: OpenCV's number of each map. Models that generate people are trained on two of them: MagicAnimate
+#: and similar ones on viridis, others on the official project's drawings of parts, in parula.
 COLORMAPS = {
     "viridis": cv2.COLORMAP_VIRIDIS,
     "parula": cv2.COLORMAP_PARULA,
@@ -21,7 +20,7 @@ COLORMAPS = {
 
 @lru_cache
 def colormap(name: str) -> np.ndarray:
-    """RGB uint8 (256, 3) of a map by its name; ValueError lists the names."""
+    """RGB uint8 (256, 3) of the map of a name; ValueError lists the names."""
     if name not in COLORMAPS:
         raise ValueError(f"colour map {name!r}; expected one of {', '.join(COLORMAPS)}")
     ramp = np.arange(256, dtype=np.uint8)[:, None]

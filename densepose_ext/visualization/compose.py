@@ -1,6 +1,6 @@
-"""Several people in one picture: whose pixel each one is, and its I, U, V.
+"""Composes the people of a picture into one map: the person at each pixel, and I, U, V.
 
-Where people overlap, the one with the higher score lies on top; of equal scores the earlier one.
+Where people overlap, the one with the higher score is on top; of equal scores, the earlier one.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ..structures import Person
 
 
 def compose_iuv(people: Sequence[Person], size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """I, U, V of all people in one picture, and whose they are.
+    """I, U, V of all people in one picture, and the person at each pixel.
 
-    Values are those of result files: U and V clamped to [0, 1], times 255, truncated.
+    Values are those of results files: U and V clamped to [0, 1], times 255, truncated.
 
     Args:
         people: in any order; boxes may reach beyond the picture.
@@ -48,10 +48,10 @@ def compose_labels(people: Sequence[Person], size: tuple[int, int]) -> np.ndarra
 
 
 class Inside:
-    """The pixels that a person's labels and a picture have in common.
+    """The pixels that a person's labels and a picture share.
 
     Attributes:
-        of_picture, of_labels: the rows and columns, as slices, in either array.
+        of_picture, of_labels: their rows and columns, as slices, in either array.
     """
 
     __slots__ = ("of_labels", "of_picture")
@@ -66,7 +66,7 @@ class Inside:
 
 
 def inside(person: Person, size: tuple[int, int]) -> Inside | None:
-    """What of a person's labels lies in a picture of (H, W), None for nothing."""
+    """The part of a person's labels inside a picture of (H, W); None if there is none."""
     height, width = person.result.labels.shape
     x, y = person.corner
     rows = slice(max(y, 0), min(y + height, size[0]))
@@ -77,14 +77,14 @@ def inside(person: Person, size: tuple[int, int]) -> Inside | None:
 
 
 def from_below(people: Sequence[Person]) -> list[int]:
-    """Places of the people in the order to draw them: the lowest score first."""
+    """Indices of the people in drawing order: the lowest score first."""
     return sorted(range(len(people)), key=lambda n: (people[n].score, -n))
 
 
 def stacked(
     people: Sequence[Person], size: tuple[int, int]
 ) -> Iterator[tuple[int, Inside, np.ndarray]]:
-    """Place, what is inside, and labels (h, w) of those in the picture, the topmost last."""
+    """Yields index, visible part and labels (h, w) of the people in the picture, topmost last."""
     for n in from_below(people):
         found = inside(people[n], size)
         if found is not None:
@@ -92,7 +92,7 @@ def stacked(
 
 
 def extent(people: Sequence[Person], size: tuple[int, int]) -> tuple[slice, slice] | None:
-    """The rows and columns of a picture of (H, W) that hold all people, None for nobody."""
+    """Rows and columns of a picture of (H, W) that contain all people; None if there are none."""
     places = [found.of_picture for found in (inside(p, size) for p in people) if found is not None]
     if not places:
         return None
@@ -103,7 +103,7 @@ def extent(people: Sequence[Person], size: tuple[int, int]) -> tuple[slice, slic
 
 
 def check_picture(picture: np.ndarray) -> None:
-    """ValueError for what is no (H, W, 3) uint8 picture."""
+    """Raises ValueError if it is not a picture (H, W, 3) uint8."""
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise ValueError(
             f"the picture is {picture.dtype} of shape {picture.shape}; expected uint8 (H, W, 3)"
@@ -111,6 +111,6 @@ def check_picture(picture: np.ndarray) -> None:
 
 
 def check_alpha(alpha: float) -> None:
-    """ValueError for what is no share."""
+    """Raises ValueError if alpha is not in [0, 1]."""
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is {alpha}; expected 0 to 1")

@@ -1,8 +1,7 @@
 """Lines of constant U and V on people's bodies, as in the figures of Güler et al. (CVPR 2018).
 
-A line's coverage of a pixel is read off the field around it: the distance to the line is that of
-the value to the line's, divided by the slope. That needs no tracing of curves, all lines of a
-person come at once, and they are antialiased.
+A pixel's distance to a line is the difference of their values divided by the local slope. This
+needs no tracing of curves, gives all lines of a person at once, and antialiases them.
 """
 
 from __future__ import annotations
@@ -16,32 +15,32 @@ from ..structures import Person
 from .colormaps import colormap
 from .compose import check_alpha, check_picture, extent, stacked
 
-#: Lines are drawn at 1/10, 2/10, ... 9/10: the ends of a chart are seen anyway.
+#: Lines are drawn at 1/10, 2/10, ... 9/10; the ends of a chart are visible without.
 INTERVALS = 10
 #: Width of a line in pixels.
 WIDTH = 1.5
-#: Share of black under the lines, so that they stand out from any clothes.
+#: Darkening under the lines, so that they stand out from any clothes.
 SHADE = 0.35
-#: Lines fade where they come closer than this, and are gone at half of it, in pixels. Every
-#: second one goes at twice the distance: a small body has a coarser grid.
+#: Lines that are closer than this fade, and vanish at half of it, in pixels. Every other line does
+#: so at twice the distance: small bodies get a coarser grid.
 CLOSEST = 4.0
-#: Intervals a pixel below which a slope is noise or rounding.
+#: Slopes below this are noise or rounding, intervals per pixel.
 FLATTEST = 0.012
 
 
 def draw_contours(
     picture: np.ndarray, people: Sequence[Person], alpha: float = 1.0, colours: str = "parula"
 ) -> np.ndarray:
-    """Lines of constant U and V, in the colour of their value, on bodies a little darkened.
+    """Draws lines of constant U and V, coloured by value, over slightly darkened bodies.
 
     Args:
         picture: BGR (H, W, 3) uint8.
         people: in any order.
-        alpha: share of lines and of darkening; 0 gives the picture back.
+        alpha: opacity of lines and darkening; 0 leaves the picture as it is.
         colours: name of a colour map.
 
     Returns:
-        a new picture; pixels of nobody stay as they are.
+        a new picture; the background is unchanged.
     """
     check_picture(picture)
     check_alpha(alpha)
@@ -63,27 +62,27 @@ def draw_contours(
 
 
 class _Body:
-    """The pixels of all people, one after the other.
+    """The P pixels of all people, as flat arrays.
 
     Attributes:
-        on: (h, w) uint8, not 0 where somebody is.
+        on: (h, w) uint8, not 0 on people.
     """
 
     def __init__(self, charts: np.ndarray, fields: np.ndarray):
         """
         Args:
-            charts: (h + 2, w + 2) uint16, another number for each chart of each person, 0 for
-                nobody and for the border.
+            charts: (h + 2, w + 2) uint16, a distinct number for each chart of each person, 0 on
+                the background and the border.
             fields: (2, h + 2, w + 2) float32, U and V.
         """
         self.on = (charts[1:-1, 1:-1] > 0).astype(np.uint8)
-        # Thanks to the border, neighbours are at fixed distances in memory.
+        # With the border, neighbours are at fixed offsets in memory.
         self._step = charts.shape[1]
         self._at = np.flatnonzero(charts)
         self._fields = (fields * np.float32(INTERVALS)).reshape(2, -1)
         charts = charts.ravel()
         own = charts.take(self._at)
-        #: A neighbour's distance in memory, and (P,) float32: 1 where it is of the same chart.
+        #: A neighbour's offset in memory, and (P,) float32: 1 where it has the same chart.
         self._same = {
             shift: (charts.take(self._at + shift) == own).astype(np.float32)
             for shift in (-1, 1, -self._step, self._step)
@@ -103,7 +102,7 @@ class _Body:
                 for own, all_of in zip(found.of_picture, around)
             )
             labels = labels[found.of_labels]
-            # only neighbours are compared, so numbers may come again after 2000 people
+            # only neighbours are compared, so numbers may repeat after 2000 people
             chart = labels.astype(np.uint16) + np.uint16(n % 2000 * 32)
             cv2.copyTo(chart, labels, charts[rows, columns])
             for field, values in zip(fields, people[n].result.uv.numpy()):
@@ -111,14 +110,14 @@ class _Body:
         return cls(charts, fields)
 
     def places(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns of pixels by their numbers."""
+        """Rows and columns of the pixels."""
         rows, columns = np.divmod(self._at[pixels], self._step)
         return rows - 1, columns - 1
 
     def lines(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Of U, then of V: values in intervals, and coverage by lines from 0 to 1, (P,) float32.
+        """Yields, for U and V, values in intervals and coverage by lines, 0 to 1, (P,) float32.
 
-        The lines are at the whole numbers from 1 to INTERVALS - 1.
+        Lines are at the whole numbers from 1 to INTERVALS - 1.
         """
         for field in self._fields:
             values = field.take(self._at)
@@ -128,12 +127,12 @@ class _Body:
             nearest = np.clip(np.rint(values), 1, INTERVALS - 1)
             coverage = np.clip(WIDTH / 2 + 0.5 - np.abs(values - nearest) / slope, 0, 1)
             half = nearest / 2
-            slope *= 1 + 2 * (half - np.floor(half))  # twice at odd ones
+            slope *= 1 + 2 * (half - np.floor(half))  # twice as steep at odd lines
             coverage *= np.clip(2 - CLOSEST * slope, 0, 1)
             yield values, coverage
 
     def _slope(self, field: np.ndarray, values: np.ndarray, shift: int) -> np.ndarray:
-        """Intervals a pixel (P,) along an axis: the mean over the neighbours of the same chart."""
+        """Slope (P,) along an axis, intervals per pixel: mean over neighbours of the same chart."""
         before, after = self._same[-shift], self._same[shift]
         rise = (field.take(self._at + shift) - values) * after
         rise += (values - field.take(self._at - shift)) * before

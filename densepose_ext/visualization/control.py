@@ -1,4 +1,4 @@
-"""Pictures that steer models which generate pictures of people (ControlNet, MagicAnimate, ...)."""
+"""Conditioning pictures for models that generate people (ControlNet, MagicAnimate, ...)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def control_picture(
     colours: str = "viridis",
     black: bool = False,
 ) -> np.ndarray:
-    """People alone, in the colours that such models were trained on.
+    """Draws people without the picture, in the colours that such models were trained on.
 
-    MagicAnimate and its kin want ``parts`` in viridis, on the first colour of viridis, a dark
-    violet; those trained on the official project's pictures want parula, mostly on black.
+    MagicAnimate and similar models expect ``parts`` in viridis, on the first colour of viridis (a
+    dark violet); models trained on the official project's drawings expect parula, mostly on black.
 
     Args:
         size: (H, W) of the picture.
         quantity: "parts", "u" or "v".
         colours: name of a colour map.
-        black: whether the background is black, else it has the map's first colour.
+        black: make the background black instead of the map's first colour.
 
     Returns:
-        BGR uint8 (H, W, 3), colours not blended and not smoothed.
+        BGR uint8 (H, W, 3), without blending or smoothing.
     """
     if quantity not in PAINTERS:
         raise ValueError(f"quantity {quantity!r}; expected one of {', '.join(PAINTERS)}")

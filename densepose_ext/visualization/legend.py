@@ -1,4 +1,4 @@
-"""What the colours of a picture mean: the open body from the front and the back, with names."""
+"""A legend of the colours: the open body from the front and the back, with names."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from .palette import part_colours
 from .sheet import INK, PAPER
 from .text import line_height, text_mask, write_text
 
-#: The body is drawn this many times larger and then averaged.
+#: Supersampling factor of the body.
 OVERSAMPLING = 3
-#: Distance of the camera in metres: far, so that both views have one scale.
+#: Distance of the camera, metres; large, so that both views have one scale.
 DISTANCE = 40.0
-#: Width to height of a view of the body, and the empty rim around it.
+#: Aspect ratio of a view of the body, and the margin around it.
 ASPECT, RIM = 0.8, 0.03
-#: Colour of the lines from names to parts.
+#: Colour of the lines between names and parts.
 _LEADER = (130, 130, 130)
 
 
 @lru_cache(maxsize=4)
 def template_people(height: int) -> tuple[list[Person], tuple[int, int], np.ndarray]:
-    """The open body at rest: seen from the front, and beside it from the back.
+    """The open body in its rest pose, from the front and, beside it, from the back.
 
     Args:
         height: of the picture, pixels.
 
     Returns:
-        the two as people, the picture's (H, W), and the light on them, (H, W) float32, 0 to 1.
+        both views as people, the (H, W) of the picture, and their shading (H, W) float32, 0 to 1.
     """
     surface = BodySurface.load()
     vertices, faces = surface.body.vertices, surface.body.faces
@@ -67,12 +67,12 @@ def template_people(height: int) -> tuple[list[Person], tuple[int, int], np.ndar
 
 
 def draw_legend(height: int = 480, quantity: str = "parts", colours: str = "default") -> np.ndarray:
-    """The body in the colours of a quantity: parts with their names, U or V with a scale.
+    """Draws the body in the colours of a quantity: parts with names, or U or V with a scale.
 
     Args:
         height: in pixels, at least 160.
         quantity: "parts", "u" or "v".
-        colours: of a palette for parts, of a colour map for U and V; "default" is the default of
+        colours: name of a palette for parts, of a colour map for U and V; "default" is that of
             `draw_parts` and `draw_u`.
 
     Returns:
@@ -89,11 +89,11 @@ def draw_legend(height: int = 480, quantity: str = "parts", colours: str = "defa
 
 
 def _body(height: int, quantity: str, colours: str) -> np.ndarray:
-    """Both views on white, softly lit. (height, W, 3)."""
+    """Both views (height, W, 3) on white, softly shaded."""
     people, size, light = template_people(height * OVERSAMPLING)
     picture = PAINTERS[quantity](np.full((*size, 3), PAPER, np.uint8), people, 1.0, colours)
     on = light > 0
-    # the middle of the body keeps its colour
+    # surfaces that face the camera keep their colour
     picture[on] = np.rint(picture[on] * (0.72 + 0.28 * light[on, None]))
     return cv2.resize(picture, (size[1] // OVERSAMPLING, height), interpolation=cv2.INTER_AREA)
 
@@ -120,7 +120,7 @@ def _with_names(body: np.ndarray, height: int, palette: str) -> np.ndarray:
     names = max(text_mask(name, text).shape[1] for name in FINE_PART_NAMES) + 3 * text
     picture = np.full((height, 2 * (width + 2 * names), 3), PAPER, np.uint8)
     areas = np.stack([np.bincount(p.result.labels.numpy().ravel(), minlength=25) for p in people])
-    # a part is named where it is seen well, which may be in both views
+    # a part is named wherever it is well visible, perhaps in both views
     named = (areas > 0.75 * areas.max(0)) & (np.arange(25) > 0)
     for view, person in enumerate(people):
         x = names + view * (width + 2 * names)
@@ -141,14 +141,14 @@ def _name_parts(
     text: int,
     palette: str,
 ) -> None:
-    """Names at both sides of a view that starts at column ``x``, lines from them to the parts."""
+    """Writes names at both sides of a view that starts at column ``x``, with lines to the parts."""
     height, width = labels.shape
     table = part_colours(palette)
     places = {part: _middle(labels == part) for part in parts.tolist()}
     sides: tuple[list[int], list[int]] = ([], [])
     for part in sorted(places, key=lambda p: abs(places[p][0] - width / 2), reverse=True):
         column = places[part][0]
-        # what lies in the middle goes to the side with fewer names
+        # parts in the middle go to the side with fewer names
         central = abs(column - width / 2) < 0.02 * width
         sides[len(sides[1]) < len(sides[0]) if central else column > width / 2].append(part)
     step = round(1.25 * line_height(text))
@@ -174,14 +174,14 @@ def _name_parts(
 
 
 def _middle(mask: np.ndarray) -> tuple[int, int]:
-    """Column and row of the pixel farthest from a mask's border."""
+    """Column and row of the mask pixel farthest from the mask's border."""
     distance = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)
     row, column = np.unravel_index(distance.argmax(), distance.shape)
     return int(column) - 1, int(row) - 1
 
 
 def _spread(rows: list[int], step: int, limit: int) -> list[int]:
-    """Rows at least ``step`` apart, near the given ones (rising), none beyond ``limit``."""
+    """Rows near the given (ascending) ones, at least ``step`` apart and at most ``limit``."""
     spread = []
     for row in rows:
         spread.append(max(row, spread[-1] + step) if spread else max(row, step))

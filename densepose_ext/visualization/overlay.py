@@ -1,7 +1,7 @@
-"""People painted over a picture, or alone: their parts, U, V, and masks.
+"""Draws parts, U, V and masks of people over a picture.
 
 All functions take a BGR picture (H, W, 3) uint8 and people in any order, and return a new picture.
-Pixels of nobody stay as they are.
+The background is unchanged.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from .palette import part_colours, person_colour
 def draw_parts(
     picture: np.ndarray, people: Sequence[Person], alpha: float = 0.7, palette: str = "default"
 ) -> np.ndarray:
-    """The fine parts in colour.
+    """Draws the fine parts in colour.
 
     Args:
-        alpha: share of the colour; 1 hides the picture, 0 gives it back.
+        alpha: opacity, 0 to 1.
         palette: a name that `part_colours` knows.
     """
     table = np.zeros((256, 3), np.uint8)
@@ -44,10 +44,10 @@ def draw_parts(
 def draw_u(
     picture: np.ndarray, people: Sequence[Person], alpha: float = 0.7, colours: str = "viridis"
 ) -> np.ndarray:
-    """U in colour.
+    """Draws U in colour.
 
     Args:
-        alpha: share of the colour.
+        alpha: opacity, 0 to 1.
         colours: name of a colour map.
     """
     return _draw_coordinate(picture, people, 1, alpha, colours)
@@ -56,11 +56,11 @@ def draw_u(
 def draw_v(
     picture: np.ndarray, people: Sequence[Person], alpha: float = 0.7, colours: str = "viridis"
 ) -> np.ndarray:
-    """V in colour; see `draw_u`."""
+    """Draws V in colour; see `draw_u`."""
     return _draw_coordinate(picture, people, 2, alpha, colours)
 
 
-#: What can be painted, by its name; all take a picture, people, alpha and the colours' name.
+#: Drawings by name; all take a picture, people, alpha and the name of the colours.
 PAINTERS = {"parts": draw_parts, "u": draw_u, "v": draw_v}
 
 
@@ -101,17 +101,17 @@ def draw_masks(
     alpha: float = 0.5,
     identities: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """Each person's mask in a colour of their own: the mask head's, else where they have a part.
+    """Draws each person's mask in a colour: the mask head's, or else where the person has a part.
 
     Args:
-        alpha: share of the colour.
-        identities: one of each person, which keeps its colour; default: their places.
+        alpha: opacity, 0 to 1.
+        identities: of tracked people; they set the colours. Default: the order of the people.
     """
     check_picture(picture)
     check_alpha(alpha)
     identities = range(len(people)) if identities is None else identities
     drawn = picture.copy()
-    # The topmost first: it takes its pixels, and the others what is left.
+    # topmost first: the others get what is left
     free = np.full(picture.shape[:2], 255, np.uint8)
     for n in reversed(from_below(people)):
         window, mask = _mask(people[n], picture.shape[:2])
@@ -128,7 +128,7 @@ def draw_masks(
 def _mask(
     person: Person, size: tuple[int, int]
 ) -> tuple[tuple[slice, slice] | None, np.ndarray | None]:
-    """Rows and columns of a picture, or None, and the person's mask there: uint8, 255 or 0."""
+    """Rows and columns of a picture, or None, and the person's mask there, uint8 0 or 255."""
     if person.mask is not None:
         if person.mask.shape != size:
             raise ValueError(f"a mask of shape {person.mask.shape}; expected the picture's, {size}")

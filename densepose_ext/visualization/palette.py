@@ -9,17 +9,17 @@ from .colormaps import COLORMAPS, colormap
 
 
 def _table(colours: str) -> np.ndarray:
-    """RGB uint8 (N, 3), not writeable, of colours in hexadecimal notation."""
+    """RGB uint8 (N, 3), read-only, from hexadecimal notation."""
     table = np.array([list(bytes.fromhex(colour)) for colour in colours.split()], np.uint8)
     table.flags.writeable = False
     return table
 
 
-# A limb has a hue. Its left is the darker side and turned a little in hue; its back is darker than
-# its front. Distances in OKLab of parts that touch are 0.1 or more, in the second table also as
-# people see it who lack the pigment of red or of green (simulated as Machado et al. 2009).
+# Each limb has a hue: left limbs are darker and slightly shifted in hue, backs are darker than
+# fronts. Adjacent parts are at least 0.1 apart in OKLab; in the second table also under simulated
+# protanopia and deuteranopia (Machado et al. 2009).
 
-#: RGB of each fine part by I; 0, background, is black. Shape (25, 3).
+#: RGB (25, 3) of each fine part, by I; background (0) is black.
 PART_COLOURS = _table("""
     000000
     3974c8 7db1fd  f45a7d bf3f9b  a96f1a b09c11
@@ -28,7 +28,7 @@ PART_COLOURS = _table("""
     e1e262 ebad2f
 """)
 
-#: The same for people who tell red and green apart badly.
+#: The same, safe for red-green colour blindness.
 COLOUR_BLIND_PART_COLOURS = _table("""
     000000
     005794 4c93d5  8c5586 6e3969  c975a5 ea94c5
@@ -37,22 +37,21 @@ COLOUR_BLIND_PART_COLOURS = _table("""
     bcfda1 93df72
 """)
 
-#: RGB of people told apart: boxes, masks, tracks. Shape (12, 3).
+#: RGB (12, 3) that tells people apart: boxes, masks, tracks.
 PERSON_COLOURS = _table("""
     ff6b5e 3fa7ff ffd23f 4ddb8b c77dff ff9f45 3fe0e0 ff7ac0 a6e34b 8fa3ff d9a679 e6e6e6
 """)
 
-#: What ``part_colours`` knows besides the colour maps.
+#: Palettes that ``part_colours`` knows besides the colour maps.
 PALETTES = {"default": PART_COLOURS, "colour-blind": COLOUR_BLIND_PART_COLOURS}
 
 
 def part_colours(name: str = "default") -> np.ndarray:
-    """RGB uint8 (25, 3), a colour for each fine part by I.
+    """RGB uint8 (25, 3), the colour of each fine part, by I.
 
     Args:
-        name: one of `PALETTES`; or of a colour map, which gives part I the colour number
-            I * 255 / 24 (truncated), as the official project and models trained on its pictures
-            have it. Background then has the map's first colour.
+        name: one of `PALETTES`, or a colour map, whose entry I * 255 / 24 (truncated) is the colour
+            of part I, as in the official project. Background then has the map's first colour.
     """
     if name in PALETTES:
         return PALETTES[name]
@@ -63,5 +62,5 @@ def part_colours(name: str = "default") -> np.ndarray:
 
 
 def person_colour(number: int) -> tuple[int, int, int]:
-    """RGB of person ``number`` (any int); colours repeat after the twelfth."""
+    """RGB of person ``number`` (any int); colours repeat after twelve."""
     return tuple(PERSON_COLOURS[number % len(PERSON_COLOURS)].tolist())

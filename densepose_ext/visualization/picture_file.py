@@ -1,4 +1,4 @@
-"""Writing a picture to a file of the user's choice."""
+"""Writes a picture to a file that the user names."""
 
 from __future__ import annotations
 
@@ -8,20 +8,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-#: Endings of formats with a fourth channel.
+#: Endings of formats with an alpha channel.
 _TRANSPARENT = (".png", ".webp", ".tif", ".tiff")
 
 
 def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
-    """Writes a picture in the format that the file's ending names, making its folder.
+    """Writes a picture in the format of the file's ending; makes its folder.
 
     Args:
         picture: uint8; (H, W), (H, W, 3) BGR or (H, W, 4) BGRA.
 
     Raises:
         OSError: the file cannot be written.
-        ValueError: the ending names no format that OpenCV writes, or one without transparency for
-            a picture that has it.
+        ValueError: OpenCV does not write the format, or it has no alpha and the picture does.
     """
     path = Path(path)
     check_ending(path)
@@ -35,10 +34,10 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
 
 
 def check_ending(path: str | os.PathLike) -> None:
-    """Before long work.
+    """Checks the ending of a file; call it before long work.
 
     Raises:
-        ValueError: the ending names no format that OpenCV writes.
+        ValueError: OpenCV does not write the format.
     """
     if not cv2.haveImageWriter(Path(path).name):
         raise ValueError(f"{path}: no pictures of this ending can be written; expected .png, .jpg")

@@ -11,7 +11,7 @@ import numpy as np
 from .compose import check_picture
 from .text import line_height, text_mask, write_text
 
-#: Colours of the ground and of writing.
+#: Colours of background and text.
 PAPER, INK = (255, 255, 255), (40, 40, 40)
 #: Space between pictures, pixels.
 GAP = 8
@@ -25,12 +25,12 @@ def side_by_side(
     columns: int | None = None,
     height: int = 320,
 ) -> np.ndarray:
-    """Pictures of one height in rows, each above its caption.
+    """Arranges pictures of one height in rows, each above its caption.
 
     Args:
         pictures: BGR (H, W, 3) uint8, of any sizes.
-        captions: of the first pictures; longer ones than their picture is wide are cut.
-        columns: pictures in a row; None for all in one row.
+        captions: of the first pictures; cut to the width of their picture.
+        columns: pictures per row; None puts all in one row.
         height: of each picture in the sheet, pixels.
 
     Returns:
@@ -71,7 +71,7 @@ def _scaled(picture: np.ndarray, height: int) -> np.ndarray:
 
 
 def _cut(text: str, width: int) -> str:
-    """The text in one line, or as much of it as fits into a width in pixels, and "…"."""
+    """The text in one line, shortened with "…" to a width in pixels."""
     text = " ".join(text.split())
     if text_mask(text, TEXT).shape[1] <= width:
         return text

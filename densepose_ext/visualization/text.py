@@ -1,4 +1,4 @@
-"""Text in pictures: antialiased, and of any script that the font has."""
+"""Writes antialiased text, in any script that the font has."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def line_height(size: int) -> int:
-    """Pixels from the top of the highest to the foot of the lowest letters."""
+    """Height of a line, ascenders and descenders included, pixels."""
     return sum(_font(size).getmetrics())
 
 
@@ -41,13 +41,13 @@ def text_mask(text: str, size: int) -> np.ndarray:
 def write_text(
     picture: np.ndarray, text: str, at: tuple[int, int], size: int, colour: tuple[int, int, int]
 ) -> None:
-    """Writes a line into a picture; what lies beyond its border is cut.
+    """Writes a line into a picture, clipped at its border.
 
     Args:
-        picture: (H, W, 3) uint8, written to.
+        picture: (H, W, 3) uint8, modified in place.
         at: column and row of the line's upper left corner.
         size: of the font, pixels.
-        colour: in the picture's order.
+        colour: in the picture's channel order.
     """
     mask = text_mask(text, size)
     x, y = at
