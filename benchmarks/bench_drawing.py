@@ -2,7 +2,7 @@
 
     python benchmarks/bench_drawing.py
 
-"plain" paints one part of one person after the other through masks of the whole picture.
+"plain" paints each part of each person through a mask of the whole picture.
 """
 
 import cv2
@@ -26,7 +26,7 @@ ALPHA = 0.7
 
 
 def make_people() -> list[Person]:
-    """The open body from both sides, 5 times, partly covering each other."""
+    """The open body from both sides, five times, partly overlapping."""
     templates, _, _ = template_people(420)
     people = []
     for n in range(5):

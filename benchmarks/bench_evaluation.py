@@ -2,12 +2,12 @@
 
     python benchmarks/bench_evaluation.py [--images 335] [--people 500] [--detections 8]
 
-Made-up people of 100 points on a made-up surface of the official size (27,554 vertices), detections
+Random people of 100 points on a random surface of the official size (27,554 vertices); detections
 with maps of 112 x 112 and boxes of about 160 x 310 pixels. The official evaluator takes 67 s in
 process() and 22 s in evaluate() for such a set, and grows from 1.2 to 2.9 GiB.
 
-Run it on two idle cores: beside other work torch's threads wait for each other, and figures mean
-nothing.
+Run it on two idle cores: beside other work, torch's threads wait for each other and the figures are
+meaningless.
 """
 
 import argparse
@@ -36,7 +36,7 @@ WIDTH, HEIGHT = 640, 480
 
 
 class MadeUpSurface:
-    """Charts of scattered vertices; distances are Euclidean between random places."""
+    """Charts of scattered vertices; distances are Euclidean, between random points."""
 
     name = "made-up"
 
@@ -99,7 +99,7 @@ def make_truth(folder: Path, images: int, people: int) -> Path:
 
 
 def make_maps(count: int, seed: int) -> DensePoseOutput:
-    """Smooth random maps, as those of a network are."""
+    """Smooth random maps, like a network's."""
     generator = torch.Generator().manual_seed(seed)
 
     def smooth(channels: int, side: int) -> torch.Tensor:

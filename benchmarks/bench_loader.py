@@ -1,10 +1,9 @@
-"""What the training process spends to take a batch from its workers, waiting left out.
+"""CPU time that the training process takes to receive a batch from its workers.
 
     python benchmarks/bench_loader.py
 
-Batches of 16 synthetic pictures with people, mapped beforehand. The baseline sends them as
-Detectron2 does, each tensor by itself; ours come in one piece. Turn by turn, in the main thread's
-CPU time.
+Batches of 16 synthetic pictures, mapped beforehand. The baseline sends each tensor by itself, as
+Detectron2 does; ours come in one piece. Both take turns; the time is the main thread's CPU time.
 """
 
 import argparse

@@ -2,11 +2,10 @@
 
     python benchmarks/bench_loss.py
 
-"zero the gradients" is what any loss on full maps has to do at least: clear as much memory as the
-maps take. "plain" is the same arithmetic written down plainly: the targets of one RoI after the
-other, and a read of each map for each of the four neighbours. "full maps" are the losses on maps of
-112 x 112; "in training" is the path of a training step, on maps of 56 x 56 that the losses read as
-if they were enlarged.
+"zero the gradients" is a lower bound for any loss on full maps: clearing as much memory as the maps
+take. "plain" is the straightforward implementation: targets RoI by RoI, and one read of each map
+for each of the four neighbours. "full maps" are the losses on maps of 112 x 112; "in training" is
+the path of a training step, on maps of 56 x 56 that the losses read as if upsampled.
 """
 
 import torch
@@ -24,7 +23,7 @@ SIDE, POINTS, PEOPLE = 112, 100, 8
 
 
 def make_rois(count: int) -> list[Instances]:
-    """RoIs of two images, shifted boxes of a few annotated people."""
+    """RoIs of two images: shifted boxes of a few annotated people."""
     images = []
     for _ in range(2):
         people = [
@@ -51,7 +50,7 @@ def make_maps(count: int, side: int) -> dict[str, torch.Tensor]:
 
 
 def plain_losses(rois: list[Instances], maps: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Targets one RoI after the other, then four reads of each map, with the standard weights."""
+    """Targets RoI by RoI, then four reads of each map, with the standard weights."""
     annotations, gt_boxes, boxes = gather_annotations(rois)
     columns = []
     for n in range(len(boxes)):

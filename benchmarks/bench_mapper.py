@@ -1,11 +1,11 @@
-"""Milliseconds that the mapper takes for a training picture, on one core.
+"""Milliseconds of the mapper for a training picture, on one core.
 
     python benchmarks/bench_mapper.py [--repeats 100]
 
 A photograph of 480 x 640 (JPEG) with 3 people of 100 points and 14 masks each, at shorter side 800,
-flipped half of the time. The baseline is plainly written: Detectron2's own mapper for the picture
-and the boxes, and pycocotools for the masks, one by one; it leaves points and masks as they are,
-whichever way the picture is turned. Both take turns, so that a busy machine slows them alike.
+flipped half of the time. The baseline is straightforward: Detectron2's own mapper for the picture
+and boxes, and pycocotools for the masks, one by one; it does not transform points and masks. Both
+take turns, so that a busy machine slows them alike.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def part_mask(rng: np.random.Generator) -> dict:
 
 
 def make_dataset(folder: Path) -> tuple[dict, list[list[dict]]]:
-    """One picture with its people, read as a dataset is, and their masks as in the file."""
+    """One picture with its people, read as from a dataset, and their masks as in the file."""
     rng = np.random.default_rng(0)
     cv2.imwrite(str(folder / "photograph.jpg"), photograph(), [cv2.IMWRITE_JPEG_QUALITY, 92])
     people = []

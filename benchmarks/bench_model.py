@@ -4,9 +4,9 @@
     python benchmarks/bench_model.py --config densepose_rcnn_R_50_FPN_s1x --short 800 \\
         --device cuda --precision fp32 bf16 fp16
 
-Weights are random, so neither proposals nor people are the model's: the box branch is given as many
-boxes as the RPN lets through at most, and the dense pose branch the same five people. "results" is
-the way from maps to a part, U and V at each pixel; "drawing" paints parts and boxes on the picture.
+Weights are random, so proposals and people are not the model's: the box branch gets the largest
+number of proposals that the RPN allows, the dense pose branch five fixed people. "results" is the
+step from maps to part, U and V at each pixel; "drawing" paints parts and boxes on the picture.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from densepose_ext.visualization import draw_boxes, draw_parts
 
 STAGES = ("backbone", "RPN", "box", "dense pose", "results", "drawing")
 HEIGHT, WIDTH = 480, 640
-#: XYXY in the picture: people from near to far, as on a street.
+#: XYXY boxes of people from near to far, as on a street.
 PEOPLE = np.float32(
     [
         [20, 40, 190, 470],
@@ -63,7 +63,7 @@ class Clock:
 
 
 def one_picture(model, cfg, picture: np.ndarray, precision: torch.dtype, clock: Clock) -> None:
-    """The stages one after the other, as the model runs them, with a lap of the clock each."""
+    """Runs the stages as the model does, and times each."""
     device = model.device
     short = cfg.INPUT.MIN_SIZE_TEST
     scale = min(short / HEIGHT, cfg.INPUT.MAX_SIZE_TEST / WIDTH)
@@ -72,7 +72,7 @@ def one_picture(model, cfg, picture: np.ndarray, precision: torch.dtype, clock: 
     clock.restart()
     image = torch.nn.functional.interpolate(image[None].float(), size, mode="bilinear")[0]
     images = model.preprocess_image([{"image": image}])
-    # The backbone as DensePosePredictor runs it; the dense pose branch has the precision anywhere.
+    # On a GPU the backbone, too, has low precision, as in DensePosePredictor.
     low = precision != torch.float32 and device.type == "cuda"
     with torch.autocast(device.type, dtype=precision, enabled=low):
         features = model.backbone(images.tensor)
@@ -98,7 +98,7 @@ def one_picture(model, cfg, picture: np.ndarray, precision: torch.dtype, clock: 
 
 
 def proposals_of(cfg, size: tuple[int, int], device: torch.device) -> Instances:
-    """Boxes all over a picture, as many as the RPN gives at most."""
+    """Boxes all over a picture, as many as the RPN allows."""
     count = cfg.MODEL.RPN.POST_NMS_TOPK_TEST
     corners = torch.rand(count, 4, generator=torch.Generator().manual_seed(0))
     corners = corners.view(count, 2, 2).sort(1).values.flatten(1)

@@ -13,7 +13,7 @@ from timing import measure, report
 from densepose_ext.modeling.pooling import RowPooler
 
 STRIDES = (8, 16, 32)
-#: Pictures, their side, channels, RoIs a picture, cells of a RoI's side, samples in each.
+#: Pictures, their side, channels, RoIs per picture, side of a RoI in cells, samples per cell.
 CASES = {
     "make demo, boxes": (8, 192, 96, 32, 7, 1),
     "make demo, dense pose": (8, 192, 96, 4, 14, 1),

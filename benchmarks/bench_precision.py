@@ -1,9 +1,9 @@
-"""The dense pose branch of the standard model at inference, 20 people, by arithmetic.
+"""The dense pose branch of the standard model at inference, 20 people, by precision.
 
     python benchmarks/bench_precision.py
 
-"plain" runs the layers one by one as they are named, in fp32, each transposed convolution by
-itself. The weights are random, which leaves more near ties between parts than trained ones do.
+"plain" runs the layers one by one, in fp32, each transposed convolution by itself. The weights are
+random, so more parts nearly tie than with trained weights.
 """
 
 import torch

@@ -1,8 +1,8 @@
-"""From maps to labels, U and V at every pixel: 20 people of 160 x 310 pixels.
+"""From maps to labels, U and V at every pixel, for 20 people of 160 x 310 pixels.
 
     python benchmarks/bench_results.py
 
-"plain" interpolates all channels of one person after the other, as the result is defined.
+"plain" interpolates all channels, person by person, which is the definition of the result.
 """
 
 import torch
@@ -16,7 +16,7 @@ PEOPLE, SIDE, HEIGHT, WIDTH = 20, 112, 310, 160
 
 
 def make_output() -> DensePoseOutput:
-    """People-like maps as the predictor gives them: a blob on background, regions of parts."""
+    """Maps like a predictor's: a blob on background, with regions of parts."""
 
     def regions(channels: int) -> torch.Tensor:
         value = torch.randn(PEOPLE, channels, 7, 7)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long a million points on the open surface take, and its table of geodesics.
+"""Time of operations on a million points of the open surface, and of its table of geodesics.
 
     python benchmarks/bench_surface.py [--geodesics]
 

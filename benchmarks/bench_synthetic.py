@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How long synthetic images take, by stage, and how much memory.
+"""Time of synthetic images, by stage, and memory.
 
     OMP_NUM_THREADS=1 python benchmarks/bench_synthetic.py [--images 40] [--size 512]
 
@@ -45,7 +45,7 @@ def main() -> None:
         image = timed("lens and sensor", develop, rng, image)
         timed("JPEG", cv2.imencode, ".jpg", image)
         people += len(scene.people)
-        if number == 0:  # the first one loads the body
+        if number == 0:  # the first image loads the body
             spent.clear()
             people = 0
 

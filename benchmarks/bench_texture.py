@@ -1,9 +1,9 @@
-"""Painting an atlas onto 5 people in a picture of 640 x 480, gathering one, and filling it.
+"""Painting an atlas onto 5 people in a picture of 640 x 480, extracting one, and filling it.
 
     python benchmarks/bench_texture.py
 
-"plain" goes through the parts of each person and looks the nearest texel up. Bar, on one core: 15
-ms for a picture.
+"plain" loops over the parts of each person and looks up the nearest texel. Bar, on one core: 15 ms
+a picture.
 """
 
 import cv2
@@ -21,7 +21,7 @@ PEOPLE, HEIGHT, WIDTH = 5, 480, 640
 
 
 def make_people() -> list[Person]:
-    """The body at rest, 5 times beside and over each other, 440 pixels high."""
+    """The body in its rest pose, 440 pixels high, five times, partly overlapping."""
     surface = BodySurface.load()
     turned = surface.body.vertices @ np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]]) + [0, 0, 8]
     body = rasterize(turned, surface.body.faces, 440 * 8 / 1.75, (HEIGHT, WIDTH))

@@ -1,12 +1,12 @@
-"""Time of a whole training step, and how much of it is spent waiting for pictures.
+"""Time of a whole training step, and the share spent waiting for pictures.
 
     python benchmarks/bench_training.py
     python benchmarks/bench_training.py --device cuda --precision fp32 amp --images 4 16 --workers 8
 
-Configs are trained on 64 synthetic pictures, made first, with Detectron2's trainer and its hooks:
-mapper, loss, gradients and the optimizer's step are all in it. Runs take turns, and a step's time
-is the median over all of a config's but the first ones of each turn. "amp" is
-SOLVER.AMP.ENABLED: float16 on a GPU, bfloat16 on a CPU.
+Configs are trained on 64 synthetic pictures, rendered first, with Detectron2's trainer and hooks: a
+step includes mapper, loss, gradients and the optimizer. Configs take turns; their time is the
+median of all steps but the first ones of each turn. "amp" is SOLVER.AMP.ENABLED: float16 on a GPU,
+bfloat16 on a CPU.
 """
 
 import argparse
@@ -30,7 +30,7 @@ WARM_UP = 10
 
 
 def steps(overrides: list, config: str, folder: str, count: int) -> tuple[list, list]:
-    """Seconds of each step, and of each step's wait for its pictures."""
+    """Seconds of each step, and of its wait for pictures."""
     cfg = load_config(
         get_config_file(f"{config}.yaml"),
         ["DATASETS.TRAIN", (NAME,), "DATASETS.TEST", (), "OUTPUT_DIR", folder, "MODEL.WEIGHTS", ""]

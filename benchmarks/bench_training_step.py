@@ -1,11 +1,11 @@
-"""The light backbone with its frozen norms in the convolutions, ASPP, and the optimizers' steps.
+"""The light backbone with frozen norms folded into its convolutions, ASPP, and optimizer steps.
 
     python benchmarks/bench_training_step.py
 
-"norms apart" is the same backbone as timm makes it, "kernels kept" is MODEL.TIMM.FREEZE_DEPTHWISE.
-"side by side" is ASPP as PyTorch's layers make it, all branches concatenated. "and bfloat16" is
-what SOLVER.AMP.ENABLED makes of the line before on the CPU. The optimizers step over the
-parameters of ``make demo``'s model.
+"norms apart" is timm's backbone as it is; "kernels kept" is MODEL.TIMM.FREEZE_DEPTHWISE. "side by
+side" is ASPP in plain PyTorch layers, with all branches concatenated. "and bfloat16" is the line
+above it with SOLVER.AMP.ENABLED on the CPU. The optimizers update the parameters of ``make demo``'s
+model.
 """
 
 import copy
@@ -27,7 +27,7 @@ ROIS, CHANNELS, CELLS = 100, 96, 14
 
 
 def backbone_passes() -> dict:
-    """Forward and backward through the stages that are trained by default."""
+    """Forward and backward passes through the stages trained by default."""
     settings = ["MODEL.DEVICE", "cpu", "MODEL.TIMM.WEIGHTS", "", "MODEL.TIMM.FREEZE_DEPTHWISE"]
     cfg = load_config(get_config_file(CONFIG), [*settings, False])
     ours = build_model(cfg).backbone.bottom_up.body
@@ -55,7 +55,7 @@ def backbone_passes() -> dict:
 
 
 def aspp_passes() -> dict:
-    """Forward and backward through the DeepLab head's pyramid, channels last."""
+    """Forward and backward passes through the DeepLab head's pyramid, channels last."""
     last = torch.channels_last
     aspp = DensePoseDeepLabHead(CHANNELS, num_convs=0, conv_dim=CHANNELS).ASPP.to(
         memory_format=last
@@ -88,7 +88,7 @@ def aspp_passes() -> dict:
 
 
 def optimizer_steps() -> dict:
-    """A step of each optimizer over gradients that are there."""
+    """A step of each optimizer, with given gradients."""
 
     def step(*overrides):
         settings = ["MODEL.DEVICE", "cpu", "MODEL.TIMM.WEIGHTS", "", *overrides]

@@ -1,7 +1,7 @@
-"""How the scripts of this folder measure: alternately, in one process, and by ratio.
+"""Measuring for the scripts of this folder: interleaved, in one process, as ratios.
 
-The same work takes different times on different machines and at different moments; a ratio of two
-measured side by side depends on both much less.
+Times depend on the machine and on what else it does; the ratio of two times measured side by side
+depends on both much less.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ THREADS = 2
 def measure(
     functions: dict[str, Callable[[], object]], repeats: int = 7, warm_up: int = 1
 ) -> dict[str, float]:
-    """Best time in seconds of each function, their runs interleaved."""
+    """Best time, seconds, of each function; their runs are interleaved."""
     torch.set_num_threads(THREADS)
     for _ in range(warm_up):
         for function in functions.values():
@@ -35,7 +35,7 @@ def measure(
 def report(
     title: str, times: dict[str, float], baseline: str, per: int = 1, unit: str = ""
 ) -> None:
-    """Prints a table of milliseconds (divided by ``per``) and of ratios to the baseline."""
+    """Prints milliseconds (divided by ``per``) and ratios to the baseline as a table."""
     rows = [
         (name, f"{seconds / per * 1e3:.2f}", f"{seconds / times[baseline]:.3f}")
         for name, seconds in times.items()

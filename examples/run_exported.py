@@ -1,4 +1,4 @@
-"""Runs what `densepose-ext export` wrote, without Detectron2 and densepose_ext.
+"""Runs the files of `densepose-ext export`, without Detectron2 and densepose_ext.
 
 Usage:
     densepose-ext export --out exported --format torchscript,onnx
@@ -17,7 +17,7 @@ TURBO = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO).re
 
 
 def load(path):
-    """A function of arrays, in the order of the network's inputs, that gives a list of arrays."""
+    """A function from arrays, the network's inputs in order, to a list of arrays."""
     if path.suffix == ".onnx":
         import onnxruntime
 
@@ -25,7 +25,7 @@ def load(path):
         names = [given.name for given in session.get_inputs()]
         return lambda *arrays: session.run(None, dict(zip(names, arrays)))
     import torch
-    import torchvision  # noqa: F401  # has the operators of RoI pooling and suppression
+    import torchvision  # noqa: F401  # registers the operators of RoI pooling and NMS
 
     network = torch.jit.load(str(path), map_location="cpu")
 
@@ -37,7 +37,7 @@ def load(path):
 
 
 def resize(picture, shortest, longest):
-    """To the size that the model was trained on: numbers differ a little by how it is done."""
+    """Resizes to the size that the model expects; results depend slightly on the method."""
     height, width = picture.shape[:2]
     scale = min(shortest / min(height, width), longest / max(height, width)) if shortest else 1
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -47,7 +47,7 @@ def resize(picture, shortest, longest):
 
 
 def find_people(folder, picture, ending, min_score):
-    """Yields (column, row, labels (h, w) uint8, uv (2, h, w)) of people, the best score last."""
+    """Yields (column, row, labels (h, w) uint8, uv (2, h, w)) of each person, best score last."""
     wanted = json.loads((folder / "model.json").read_text(encoding="utf-8"))["picture"]
     small = resize(picture, wanted["shortest_edge"], wanted["longest_edge"])
     channels = small if wanted["channels"] == "BGR" else small[:, :, ::-1]
@@ -73,7 +73,7 @@ def main():
     args = parser.parse_args()
     picture = cv2.imread(args.picture)
     if picture is None:
-        parser.error(f"{args.picture} is no picture that can be read")
+        parser.error(f"{args.picture} cannot be read as a picture")
     ending = ".onnx" if args.onnx else ".ts"
     for x, y, labels, _ in find_people(args.folder, picture, ending, args.min_score):
         area = picture[y : y + labels.shape[0], x : x + labels.shape[1]]
