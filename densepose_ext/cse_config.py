@@ -20,6 +20,19 @@ def embedder_sizes(cfg: CN) -> dict[str, int] | None:
     return {name: embedder.NUM_VERTICES for name, embedder in embedders.items()}
 
 
+def class_meshes(cfg: CN) -> list[str]:
+    """Name of the mesh of each class of the model; "" for a class without one.
+
+    A single embedder serves the classes that DATASETS.CLASS_TO_MESH_NAME_MAPPING leaves out.
+    """
+    embedders = list(cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS)
+    rest = embedders[0] if len(embedders) == 1 else ""
+    mapping = {
+        int(number): mesh for number, mesh in cfg.DATASETS.CLASS_TO_MESH_NAME_MAPPING.items()
+    }
+    return [mapping.get(number, rest) for number in range(cfg.MODEL.ROI_HEADS.NUM_CLASSES)]
+
+
 def needs_instance_masks(cfg: CN) -> bool:
     """Whether the losses of the dense pose branch take instance masks."""
     head = cfg.MODEL.ROI_DENSEPOSE_HEAD
@@ -111,11 +124,8 @@ def check_cse_config(cfg: CN) -> None:
             raise ValueError(f"{_HEAD}CSE.{key} = {head.CSE[key]}, expected a number over 0")
     for number, mesh in cfg.DATASETS.CLASS_TO_MESH_NAME_MAPPING.items():
         key = f"DATASETS.CLASS_TO_MESH_NAME_MAPPING.{number}"
-        if not str(number).isdigit() or int(number) >= cfg.MODEL.ROI_HEADS.NUM_CLASSES:
-            raise ValueError(
-                f"{key} = {mesh!r}: expected the number of a class under"
-                f" MODEL.ROI_HEADS.NUM_CLASSES = {cfg.MODEL.ROI_HEADS.NUM_CLASSES}"
-            )
+        if not str(number).isdigit():
+            raise ValueError(f"{key} = {mesh!r}: {number!r} is no number of a class")
         if mesh not in head.CSE.EMBEDDERS:
             raise ValueError(
                 f"{key} = {mesh!r}, expected one of {_HEAD}CSE.EMBEDDERS:"

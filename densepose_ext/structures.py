@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from .surface.parts import ANNOTATION_SIDE
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 #: Stands for a part, vertex or mesh that is not annotated.
 ABSENT = -1
@@ -215,8 +218,46 @@ class DensePoseAnnotationList(_PickledAlone):
         return number.to(self.mesh_of_person.device)[self.mesh_of_person]
 
 
+class _Maps(_PickledAlone):
+    """What the two kinds of output share: maps of N people, by name."""
+
+    coarse_segm: torch.Tensor
+
+    def items(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Name and map of every field that is there."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, torch.Tensor):
+                yield field.name, value
+
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Self:
+        """The same with ``function`` applied to every map that is there."""
+        return type(self)(**{name: function(value) for name, value in self.items()})
+
+    def __len__(self) -> int:
+        return len(self.coarse_segm)
+
+    def __getitem__(self, item: int | slice | torch.Tensor) -> Self:
+        """A subset of the people; an int keeps the first dimension, as Instances does."""
+        if isinstance(item, int):
+            item = slice(item, None if item == -1 else item + 1)
+        return self.map(lambda value: value[item])
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        return self.map(lambda value: value.to(*args, **kwargs))
+
+    @staticmethod
+    def cat(outputs: Sequence[_Maps]) -> _Maps:
+        """All people, in order. The outputs must have the same fields."""
+        columns: dict[str, list[torch.Tensor]] = {}
+        for output in outputs:
+            for name, value in output.items():
+                columns.setdefault(name, []).append(value)
+        return type(outputs[0])(**{name: torch.cat(maps) for name, maps in columns.items()})
+
+
 @dataclass
-class DensePoseOutput(_PickledAlone):
+class DensePoseOutput(_Maps):
     """What the network says of N people, in maps over their boxes: ``pred_densepose``.
 
     Attributes:
@@ -240,37 +281,77 @@ class DensePoseOutput(_PickledAlone):
     fine_segm_confidence: torch.Tensor | None = None
     coarse_segm_confidence: torch.Tensor | None = None
 
-    def items(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Name and map of every field that is there."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None:
-                yield field.name, value
 
-    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> DensePoseOutput:
+@dataclass
+class DensePoseEmbeddingOutput(_Maps):
+    """What a network of embeddings says of N people, in maps over their boxes: ``pred_densepose``.
+
+    Attributes:
+        coarse_segm: (N, K, S, S) logits, as of :class:`DensePoseOutput`.
+        embedding: (N, D, S, S), in the space of the embeddings of vertices; of any length.
+        coarse_segm_confidence: (N, 1, S, S), positive; the logits are multiplied by it already.
+        meshes: at inference, what the embeddings are compared with.
+    """
+
+    coarse_segm: torch.Tensor
+    embedding: torch.Tensor
+    coarse_segm_confidence: torch.Tensor | None = None
+    meshes: MeshesOfPeople | None = None
+
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> DensePoseEmbeddingOutput:
         """The same with ``function`` applied to every map that is there."""
-        return type(self)(**{name: function(value) for name, value in self.items()})
+        new = super().map(function)
+        new.meshes = self.meshes
+        return new
 
-    def __len__(self) -> int:
-        return len(self.coarse_segm)
-
-    def __getitem__(self, item: int | slice | torch.Tensor) -> DensePoseOutput:
+    def __getitem__(self, item: int | slice | torch.Tensor) -> DensePoseEmbeddingOutput:
         """A subset of the people; an int keeps the first dimension, as Instances does."""
-        if isinstance(item, int):
-            item = slice(item, None if item == -1 else item + 1)
-        return self.map(lambda value: value[item])
+        new = super().__getitem__(item)
+        if self.meshes is not None:
+            new.meshes = self.meshes[item]
+        return new
 
-    def to(self, *args: Any, **kwargs: Any) -> DensePoseOutput:
-        return self.map(lambda value: value.to(*args, **kwargs))
+    def to(self, *args: Any, **kwargs: Any) -> DensePoseEmbeddingOutput:
+        new = super().to(*args, **kwargs)
+        if self.meshes is not None:
+            new.meshes = self.meshes.to(new.embedding.device)
+        return new
 
     @staticmethod
-    def cat(outputs: Sequence[DensePoseOutput]) -> DensePoseOutput:
-        """All people, in order. The outputs must have the same fields."""
-        columns: dict[str, list[torch.Tensor]] = {}
-        for output in outputs:
-            for name, value in output.items():
-                columns.setdefault(name, []).append(value)
-        return type(outputs[0])(**{name: torch.cat(maps) for name, maps in columns.items()})
+    def cat(outputs: Sequence[DensePoseEmbeddingOutput]) -> DensePoseEmbeddingOutput:
+        """All people, in order. The outputs must be of one model."""
+        new = _Maps.cat(outputs)
+        if all(output.meshes is not None for output in outputs):
+            numbers = torch.cat([output.meshes.mesh_of_person for output in outputs])
+            new.meshes = replace(outputs[0].meshes, mesh_of_person=numbers)
+        return new
+
+
+@dataclass(frozen=True)
+class MeshesOfPeople:
+    """The mesh of each of N people, and the embeddings of its vertices.
+
+    Attributes:
+        vertices: mesh name -> (n, D) embeddings of length 1.
+        mesh_of_person: (N,) int64, number of a mesh in ``vertices``.
+    """
+
+    vertices: dict[str, torch.Tensor]
+    mesh_of_person: torch.Tensor
+
+    def __getitem__(self, item: int | slice | torch.Tensor) -> MeshesOfPeople:
+        if isinstance(item, int):
+            item = slice(item, None if item == -1 else item + 1)
+        return replace(self, mesh_of_person=self.mesh_of_person[item])
+
+    def to(self, device: torch.device | str) -> MeshesOfPeople:
+        vertices = {name: value.to(device) for name, value in self.vertices.items()}
+        return MeshesOfPeople(vertices, self.mesh_of_person.to(device))
+
+    def names(self) -> list[str]:
+        """The name of each person's mesh."""
+        names = list(self.vertices)
+        return [names[number] for number in self.mesh_of_person.tolist()]
 
 
 @dataclass
@@ -307,20 +388,46 @@ class DensePoseResult(_PickledAlone):
 
 
 @dataclass
+class VertexResult(_PickledAlone):
+    """Vertices of a mesh that one person's pixels are, in a box of whole pixels.
+
+    The box starts at ``int(x0), int(y0)`` of the detected box.
+
+    Attributes:
+        labels: (h, w) uint8, coarse part of each pixel (1 for the person in models of two coarse
+            channels), 0 for background.
+        vertices: (h, w) int32, 0 on background.
+        mesh: name of the mesh.
+        embedding: (D, h, w) float32 of the pixels, if it was asked for.
+    """
+
+    labels: torch.Tensor
+    vertices: torch.Tensor
+    mesh: str
+    embedding: torch.Tensor | None = None
+
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> VertexResult:
+        """The same with ``function`` applied to every tensor that is there."""
+        values = {name: getattr(self, name) for name in ("labels", "vertices", "embedding")}
+        return replace(self, **{n: function(v) for n, v in values.items() if v is not None})
+
+
+@dataclass
 class Person:
     """One person found in a picture.
 
     Attributes:
         box: (4,) float32 XYXY, in the picture's pixels.
         score: of the detection, 0 to 1.
-        result: dense pose in the box, on the CPU; its labels start at :attr:`corner`.
+        result: dense pose in the box, on the CPU, in charts or as vertices of a mesh; its labels
+            start at :attr:`corner`.
         mask: (H, W) bool of the picture, if the model has a mask head.
         keypoints: (17, 3) float32 x, y, score, if the model has a keypoint head.
     """
 
     box: np.ndarray
     score: float
-    result: DensePoseResult
+    result: DensePoseResult | VertexResult
     mask: np.ndarray | None = None
     keypoints: np.ndarray | None = None
 

@@ -50,10 +50,7 @@ def test_a_config_of_charts():
         ({"DENSEPOSE_EVALUATION.TYPE": "iou"}, r"TYPE = 'iou', expected 'cse'"),
         ({HEAD + "CSE.EMBED_LOSS_NAME": "Hard"}, r"EMBED_LOSS_NAME = 'Hard', expected"),
         ({HEAD + "CSE.EMBEDDING_DIST_GAUSS_SIGMA": 0.0}, r"GAUSS_SIGMA = 0.0, expected"),
-        (
-            {"DATASETS.CLASS_TO_MESH_NAME_MAPPING": {"1": "open"}},
-            r"MAPPING.1 = 'open': .*NUM_CLASSES",
-        ),
+        ({"DATASETS.CLASS_TO_MESH_NAME_MAPPING": {"a": "open"}}, r"'a' is no number of a class"),
         ({"DATASETS.CLASS_TO_MESH_NAME_MAPPING": {"0": "cat"}}, r"MAPPING.0 = 'cat', .*: open"),
     ],
 )

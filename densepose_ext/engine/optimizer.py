@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from detectron2.config import CfgNode
 from detectron2.solver import build_optimizer as build_sgd
@@ -9,10 +11,14 @@ from detectron2.solver import get_default_optimizer_params
 from detectron2.solver.build import maybe_add_gradient_clipping
 from torch import nn
 
+from ..cse_config import is_cse_config
 from .muon import MuonAdamW
 
 #: The layers below the FPN, which start from ImageNet weights.
 _PRETRAINED = "backbone.bottom_up."
+
+#: Embeddings of vertices, whose learning rates are set apart.
+_EMBEDDER = "roi_heads.embedder."
 
 #: The last layers of the RPN and of each head, by what Detectron2 and this package call them.
 _LAST = (
@@ -31,11 +37,11 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     With AdamW (Loshchilov and Hutter, ICLR 2019) SOLVER.BACKBONE_LR_FACTOR scales the learning
     rate of the layers below the FPN, which start from ImageNet weights while all others are new.
     Muon (see :class:`MuonAdamW`) trains the hidden layers above these, AdamW the rest; its momentum
-    is SOLVER.MOMENTUM. SOLVER.BETA2 is AdamW's second.
+    is SOLVER.MOMENTUM. SOLVER.BETA2 is AdamW's second. Embeddings of vertices, and their features,
+    have factors of their own with all of them: CSE.EMBEDDING_LR_FACTOR and FEATURES_LR_FACTOR.
     """
-    if cfg.SOLVER.OPTIMIZER == "SGD":
+    if cfg.SOLVER.OPTIMIZER == "SGD" and not is_cse_config(cfg):
         return build_sgd(cfg, model)
-    factor = cfg.SOLVER.BACKBONE_LR_FACTOR
     parameters = get_default_optimizer_params(
         model,
         base_lr=cfg.SOLVER.BASE_LR,
@@ -43,8 +49,18 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         weight_decay_norm=cfg.SOLVER.WEIGHT_DECAY_NORM,
         bias_lr_factor=cfg.SOLVER.BIAS_LR_FACTOR,
         weight_decay_bias=cfg.SOLVER.WEIGHT_DECAY_BIAS,
-        lr_factor_func=lambda name: factor if name.startswith(_PRETRAINED) else 1.0,
+        lr_factor_func=_lr_factors(cfg),
     )
+    if cfg.SOLVER.OPTIMIZER == "SGD":
+        sgd = torch.optim.SGD(
+            parameters,
+            cfg.SOLVER.BASE_LR,
+            cfg.SOLVER.MOMENTUM,
+            nesterov=cfg.SOLVER.NESTEROV,
+            weight_decay=cfg.SOLVER.WEIGHT_DECAY,
+            foreach=True,
+        )
+        return maybe_add_gradient_clipping(cfg, sgd)
     arguments = {
         "lr": cfg.SOLVER.BASE_LR,
         "weight_decay": cfg.SOLVER.WEIGHT_DECAY,
@@ -62,6 +78,19 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     return maybe_add_gradient_clipping(cfg, kind)(parameters, **arguments)
 
 
+def _lr_factors(cfg: CfgNode) -> Callable[[str], float]:
+    """(name of a parameter) -> factor of its learning rate."""
+    cse = cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE
+
+    def factor(name: str) -> float:
+        if name.startswith(_EMBEDDER):
+            is_features = name.endswith(".features")
+            return cse.FEATURES_LR_FACTOR if is_features else cse.EMBEDDING_LR_FACTOR
+        return cfg.SOLVER.BACKBONE_LR_FACTOR if name.startswith(_PRETRAINED) else 1.0
+
+    return factor
+
+
 def hidden_weights(model: nn.Module) -> set[nn.Parameter]:
     """Matrices and convolutions that Muon trains: neither pretrained nor the last of their branch.
 
@@ -73,7 +102,7 @@ def hidden_weights(model: nn.Module) -> set[nn.Parameter]:
         if parameter.requires_grad
         and parameter.dim() >= 2
         and min(parameter.shape[:2]) > 1
-        and not name.startswith(_PRETRAINED)
+        and not name.startswith((_PRETRAINED, _EMBEDDER))
         and not any(f".{last}." in name for last in _LAST)
     }
 

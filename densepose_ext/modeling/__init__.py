@@ -1,6 +1,12 @@
 from .backbones import TimmBackbone, build_timm_fpn_backbone
+from .cse_loss import DensePoseCseLoss
 from .decoder import DensePoseDecoder
 from .deeplab import DensePoseDeepLabHead
+from .embedder import Embedder
+from .embedding_predictor import (
+    DensePoseEmbeddingPredictor,
+    DensePoseEmbeddingWithConfidencePredictor,
+)
 from .heads import DensePoseV1ConvXHead
 from .hrnet import HRFPN, HRNet, build_hrfpn_backbone
 from .losses import DensePoseChartLoss, DensePoseChartWithConfidenceLoss

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from ..structures import DensePoseOutput
 from .registry import DENSEPOSE_LOSS_REGISTRY
 from .sampling import DeferredOutput, PointSamples, sample_points
-from .targets import PointTargets, coarse_targets, gather_annotations, point_targets
+from .segm_losses import mask_segm_loss, part_segm_loss
+from .targets import PointTargets, gather_annotations, point_targets
 
 
 @DENSEPOSE_LOSS_REGISTRY.register()
@@ -83,9 +84,9 @@ class DensePoseChartLoss:
 
         samples = sample_points(output, targets.roi, targets.x, targets.y, targets.i)
         segm = (
-            self._mask_segm_loss(proposals, output, side)
+            mask_segm_loss(proposals, output, side)
             if self.segm_from_instance_masks
-            else self._segm_loss(annotations, gt_boxes, boxes, output, side)
+            else part_segm_loss(annotations, gt_boxes, boxes, output, side)
         )
         return {
             "loss_densepose_S": segm * self.segm_weight,
@@ -110,50 +111,6 @@ class DensePoseChartLoss:
             )
             for name in ("u", "v")
         }
-
-    @staticmethod
-    def _segm_loss(annotations, gt_boxes, boxes, output, side: int) -> torch.Tensor:
-        roi, parts = coarse_targets(annotations, gt_boxes, boxes, side)
-        logits = _coarse_logits(output)
-        if logits.shape[1] == 2:
-            parts = (parts > 0).long()
-        return _segm_cross_entropy(logits, roi, parts)
-
-    @staticmethod
-    def _mask_segm_loss(proposals, output, side: int) -> torch.Tensor:
-        rois, parts, first = [], [], 0
-        for instances in proposals:
-            if len(instances) and instances.has("gt_masks"):
-                parts.append(
-                    instances.gt_masks.crop_and_resize(instances.proposal_boxes.tensor, side)
-                )
-                rois.append(torch.arange(first, first + len(instances)))
-            first += len(instances)
-        logits = _coarse_logits(output)
-        if not parts:
-            return logits.sum() * 0.0
-        roi = torch.cat(rois).to(logits.device)
-        return _segm_cross_entropy(logits, roi, torch.cat(parts).to(logits.device).long())
-
-
-def _coarse_logits(output: DensePoseOutput | DeferredOutput) -> torch.Tensor:
-    """(N, K, S, S)."""
-    return (
-        output.enlarged("coarse_segm")
-        if isinstance(output, DeferredOutput)
-        else (output.coarse_segm)
-    )
-
-
-def _segm_cross_entropy(
-    logits: torch.Tensor, roi: torch.Tensor, parts: torch.Tensor
-) -> torch.Tensor:
-    """Mean over the cells of the RoIs that have a target: (N, K, S, S), (M,), (M, S, S)."""
-    if len(roi) == 0:
-        return logits.sum() * 0.0
-    if len(roi) < len(logits):
-        logits = logits[roi]
-    return F.cross_entropy(logits, parts)
 
 
 @DENSEPOSE_LOSS_REGISTRY.register()

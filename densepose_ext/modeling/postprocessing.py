@@ -7,7 +7,14 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from ..structures import DensePoseOutput, DensePoseResult, owned
+from ..structures import (
+    DensePoseEmbeddingOutput,
+    DensePoseOutput,
+    DensePoseResult,
+    VertexResult,
+    owned,
+)
+from .vertex_results import vertex_results
 
 #: People are worked on in groups of about this many pixels, so that the many small arrays a group
 #: needs stay in the cache of a CPU, and memory is bounded however large the boxes are.
@@ -23,8 +30,12 @@ def box_sizes(boxes: torch.Tensor) -> list[tuple[int, int]]:
 
 
 @torch.no_grad()
-def densepose_results(output: DensePoseOutput, boxes: torch.Tensor) -> list[DensePoseResult]:
+def densepose_results(
+    output: DensePoseOutput | DensePoseEmbeddingOutput, boxes: torch.Tensor
+) -> list[DensePoseResult] | list[VertexResult]:
     """Dense pose of N people at the resolution of the picture.
+
+    Of a model of embeddings these are vertices: see :func:`vertex_results`. Of one of charts:
 
     Coarse and fine logits are interpolated bilinearly (pixel centres at +0.5) to the box; a pixel
     has the best fine part where the best coarse part is not background, else 0. U and V are
@@ -42,6 +53,8 @@ def densepose_results(output: DensePoseOutput, boxes: torch.Tensor) -> list[Dens
         a result for each person, of (h, w) = box_sizes(boxes).
     """
     sizes = box_sizes(boxes)
+    if isinstance(output, DensePoseEmbeddingOutput):
+        return vertex_results(output, sizes)
     results: list[DensePoseResult] = []
     for first, last in _groups([h * w for h, w in sizes]):
         height, width = sizes[first]

@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.layers import ConvTranspose2d
-from torch import nn
-from torch.nn import functional as F
 
 from ..structures import DensePoseOutput
 from ..surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS
-from .heads import kaiming_init
+from .map_predictor import MapPredictor
 from .registry import DENSEPOSE_PREDICTOR_REGISTRY
-from .sampling import DeferredOutput
-
-#: Layer (as checkpoints name it, less "_lowres") of each map of DensePoseOutput.
-_LAYER_OF_MAP = {
-    "coarse_segm": "ann_index",
-    "fine_segm": "index_uv",
-    "u": "u",
-    "v": "v",
-    "sigma_2": "sigma_2",
-    "kappa_u": "kappa_u",
-    "kappa_v": "kappa_v",
-    "fine_segm_confidence": "fine_segm_confidence",
-    "coarse_segm_confidence": "coarse_segm_confidence",
-}
 
 
 @DENSEPOSE_PREDICTOR_REGISTRY.register()
-class DensePoseChartPredictor(nn.Module):
-    """Coarse and fine segmentation, U and V: a transposed convolution of stride 2 for each map.
+class DensePoseChartPredictor(MapPredictor):
+    """Coarse and fine segmentation, U and V: a transposed convolution of stride 2 for each map."""
 
-    The layers keep their own parameters, under the names published checkpoints have, and run as
-    one convolution over their concatenated weights.
-    """
+    output_type = DensePoseOutput
+    layer_of_map = {
+        "coarse_segm": "ann_index",
+        "fine_segm": "index_uv",
+        "u": "u",
+        "v": "v",
+        "sigma_2": "sigma_2",
+        "kappa_u": "kappa_u",
+        "kappa_v": "kappa_v",
+        "fine_segm_confidence": "fine_segm_confidence",
+        "coarse_segm_confidence": "coarse_segm_confidence",
+    }
 
     @configurable
     def __init__(
@@ -58,22 +50,13 @@ class DensePoseChartPredictor(nn.Module):
                 what the coarse masks teach everywhere need not be learnt again from points; for 15
                 coarse channels.
         """
-        super().__init__()
-        if kernel_size % 2:
-            raise ValueError(
-                f"MODEL.ROI_DENSEPOSE_HEAD.DECONV_KERNEL = {kernel_size}, expected an even number"
-            )
+        super().__init__(input_channels, kernel_size, upscale)
         if fine_from_coarse and coarse_channels != NUM_COARSE_PARTS + 1:
             raise ValueError(
                 "MODEL.ROI_DENSEPOSE_HEAD.FINE_FROM_COARSE = True needs NUM_COARSE_SEGM_CHANNELS"
                 f" {NUM_COARSE_PARTS + 1}, not {coarse_channels}"
             )
         self.fine_from_coarse = fine_from_coarse
-        self.input_channels = input_channels
-        self.kernel_size = kernel_size
-        self.upscale = upscale
-        self.segm_epsilon = 0.0
-        self._channels: dict[str, int] = {}
         fine_channels = num_patches + 1
         self._add_map("coarse_segm", coarse_channels)
         self._add_map("fine_segm", fine_channels)
@@ -92,53 +75,8 @@ class DensePoseChartPredictor(nn.Module):
             "fine_from_coarse": head.FINE_FROM_COARSE,
         }
 
-    def _add_map(self, name: str, channels: int) -> None:
-        layer = ConvTranspose2d(
-            self.input_channels,
-            channels,
-            self.kernel_size,
-            stride=2,
-            padding=self.kernel_size // 2 - 1,
-        )
-        kaiming_init(layer)
-        self.add_module(f"{_LAYER_OF_MAP[name]}_lowres", layer)
-        self._channels[name] = channels
-
-    def forward(self, features: torch.Tensor) -> DensePoseOutput | DeferredOutput:
-        """Maps of N RoIs.
-
-        Args:
-            features: (N, input_channels, s, s).
-
-        Returns:
-            in evaluation a DensePoseOutput of side S = s * 2 * upscale; in training a
-            DeferredOutput, whose maps have the side s * 2.
-        """
-        layers = [self.get_submodule(f"{_LAYER_OF_MAP[name]}_lowres") for name in self._channels]
-        maps = F.conv_transpose2d(
-            features,
-            torch.cat([layer.weight for layer in layers], dim=1),
-            torch.cat([layer.bias for layer in layers]),
-            stride=2,
-            padding=self.kernel_size // 2 - 1,
-        )
-        if self.training:
-            return DeferredOutput(self._split(maps), self.upscale, self.segm_epsilon)
-        # Enlarging all maps in one call, then multiplying, is the same as DeferredOutput.enlarged.
-        maps = F.interpolate(
-            maps.float(), scale_factor=self.upscale, mode="bilinear", align_corners=False
-        )
-        output = self._split(maps)
-        if output.fine_segm_confidence is not None:
-            for name in ("fine_segm", "coarse_segm"):
-                confidence = F.softplus(getattr(output, f"{name}_confidence")) + self.segm_epsilon
-                setattr(output, f"{name}_confidence", confidence)
-                setattr(output, name, getattr(output, name) * confidence)
-        return output
-
     def _split(self, maps: torch.Tensor) -> DensePoseOutput:
-        parts = maps.split(list(self._channels.values()), dim=1)
-        output = DensePoseOutput(**dict(zip(self._channels, parts)))
+        output = super()._split(maps)
         if self.fine_from_coarse:
             output.fine_segm = output.fine_segm + output.coarse_segm[:, FINE_TO_COARSE]
         return output

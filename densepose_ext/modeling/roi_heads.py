@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,8 +17,10 @@ from detectron2.structures.boxes import matched_pairwise_iou
 from torch import nn
 
 from ..config import check_config
-from ..structures import DensePoseOutput
+from ..cse_config import class_meshes, is_cse_config
+from ..structures import DensePoseEmbeddingOutput, DensePoseOutput, MeshesOfPeople
 from .decoder import DensePoseDecoder
+from .embedder import build_embedder
 from .pooling import RowPooler
 from .registry import build_densepose_head, build_densepose_loss, build_densepose_predictor
 
@@ -30,7 +33,8 @@ class DensePoseROIHeads(StandardROIHeads):
     """StandardROIHeads with dense pose (DensePose, CVPR 2018, section 3).
 
     In training it adds the losses of dense pose; at inference it adds the field ``pred_densepose``
-    (:class:`DensePoseOutput`) to the instances.
+    (:class:`DensePoseOutput`, or with an embedder :class:`DensePoseEmbeddingOutput`) to the
+    instances.
     """
 
     @configurable
@@ -44,6 +48,8 @@ class DensePoseROIHeads(StandardROIHeads):
         densepose_head: nn.Module | None = None,
         densepose_predictor: nn.Module | None = None,
         densepose_loss: Any = None,
+        densepose_embedder: nn.Module | None = None,
+        densepose_class_meshes: Sequence[str] | None = None,
         densepose_iou_threshold: float = 0.7,
         densepose_precision: str = "fp32",
         densepose_parts_together: bool = False,
@@ -57,7 +63,9 @@ class DensePoseROIHeads(StandardROIHeads):
             densepose_decoder: makes one map of all levels; None pools from the levels themselves.
             densepose_pooler: (list of maps, list of boxes) -> features of the RoIs.
             densepose_head, densepose_predictor: features of the RoIs -> features -> maps.
-            densepose_loss: (RoIs, maps) -> dict of losses.
+            densepose_loss: (RoIs, maps), and the embedder if there is one -> dict of losses.
+            densepose_embedder: of a predictor of embeddings: mesh name -> embeddings of vertices.
+            densepose_class_meshes: name of the mesh of each class, for inference with an embedder.
             densepose_iou_threshold: a RoI is trained if its IoU with its person is above this.
             densepose_precision: of the branch at inference: fp32, bf16 or fp16.
             densepose_parts_together: at inference, give the coarse parts as one channel of the
@@ -92,6 +100,9 @@ class DensePoseROIHeads(StandardROIHeads):
         self.densepose_head: Any = densepose_head
         self.densepose_predictor: Any = densepose_predictor
         self.densepose_loss = densepose_loss
+        # A submodule for models of embeddings alone, and called so by published checkpoints.
+        self.embedder = densepose_embedder
+        self.densepose_class_meshes = densepose_class_meshes
         self.densepose_iou_threshold = densepose_iou_threshold
         self.densepose_precision = densepose_precision
         self.densepose_parts_together = densepose_parts_together
@@ -135,6 +146,14 @@ class DensePoseROIHeads(StandardROIHeads):
             "densepose_head": head,
             "densepose_predictor": build_densepose_predictor(cfg, head.output_channels),
             "densepose_loss": build_densepose_loss(cfg),
+            **(
+                {
+                    "densepose_embedder": build_embedder(cfg),
+                    "densepose_class_meshes": class_meshes(cfg),
+                }
+                if is_cse_config(cfg)
+                else {}
+            ),
             "densepose_iou_threshold": head_cfg.FG_IOU_THRESHOLD,
             "densepose_precision": head_cfg.INFERENCE_PRECISION,
             "densepose_parts_together": head_cfg.COARSE_PARTS_TOGETHER,
@@ -162,6 +181,9 @@ class DensePoseROIHeads(StandardROIHeads):
         if self.densepose_on:
             boxes = [image.pred_boxes for image in instances]
             output = self._densepose_inference(features, boxes)
+            if self.embedder is not None:
+                classes = torch.cat([image.pred_classes for image in instances])
+                output.meshes = self._meshes_of(classes)
             first = 0
             for image in instances:
                 image.pred_densepose = output[first : first + len(image)]
@@ -210,6 +232,8 @@ class DensePoseROIHeads(StandardROIHeads):
         boxes = [image.proposal_boxes for image in proposals]
         rois = self.densepose_pooler(self._decode(features), boxes)
         output = self.densepose_predictor(self.densepose_head(rois))
+        if self.embedder is not None:
+            return self.densepose_loss(proposals, output, self.embedder)
         return self.densepose_loss(proposals, output)
 
     def _is_trained(self, image: Instances) -> torch.Tensor:
@@ -224,7 +248,9 @@ class DensePoseROIHeads(StandardROIHeads):
         return annotated & (near > self.densepose_iou_threshold)
 
     @torch.no_grad()
-    def _densepose_inference(self, features: dict[str, torch.Tensor], boxes) -> DensePoseOutput:
+    def _densepose_inference(
+        self, features: dict[str, torch.Tensor], boxes
+    ) -> DensePoseOutput | DensePoseEmbeddingOutput:
         dtype = PRECISIONS[self.densepose_precision]
         device = boxes[0].device.type
 
@@ -247,6 +273,22 @@ class DensePoseROIHeads(StandardROIHeads):
             background, rest = output.coarse_segm[:, :1], output.coarse_segm[:, 1:]
             output.coarse_segm = torch.cat([background + math.log(odds), rest], 1)
         return output
+
+    @torch.no_grad()
+    def _meshes_of(self, classes: torch.Tensor) -> MeshesOfPeople:
+        """The meshes of people of classes (N,)."""
+        names = self.embedder.mesh_names
+        number = {name: n for n, name in enumerate(names)}
+        numbers = [number.get(name, -1) for name in self.densepose_class_meshes]
+        mesh_of_person = torch.tensor(numbers, device=classes.device)[classes]
+        if (mesh_of_person < 0).any():
+            number = int(classes[mesh_of_person < 0][0])
+            raise ValueError(
+                f"class {number} has no mesh: DATASETS.CLASS_TO_MESH_NAME_MAPPING.{number} names"
+                f" none of {', '.join(names)}"
+            )
+        used = {name: self.embedder(name).float() for name in names}
+        return MeshesOfPeople(used, mesh_of_person)
 
     def _decode(self, features: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         if self.decoder is not None:

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from ..structures import DensePoseOutput
+from ..structures import DensePoseEmbeddingOutput, DensePoseOutput
+
+Maps = DensePoseOutput | DensePoseEmbeddingOutput
 
 #: The segmentation that each confidence multiplies.
-_CONFIDENCE_OF = {
+CONFIDENCE_OF = {
     "fine_segm": "fine_segm_confidence",
     "coarse_segm": "coarse_segm_confidence",
 }
@@ -24,7 +26,7 @@ _CONFIDENCE_OF = {
 
 @dataclass
 class DeferredOutput:
-    """A :class:`DensePoseOutput` before its bilinear enlargement.
+    """The maps of a predictor before their bilinear enlargement.
 
     Attributes:
         maps: the maps at side S / scale; confidences of the segmentations before their softplus,
@@ -33,7 +35,7 @@ class DeferredOutput:
         segm_epsilon: added to the softplus of the confidences of the segmentations.
     """
 
-    maps: DensePoseOutput
+    maps: Maps
     scale: int
     segm_epsilon: float = 0.0
 
@@ -43,7 +45,7 @@ class DeferredOutput:
     def enlarged(self, name: str) -> torch.Tensor:
         """One map at its full side, multiplied by its confidence if it has one."""
         value = _enlarge(getattr(self.maps, name), self.scale)
-        confidence = getattr(self.maps, _CONFIDENCE_OF.get(name, ""), None)
+        confidence = getattr(self.maps, CONFIDENCE_OF.get(name, ""), None)
         if confidence is None:
             return value
         return value * (F.softplus(_enlarge(confidence, self.scale)) + self.segm_epsilon)
@@ -104,6 +106,66 @@ class _Axis:
         ) + weight[..., None] * ((second - start).long()[..., None] == offsets)
 
 
+class PointReader:
+    """Bilinear values of maps at P points.
+
+    The neighbours of a position p are floor(p) and min(floor(p) + 1, S - 1): no half pixel is
+    taken off, as published models were trained.
+    """
+
+    def __init__(
+        self,
+        output: Maps | DeferredOutput,
+        roi: torch.Tensor,
+        x: torch.Tensor,
+        y: torch.Tensor,
+    ):
+        """
+        Args:
+            output: maps of N RoIs with side S (of side S / scale if deferred).
+            roi: (P,) RoI of each point.
+            x, y: (P,) position in the map of side S, in [0, S).
+        """
+        deferred = isinstance(output, DeferredOutput)
+        maps = output.maps if deferred else output
+        self.small_side = maps.coarse_segm.shape[-1]
+        scale = output.scale if deferred else 1
+        self.axis_x = _Axis(x, self.small_side, scale)
+        self.axis_y = _Axis(y, self.small_side, scale)
+        self.rows = self.axis_y.taps[:, :, None]  # (P, T, 1)
+        self.columns = self.axis_x.taps[:, None, :]  # (P, 1, T)
+        self.roi = roi[:, None, None]
+        blend = self.axis_y.blend[:, :, None] * self.axis_x.blend[:, None, :]
+        self.blend = blend.flatten(1)  # (P, 4)
+        #: (P, T * T)
+        self.tap_weights = torch.bmm(self.blend[:, None], self.corner_weights())[:, 0]
+
+    def corner_weights(self) -> torch.Tensor:
+        """(P, 4, T * T)."""
+        weights = (
+            self.axis_y.corners[:, :, None, :, None] * self.axis_x.corners[:, None, :, None, :]
+        )
+        return weights.flatten(3, 4).flatten(1, 2)
+
+    def taps(self, value: torch.Tensor) -> torch.Tensor:
+        """The cells that matter: (N, C, s, s) -> (P, T * T, C)."""
+        return value[self.roi, :, self.rows, self.columns].flatten(1, 2)
+
+    def blended(self, value: torch.Tensor) -> torch.Tensor:
+        """All channels: (N, C, s, s) -> (P, C)."""
+        # The same as tap_weights @ taps(value), whose backward pass takes twice as long.
+        cells = (self.roi * self.small_side + self.rows) * self.small_side + self.columns
+        table = value.permute(0, 2, 3, 1).flatten(0, 2).to(self.tap_weights.dtype)
+        return F.embedding_bag(
+            cells.flatten(1), table, mode="sum", per_sample_weights=self.tap_weights
+        )
+
+    def channel(self, value: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
+        """One channel a point: (N, C, s, s), (P,) -> (P,)."""
+        picked = value[self.roi, number[:, None, None], self.rows, self.columns].flatten(1)
+        return (picked * self.tap_weights).sum(dim=1)
+
+
 def sample_points(
     output: DensePoseOutput | DeferredOutput,
     roi: torch.Tensor,
@@ -111,59 +173,28 @@ def sample_points(
     y: torch.Tensor,
     part: torch.Tensor,
 ) -> PointSamples:
-    """Bilinear values of all maps at points.
-
-    The neighbours of a position p are floor(p) and min(floor(p) + 1, S - 1): no half pixel is
-    taken off, as published models were trained.
+    """Bilinear values of all maps of charts at points.
 
     Args:
-        output: maps of N RoIs with side S (of side S / scale if deferred).
-        roi: (P,) RoI of each point.
-        x, y: (P,) position in the map of side S, in [0, S).
+        output, roi, x, y: as for :class:`PointReader`.
         part: (P,) true part of each point.
     """
+    reader = PointReader(output, roi, x, y)
     deferred = isinstance(output, DeferredOutput)
     maps = output.maps if deferred else output
-    scale = output.scale if deferred else 1
-    small_side = maps.fine_segm.shape[-1]
-    axis_x, axis_y = _Axis(x, small_side, scale), _Axis(y, small_side, scale)
-    rows, columns = axis_y.taps[:, :, None], axis_x.taps[:, None, :]  # (P, T, 1), (P, 1, T)
-    roi_index = roi[:, None, None]
-
-    def taps(value: torch.Tensor) -> torch.Tensor:  # (N, C, s, s) -> (P, T * T, C)
-        return value[roi_index, :, rows, columns].flatten(1, 2)
-
-    def blended(value: torch.Tensor) -> torch.Tensor:  # (N, C, s, s) -> (P, C)
-        # The same as tap_weights @ taps(value), whose backward pass takes twice as long.
-        cells = (roi_index * small_side + rows) * small_side + columns
-        table = value.permute(0, 2, 3, 1).flatten(0, 2).to(tap_weights.dtype)
-        return F.embedding_bag(cells.flatten(1), table, mode="sum", per_sample_weights=tap_weights)
-
-    def corner_weights() -> torch.Tensor:  # (P, 4, T * T)
-        weights = axis_y.corners[:, :, None, :, None] * axis_x.corners[:, None, :, None, :]
-        return weights.flatten(3, 4).flatten(1, 2)
-
-    blend = (axis_y.blend[:, :, None] * axis_x.blend[:, None, :]).flatten(1)  # (P, 4)
-    tap_weights = torch.bmm(blend[:, None], corner_weights())[:, 0]  # (P, T * T)
-
     confidence = maps.fine_segm_confidence if deferred else None
     if confidence is None:
-        fine_segm = blended(maps.fine_segm)
+        fine_segm = reader.blended(maps.fine_segm)
     else:
         # The confidence multiplies the enlarged logits: a product of two interpolations is no
         # interpolation of products, so the four neighbours are formed before they are blended.
-        weights = corner_weights()
-        factor = F.softplus(weights @ taps(confidence)) + output.segm_epsilon  # (P, 4, 1)
-        fine_segm = torch.bmm(blend[:, None], (weights @ taps(maps.fine_segm)) * factor)[:, 0]
+        weights = reader.corner_weights()
+        factor = F.softplus(weights @ reader.taps(confidence)) + output.segm_epsilon  # (P, 4, 1)
+        fine_segm = (weights @ reader.taps(maps.fine_segm)) * factor
+        fine_segm = torch.bmm(reader.blend[:, None], fine_segm)[:, 0]
 
-    def at_true_part(name: str) -> torch.Tensor | None:
-        value = getattr(maps, name)
-        if value is None:
-            return None
-        picked = value[roi_index, part[:, None, None], rows, columns].flatten(1)
-        return (picked * tap_weights).sum(dim=1)
-
+    names = ("u", "v", "sigma_2", "kappa_u", "kappa_v")
+    values = (getattr(maps, name) for name in names)
     return PointSamples(
-        fine_segm,
-        *(at_true_part(name) for name in ("u", "v", "sigma_2", "kappa_u", "kappa_v")),
+        fine_segm, *(None if value is None else reader.channel(value, part) for value in values)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from detectron2.structures import Boxes, Instances
 
-from ..structures import DensePoseAnnotationList
+from ..structures import ABSENT, DensePoseAnnotationList
 from ..surface.parts import ANNOTATION_SIDE
 
 
@@ -20,6 +20,8 @@ class PointTargets:
         x, y: (P,) float32, position in the RoI's map, in [0, S).
         i: (P,) int64, part, 0 for background.
         u, v: (P,) float32.
+        vertex: (P,) int64, of a mesh. mesh: (P,) int64, its number in ``annotations.meshes``.
+            i, u, v or vertex and mesh mean nothing where points are taken by the other.
     """
 
     roi: torch.Tensor
@@ -28,6 +30,8 @@ class PointTargets:
     i: torch.Tensor
     u: torch.Tensor
     v: torch.Tensor
+    vertex: torch.Tensor
+    mesh: torch.Tensor
 
 
 def gather_annotations(
@@ -59,7 +63,11 @@ def gather_annotations(
 
 
 def point_targets(
-    annotations: DensePoseAnnotationList, gt_boxes: torch.Tensor, boxes: torch.Tensor, side: int
+    annotations: DensePoseAnnotationList,
+    gt_boxes: torch.Tensor,
+    boxes: torch.Tensor,
+    side: int,
+    by_vertices: bool = False,
 ) -> PointTargets:
     """The points of each RoI's person that lie inside the RoI.
 
@@ -70,6 +78,7 @@ def point_targets(
         annotations: of N RoIs.
         gt_boxes, boxes: (N, 4) XYXY, the person's box and the RoI.
         side: S.
+        by_vertices: take the points that are vertices of meshes, not those in charts.
     """
     a = annotations
     with_points = a.present.nonzero()[:, 0]
@@ -93,8 +102,13 @@ def point_targets(
     y, inside_y = place(a.y, 1)
     # The product above may round up to the side itself.
     inside = inside_x & inside_y & (x < side) & (y < side)
-    point = point[inside]
-    return PointTargets(roi[inside], x[inside], y[inside], a.i[point], a.u[point], a.v[point])
+    inside &= (a.vertex if by_vertices else a.i)[point] != ABSENT
+    point, roi = point[inside], roi[inside]
+    return PointTargets(
+        *(roi, x[inside], y[inside]),
+        *(values[point] for values in (a.i, a.u, a.v, a.vertex)),
+        mesh=a.mesh_of_person[a.person[roi]],
+    )
 
 
 def coarse_targets(

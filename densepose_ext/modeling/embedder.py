@@ -1,0 +1,189 @@
+"""Embeddings of the vertices of meshes: parameters of the model, one embedder a mesh.
+
+Letters: n vertices of a mesh, F features of a vertex, D dimensions of an embedding.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.utils.file_io import PathManager
+from torch import nn
+
+from ..files.plain_pickle import read_plain_pickle
+
+#: Lower bound of the length that an embedding is divided by.
+EPSILON = 1e-6
+#: Where an embedder lies in a whole model.
+_PREFIX = "roi_heads.embedder.embedder_"
+
+
+def normalized(embeddings: torch.Tensor) -> torch.Tensor:
+    """Rows (N, D) of length 1; shorter than EPSILON they keep their direction and are shorter."""
+    return embeddings / embeddings.norm(dim=1, keepdim=True).clamp(min=EPSILON)
+
+
+class VertexDirectEmbedder(nn.Module):
+    """An embedding of its own for every vertex."""
+
+    def __init__(self, num_vertices: int, embedding_size: int, *, trainable: bool = True):
+        super().__init__()
+        self.num_vertices = num_vertices
+        self.embeddings = nn.Parameter(
+            torch.zeros(num_vertices, embedding_size), requires_grad=trainable
+        )
+
+    def forward(self) -> torch.Tensor:
+        """(n, D), rows of length 1."""
+        return normalized(self.embeddings)
+
+
+class VertexFeatureEmbedder(nn.Module):
+    """Embeddings that are linear in features of the vertices, such as Laplace-Beltrami ones."""
+
+    def __init__(
+        self,
+        num_vertices: int,
+        embedding_size: int,
+        feature_size: int,
+        *,
+        trainable: bool = True,
+        features_trainable: bool = False,
+    ):
+        super().__init__()
+        self.num_vertices = num_vertices
+        features = torch.zeros(num_vertices, feature_size)
+        if features_trainable:
+            self.features = nn.Parameter(features, requires_grad=trainable)
+        else:
+            self.register_buffer("features", features)
+        self.embeddings = nn.Parameter(
+            torch.zeros(feature_size, embedding_size), requires_grad=trainable
+        )
+
+    def forward(self) -> torch.Tensor:
+        """(n, D), rows of length 1."""
+        return normalized(self.features @ self.embeddings)
+
+
+class Embedder(nn.Module):
+    """The embedders of several meshes, by name: ``embedder_NAME``, as published checkpoints do."""
+
+    def __init__(self, embedders: Mapping[str, nn.Module]):
+        """
+        Args:
+            embedders: mesh name -> module that gives its embeddings (n, D), with ``num_vertices``.
+        """
+        super().__init__()
+        self.mesh_names = tuple(embedders)
+        for name, embedder in embedders.items():
+            self.add_module(f"embedder_{name}", embedder)
+
+    def forward(self, mesh_name: str) -> torch.Tensor:
+        """Embeddings (n, D) of a mesh, rows of length 1.
+
+        Raises:
+            ValueError: a mesh that has none.
+        """
+        if mesh_name not in self.mesh_names:
+            raise ValueError(
+                f"no embedder of mesh {mesh_name!r}; the model has {', '.join(self.mesh_names)}"
+            )
+        return self.get_submodule(f"embedder_{mesh_name}")()
+
+
+def build_embedder(cfg: CfgNode) -> Embedder:
+    """The embedders of a config.
+
+    They start at zero; then INIT_FILE, a pickle of a dict with ``features`` or ``embeddings`` or
+    both, is read into each, and what MODEL.WEIGHTS has of it, if that is a file that is here.
+
+    Raises:
+        ValueError, OSError: a setting, or a file, that cannot be used.
+    """
+    cse = cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE
+    embedders = {name: _build(name, node, cse.EMBED_SIZE) for name, node in cse.EMBEDDERS.items()}
+    weights = _weights(cfg.MODEL.WEIGHTS)
+    for name, embedder in embedders.items():
+        prefix = f"{_PREFIX}{name}."
+        found = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+        init_file = cse.EMBEDDERS[name].get("INIT_FILE", "")
+        if init_file and not embedder.state_dict().keys() <= found.keys():
+            _fill(embedder, _read_init_file(init_file), f"{_key(name)}.INIT_FILE = {init_file}")
+        _fill(embedder, found, f"MODEL.WEIGHTS = {cfg.MODEL.WEIGHTS}, {prefix[:-1]}")
+    return Embedder(embedders)
+
+
+def _key(name: str) -> str:
+    return f"MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS.{name}"
+
+
+def _build(name: str, node: CfgNode, embedding_size: int) -> nn.Module:
+    for key in ("NUM_VERTICES", *(["FEATURE_DIM"] if node.get("TYPE") == "vertex_feature" else [])):
+        if not isinstance(node.get(key), int) or node[key] < 1:
+            raise ValueError(f"{_key(name)}.{key} = {node.get(key)!r}, expected a whole number")
+    trainable = node.get("IS_TRAINABLE", True)
+    if node.get("TYPE") == "vertex_direct":
+        return VertexDirectEmbedder(node.NUM_VERTICES, embedding_size, trainable=trainable)
+    if node.get("TYPE") == "vertex_feature":
+        return VertexFeatureEmbedder(
+            node.NUM_VERTICES,
+            embedding_size,
+            node.FEATURE_DIM,
+            trainable=trainable,
+            features_trainable=node.get("FEATURES_TRAINABLE", False),
+        )
+    raise ValueError(
+        f"{_key(name)}.TYPE = {node.get('TYPE')!r}, expected 'vertex_feature' or 'vertex_direct'"
+    )
+
+
+def _fill(embedder: nn.Module, values: Mapping, where: str) -> None:
+    """Copies arrays or tensors into parameters and buffers of their names."""
+    own = embedder.state_dict()
+    for name, value in values.items():
+        if name not in own:
+            continue
+        value = torch.as_tensor(value)
+        if value.shape != own[name].shape:
+            raise ValueError(
+                f"{where}: {name} has shape {tuple(value.shape)}, expected {tuple(own[name].shape)}"
+            )
+        own[name].copy_(value)
+
+
+def _read_init_file(file: str) -> Mapping:
+    try:
+        path = PathManager.get_local_path(file)
+        with open(path, "rb") as stream:
+            content = read_plain_pickle(stream)
+    except ValueError as error:
+        raise ValueError(f"INIT_FILE {file} is no pickle of arrays: {error}") from error
+    except OSError as error:
+        raise OSError(f"INIT_FILE {file} cannot be read: {error}") from error
+    if not isinstance(content, dict) or not {"features", "embeddings"} & content.keys():
+        raise ValueError(f"INIT_FILE {file} has neither features nor embeddings")
+    return content
+
+
+def _weights(path: str) -> Mapping:
+    """The parameters in a checkpoint that is here, by name; nothing for one to be downloaded.
+
+    What cannot be read is said when the whole of it is loaded.
+    """
+    if not path or not os.path.isfile(path):
+        return {}
+    try:
+        with open(path, "rb") as stream:
+            if path.endswith(".pkl"):
+                content = read_plain_pickle(stream)
+            else:
+                content = torch.load(stream, map_location="cpu", weights_only=True)
+    except (ValueError, pickle.UnpicklingError, RuntimeError, EOFError):
+        return {}
+    content = content.get("model", content) if isinstance(content, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,95 @@
+"""From the features of a head to maps: what predictors of charts and of embeddings share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from detectron2.layers import ConvTranspose2d
+from torch import nn
+from torch.nn import functional as F
+
+from .heads import kaiming_init
+from .sampling import CONFIDENCE_OF, DeferredOutput, Maps
+
+
+class MapPredictor(nn.Module):
+    """A transposed convolution of stride 2 for each map.
+
+    The layers keep their own parameters, under the names published checkpoints have, and run as
+    one convolution over their concatenated weights.
+    """
+
+    #: The type of what it gives, and the layer of each of its maps (as checkpoints name it, less
+    #: "_lowres").
+    output_type: type[Maps]
+    layer_of_map: Mapping[str, str]
+
+    def __init__(self, input_channels: int, kernel_size: int, upscale: int):
+        """
+        Args:
+            input_channels: of the head's features.
+            kernel_size: of the transposed convolutions; even.
+            upscale: bilinear enlargement after them.
+        """
+        super().__init__()
+        if kernel_size % 2:
+            raise ValueError(
+                f"MODEL.ROI_DENSEPOSE_HEAD.DECONV_KERNEL = {kernel_size}, expected an even number"
+            )
+        self.input_channels = input_channels
+        self.kernel_size = kernel_size
+        self.upscale = upscale
+        self.segm_epsilon = 0.0
+        self._channels: dict[str, int] = {}
+
+    def _add_map(self, name: str, channels: int) -> None:
+        layer = ConvTranspose2d(
+            self.input_channels,
+            channels,
+            self.kernel_size,
+            stride=2,
+            padding=self.kernel_size // 2 - 1,
+        )
+        kaiming_init(layer)
+        self.add_module(f"{self.layer_of_map[name]}_lowres", layer)
+        self._channels[name] = channels
+
+    def forward(self, features: torch.Tensor) -> Maps | DeferredOutput:
+        """Maps of N RoIs.
+
+        Args:
+            features: (N, input_channels, s, s).
+
+        Returns:
+            in evaluation an ``output_type`` of side S = s * 2 * upscale; in training a
+            DeferredOutput, whose maps have the side s * 2.
+        """
+        layers = [
+            self.get_submodule(f"{self.layer_of_map[name]}_lowres") for name in self._channels
+        ]
+        maps = F.conv_transpose2d(
+            features,
+            torch.cat([layer.weight for layer in layers], dim=1),
+            torch.cat([layer.bias for layer in layers]),
+            stride=2,
+            padding=self.kernel_size // 2 - 1,
+        )
+        if self.training:
+            return DeferredOutput(self._split(maps), self.upscale, self.segm_epsilon)
+        # Enlarging all maps in one call, then multiplying, is the same as DeferredOutput.enlarged.
+        maps = F.interpolate(
+            maps.float(), scale_factor=self.upscale, mode="bilinear", align_corners=False
+        )
+        output = self._split(maps)
+        for name, confidence_name in CONFIDENCE_OF.items():
+            confidence = getattr(output, confidence_name, None)
+            if confidence is not None:
+                confidence = F.softplus(confidence) + self.segm_epsilon
+                setattr(output, confidence_name, confidence)
+                setattr(output, name, getattr(output, name) * confidence)
+        return output
+
+    def _split(self, maps: torch.Tensor) -> Maps:
+        parts = maps.split(list(self._channels.values()), dim=1)
+        return self.output_type(**dict(zip(self._channels, parts)))

@@ -1,0 +1,134 @@
+"""Embedders of vertices: what they give, what they start from, and how fast they learn."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from densepose_ext import get_config_file, load_config
+from densepose_ext.engine.optimizer import build_optimizer
+from densepose_ext.modeling.embedder import (
+    VertexDirectEmbedder,
+    VertexFeatureEmbedder,
+    build_embedder,
+)
+
+HEAD = "MODEL.ROI_DENSEPOSE_HEAD."
+FEATURE = {"TYPE": "vertex_feature", "NUM_VERTICES": 20, "FEATURE_DIM": 5, "IS_TRAINABLE": True}
+DIRECT = {"TYPE": "vertex_direct", "NUM_VERTICES": 30, "IS_TRAINABLE": True}
+
+
+def config(*overrides, **embedders):
+    return load_config(
+        get_config_file("densepose_rcnn_R_50_FPN_s1x.yaml"),
+        [
+            *(HEAD + "PREDICTOR_NAME", "DensePoseEmbeddingPredictor"),
+            *(HEAD + "LOSS_NAME", "DensePoseCseLoss"),
+            *(HEAD + "CSE.EMBEDDERS", embedders),
+            *("DENSEPOSE_EVALUATION.TYPE", "cse"),
+            *("MODEL.WEIGHTS", ""),
+            *overrides,
+        ],
+    )
+
+
+def test_embeddings_have_length_one():
+    direct, feature = VertexDirectEmbedder(7, 4), VertexFeatureEmbedder(7, 4, 3)
+    with torch.no_grad():
+        direct.embeddings.normal_()
+        feature.embeddings.normal_()
+        feature.features.normal_()
+    for embedder in (direct, feature):
+        torch.testing.assert_close(embedder().norm(dim=1), torch.ones(7))
+    assert (VertexDirectEmbedder(7, 4)() == 0).all()
+
+
+def test_names_are_those_of_published_checkpoints():
+    embedder = build_embedder(config(ball=FEATURE, cube=DIRECT))
+    assert {name: tuple(value.shape) for name, value in embedder.state_dict().items()} == {
+        "embedder_ball.embeddings": (5, 16),
+        "embedder_ball.features": (20, 5),
+        "embedder_cube.embeddings": (30, 16),
+    }
+    assert embedder("cube").shape == (30, 16)
+    with pytest.raises(ValueError, match="no embedder of mesh 'cat'; the model has ball, cube"):
+        embedder("cat")
+
+
+def test_features_come_from_the_file_and_the_rest_from_the_weights(tmp_path):
+    features = np.random.default_rng(0).normal(size=(20, 5)).astype(np.float32)
+    init_file, weights = tmp_path / "phi.pkl", tmp_path / "model.pth"
+    init_file.write_bytes(pickle.dumps({"features": features}))
+    embeddings = torch.randn(5, 16)
+    torch.save({"model": {"roi_heads.embedder.embedder_ball.embeddings": embeddings}}, weights)
+    cfg = config("MODEL.WEIGHTS", str(weights), ball=FEATURE | {"INIT_FILE": str(init_file)})
+    state = build_embedder(cfg).state_dict()
+    np.testing.assert_array_equal(state["embedder_ball.features"], features)
+    torch.testing.assert_close(state["embedder_ball.embeddings"], embeddings)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"phi.pkl cannot be read"),
+        (b"text", r"phi.pkl is no pickle of arrays"),
+        (pickle.dumps(print), r"it holds a builtins.print"),
+        (pickle.dumps({"phi": 1}), r"phi.pkl has neither features nor embeddings"),
+        (
+            pickle.dumps({"features": np.zeros((20, 4))}),
+            r"EMBEDDERS.ball.INIT_FILE = .*: features has shape \(20, 4\), expected \(20, 5\)",
+        ),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path, content, message):
+    file = tmp_path / "phi.pkl"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises((ValueError, OSError), match=message):
+        build_embedder(config(ball=FEATURE | {"INIT_FILE": str(file)}))
+
+
+def test_weights_of_another_mesh(tmp_path):
+    weights = tmp_path / "model.pth"
+    torch.save(
+        {"model": {"roi_heads.embedder.embedder_cube.embeddings": torch.ones(9, 16)}}, weights
+    )
+    with pytest.raises(ValueError, match=r"embedder_cube: embeddings has shape \(9, 16\)"):
+        build_embedder(config("MODEL.WEIGHTS", str(weights), cube=DIRECT))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"TYPE": "vertex"}, r"EMBEDDERS.ball.TYPE = 'vertex', expected 'vertex_feature' or"),
+        ({"NUM_VERTICES": 0}, r"EMBEDDERS.ball.NUM_VERTICES = 0, expected"),
+        ({"FEATURE_DIM": "many"}, r"EMBEDDERS.ball.FEATURE_DIM = 'many', expected"),
+    ],
+)
+def test_settings_that_cannot_be_used(changes, message):
+    with pytest.raises(ValueError, match=message):
+        build_embedder(config(ball=FEATURE | changes))
+
+
+@pytest.mark.parametrize("kind", ["SGD", "AdamW", "Muon"])
+def test_learning_rates_of_features_and_embeddings(kind):
+    cfg = config(
+        *("SOLVER.OPTIMIZER", kind, "SOLVER.BASE_LR", 0.5),
+        *(HEAD + "CSE.EMBEDDING_LR_FACTOR", 0.25, HEAD + "CSE.FEATURES_LR_FACTOR", 0.125),
+        ball=FEATURE | {"FEATURES_TRAINABLE": True},
+    )
+    model = nn.Module()
+    model.roi_heads = nn.Module()
+    model.roi_heads.embedder = build_embedder(cfg)
+    model.roi_heads.other = nn.Linear(2, 2)
+    rates = {
+        parameter: group["lr"]
+        for group in build_optimizer(cfg, model).param_groups
+        for parameter in group["params"]
+    }
+    found = {name: rates[parameter] for name, parameter in model.named_parameters()}
+    assert found["roi_heads.embedder.embedder_ball.embeddings"] == 0.125
+    assert found["roi_heads.embedder.embedder_ball.features"] == 0.0625
+    assert found["roi_heads.other.weight"] == 0.5
