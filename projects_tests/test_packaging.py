@@ -356,5 +356,29 @@ def test_a_wheel_of_another_checksum_is_not_installed(place):
 def test_without_a_python_it_says_which_are_meant(place):
     done = set_up(place, base="python-that-is-not-there")
     assert done.returncode == 1
-    assert "found no Python 3.10, 3.11 or 3.12 (tried: python-that-is-not-there)" in done.stderr
+    assert "found no Python 3.10 to 3.14 (tried: python-that-is-not-there)" in done.stderr
     assert "make setup PYTHON_BASE=" in done.stderr
+
+
+@needs_shell
+def test_without_venv_it_says_how_to_get_it(place):
+    # As Debian's python3 is without python3-venv.
+    base = place / "python3"
+    base.write_text(
+        f'#!/bin/sh\ncase "$*" in *ensurepip*) exit 1 ;; *) exec {sys.executable} "$@" ;; esac\n'
+    )
+    base.chmod(0o755)
+    done = set_up(place, base=str(base))
+    assert done.returncode == 1
+    assert "it lacks venv or ensurepip" in done.stderr
+    assert "apt install python3-venv" in done.stderr
+
+
+@needs_shell
+def test_an_environment_of_another_python_is_named(place):
+    put_stand_in(place, missing=False)
+    path = place / ".venv/bin/python"
+    path.write_text(path.read_text().replace("-c*", "-c*version_info*) exit 1 ;;\n  -c*"))
+    done = set_up(place)
+    assert done.returncode == 1
+    assert "expected 3.10 to 3.14: remove .venv first" in done.stderr

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes a virtual environment with Detectron2 and densepose_ext out of the package index alone.
+# Makes a virtual environment with Detectron2 and densepose_ext from the package index alone.
 #   tools/setup_environment.sh DIR        `make setup` calls it with .venv
-# Needs Python 3.10, 3.11 or 3.12 (set PYTHON_BASE to choose one) and a C compiler. A second call
-# does nothing as long as setup.py, constraints.txt and this file are what they were.
+# Needs Python 3.10 to 3.14 with venv (PYTHON_BASE names one), and no compiler. A second call does
+# nothing while setup.py, constraints.txt and this file stay the same.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:?usage: tools/setup_environment.sh DIR}
@@ -18,7 +18,7 @@ DETECTRON2_NEEDS="torch torchvision setuptools<81 wheel numpy pillow opencv-pyth
   fvcore iopath omegaconf hydra-core matplotlib termcolor yacs tabulate cloudpickle tqdm tensorboard
   packaging black scipy"
 
-supported() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; }
+supported() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; }
 
 fingerprint=$(cat setup.py constraints.txt tools/setup_environment.sh | sha256sum | cut -d' ' -f1)
 stamp="$venv/.densepose_ext_setup"
@@ -29,19 +29,32 @@ if [ -x "$venv/bin/python" ] && [ -x "$venv/bin/densepose-ext" ] \
 fi
 
 python=""
-for candidate in ${PYTHON_BASE:-python3.11 python3.12 python3.10 python3 python}; do
+candidates=${PYTHON_BASE:-python3.11 python3.12 python3.13 python3.14 python3.10 python3 python}
+for candidate in $candidates; do
   if supported "$candidate"; then python=$candidate; break; fi
 done
 if [ -z "$python" ]; then
-  echo "setup: found no Python 3.10, 3.11 or 3.12 (tried: ${PYTHON_BASE:-python3.11 python3.12 python3.10 python3 python})." >&2
-  echo "       Name one: make setup PYTHON_BASE=/path/to/python3.11" >&2
+  echo "setup: found no Python 3.10 to 3.14 (tried: $candidates)." >&2
+  echo "       Install one (Debian, Ubuntu: apt install python3 python3-venv), or name one:" >&2
+  echo "       make setup PYTHON_BASE=/path/to/python3" >&2
   exit 1
 fi
 
-echo "setup: making $venv with $("$python" --version) (a first time downloads about 3 GB of torch)"
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+if [ ! -x "$venv/bin/python" ]; then
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    echo "setup: $python cannot make virtual environments: it lacks venv or ensurepip." >&2
+    echo "       Debian, Ubuntu: apt install python3-venv" >&2
+    exit 1
+  fi
+  "$python" -m venv "$venv"
+elif ! supported "$venv/bin/python"; then
+  echo "setup: $venv has $("$venv/bin/python" --version), expected 3.10 to 3.14: remove $venv first." >&2
+  exit 1
+fi
+echo "setup: installing into $venv, $("$venv/bin/python" --version)" \
+  "(the first time this downloads about 3 GB of torch)"
 pip="$venv/bin/python -m pip --disable-pip-version-check"
-# Words of DETECTRON2_NEEDS are arguments of their own; none holds a blank or a glob.
+# DETECTRON2_NEEDS is split into words on purpose.
 # shellcheck disable=SC2086
 $pip install -q -c constraints.txt $DETECTRON2_NEEDS
 
