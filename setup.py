@@ -58,6 +58,12 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.10",
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 15)),
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
     packages=find_packages(include=["densepose_ext", "densepose_ext.*"]) + list(CONFIG_PACKAGES),
     package_dir={"densepose_ext": "densepose_ext", **CONFIG_PACKAGES},
     package_data={

@@ -27,7 +27,7 @@ IMPORT = "import torch, detectron2.modeling"
 # What Detectron2 takes to run the shipped model once, without this package's predictor.
 NETWORK = f"""
 {IMPORT}
-import cv2
+import cv2, sys
 import densepose_ext
 from densepose_ext import model_zoo
 from detectron2.checkpoint import DetectionCheckpointer
@@ -37,7 +37,7 @@ settings = ["MODEL.TIMM.WEIGHTS", "", "MODEL.DEVICE", "cpu"]
 cfg = densepose_ext.load_config(shipped.config, settings)
 model = detectron2.modeling.build_model(cfg).eval()
 DetectionCheckpointer(model).load(shipped.weights)
-picture = torch.from_numpy(cv2.imread({{picture!r}}).transpose(2, 0, 1).copy())
+picture = torch.from_numpy(cv2.imread(sys.argv[1]).transpose(2, 0, 1).copy())
 with torch.no_grad():
     model([{{"image": picture}}])
 """
@@ -68,7 +68,7 @@ def programs(folder: Path) -> dict[str, list[str]]:
     return {
         BASELINE: ["-c", IMPORT],
         "import densepose_ext": ["-c", "import densepose_ext"],
-        WHOLE: ["-c", NETWORK.format(picture=picture)],
+        WHOLE: ["-c", NETWORK, picture],
         "predict": [*command, *predict],
         "check": [*command, "check", str(folder / "densepose_train.json")],
         "configs": [*command, "configs"],

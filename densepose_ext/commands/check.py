@@ -1,4 +1,4 @@
-"""``densepose-ext check``: what a file of annotations holds, and what of it cannot be used."""
+"""``densepose-ext check``: counts what an annotation file holds, and reports what is unusable."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import os
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument("annotations", help="COCO JSON with dp_* keys")
-    parser.add_argument("--images", help="folder of the images: say which of them are missing")
+    parser.add_argument("annotations", help="COCO JSON file with dp_* keys")
+    parser.add_argument("--images", help="folder of the images; counts those that are missing")
 
 
 def run(args: argparse.Namespace) -> int:

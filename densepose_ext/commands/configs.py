@@ -9,7 +9,7 @@ from ..files.configs import get_config_file, list_configs
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument("name", nargs="?", help="print the path of this config alone")
+    parser.add_argument("name", nargs="?", help="print the path of this config")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""``densepose-ext demo``: from nothing to a trained, scored, pictured model."""
+"""``densepose-ext demo``: trains and evaluates a model on rendered people, from nothing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument(
-        "--out", default="output/demo", help="folder; a broken run goes on there (%(default)s)"
+        "--out",
+        default="output/demo",
+        help="output folder, where an interrupted run resumes; default %(default)s",
     )
-    parser.add_argument("--config", help="YAML file of another model or schedule")
-    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="changes to the config")
+    parser.add_argument("--config", help="YAML config of another model or schedule")
+    parser.add_argument("overrides", nargs="*", metavar="KEY VALUE", help="config overrides")
 
 
 def run(args: argparse.Namespace) -> int:

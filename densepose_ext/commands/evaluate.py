@@ -1,9 +1,8 @@
-"""``densepose-ext evaluate``: scores a file of detections, of whatever system."""
+"""``densepose-ext evaluate``: evaluates a results file, from any system."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ def _kappa(text: str) -> Kappa:
     except ValueError:
         value = 0.0
     if not 0 < value < 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither 'per-part' nor a length in metres")
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 'per-part' or a length in metres")
     return value
 
 
@@ -35,80 +34,68 @@ def _ids(text: str) -> list[int]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument(
-        "--annotations", type=Path, help="COCO JSON with dp_* annotations", metavar="GT.json"
+        "--annotations", type=Path, help="COCO JSON file with dp_* keys", metavar="GT.json"
     )
     parser.add_argument(
         "--results",
         type=Path,
         metavar="FILE",
-        help="detections in the official results format, or the official project's "
-        "coco_densepose_predictions.pth",
+        help="detections in the official results format, or coco_densepose_predictions.pth of the "
+        "official project",
     )
     parser.add_argument(
         "--surface",
         metavar="NAME|DIR",
-        help="body of the annotations: open, smpl (Detectron2's download cache), or a folder with "
-        "the official files",
+        help="body the annotations refer to: open, smpl (from Detectron2's download cache), or a "
+        "folder with the official files",
     )
     parser.add_argument(
         "--no-gps",
         action="store_true",
-        help="score parts and masks only, which needs no surface",
+        help="evaluate parts and masks only, which needs no surface",
     )
     parser.add_argument(
         "--kappa",
         type=_kappa,
         default="per-part",
         metavar="per-part|METRES",
-        help="tolerance of GPS: per-part (default), or one length, 0.255 in the paper",
+        help="kappa of GPS: per-part (default), or one length for all parts; 0.255 in the paper",
     )
     parser.add_argument(
         "--min-threshold",
         type=float,
         default=0.5,
         metavar="T",
-        help="0.4, 0.3 or 0.2 add AP40, AP30, AP20",
+        help="lowest threshold: 0.4, 0.3 and 0.2 add AP40, AP30 and AP20; default 0.5",
     )
     parser.add_argument(
-        "--image-ids", type=_ids, metavar="ID,ID,...", help="score these images only"
+        "--image-ids", type=_ids, metavar="ID,ID,...", help="evaluate these images only"
     )
     parser.add_argument(
         "--ceiling",
         action="store_true",
-        help="score the annotations themselves, as a results file can hold them: the best that "
-        "any results can reach",
+        help="evaluate the annotations themselves, quantised as in a results file: the upper bound "
+        "of any results",
     )
     parser.add_argument(
-        "--images", type=Path, metavar="DIR", help="folder of the images, for the report's pictures"
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="folder of the images, for the pictures in the report",
     )
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="write metrics.json and report.html there"
+        "--out", type=Path, metavar="DIR", help="folder for metrics.json and report.html"
     )
     parser.add_argument(
         "--save-results",
         type=Path,
         metavar="FILE.json",
-        help="write the detections of --results in the official results format; without "
-        "--annotations nothing else is done",
+        help="convert --results to the official format; without --annotations, do only that",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command.
-
-    Returns:
-        exit code: 0, or 2 for an input that cannot be used, after one line that says why.
-    """
-    try:
-        _run(args)
-    except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())
-        print(f"densepose-ext evaluate: {message}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _run(args: argparse.Namespace) -> None:
+    """Runs the command; returns its exit status."""
     from tqdm import tqdm
 
     from ..data.annotation_file import read_annotations
@@ -126,7 +113,7 @@ def _run(args: argparse.Namespace) -> None:
     if args.save_results is not None:
         _save_results(args)
         if args.annotations is None:
-            return
+            return 0
     if args.annotations is None:
         raise ValueError("--annotations is needed")
     if (args.results is None) == (not args.ceiling):
@@ -158,6 +145,7 @@ def _run(args: argparse.Namespace) -> None:
     for name in (METRICS_FILE, REPORT_FILE) if args.out is not None else ():
         if (args.out / name).exists():
             print(f"Wrote {args.out / name}")
+    return 0
 
 
 def _results(path: Path) -> Results:

@@ -1,4 +1,4 @@
-"""``densepose-ext export``: writes a model as TorchScript and ONNX."""
+"""``densepose-ext export``: exports a model to TorchScript and ONNX."""
 
 from __future__ import annotations
 
@@ -8,37 +8,38 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of the files"
-    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="output folder")
     parser.add_argument(
         "--what",
         choices=["model", "head"],
         default="model",
-        help="model (default): picture to boxes, scores and maps; head: features and boxes to "
-        "maps. With either comes the decoder: maps and boxes to labels, U and V",
+        help="model (default): from a picture to boxes, scores and maps; head: from features and "
+        "boxes to maps. Both include the decoder, from maps and boxes to labels, U and V",
     )
     parser.add_argument(
         "--format",
         default="torchscript",
         metavar="F,F",
-        help="some of torchscript, onnx (needs the packages onnx and onnxruntime); default "
-        "torchscript",
+        help="torchscript (default), onnx (needs the packages onnx and onnxruntime), or both",
     )
     parser.add_argument(
-        "--model", metavar="NAME|CONFIG", help="a model or config of the package, or a YAML file"
+        "--model",
+        metavar="NAME|CONFIG",
+        help="name of a shipped model or config, or a YAML file; default: the shipped model",
     )
-    parser.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
+    parser.add_argument(
+        "--weights", metavar="FILE|URL", help="checkpoint; default: the model's own"
+    )
     parser.add_argument(
         "--min-score",
         type=float,
         metavar="S",
-        help="leave people with a lower score out, for good; default: of the config",
+        help="drop people with a lower score; fixed in the exported files; default: the config's",
     )
     parser.add_argument(
         "--device",
         default="cpu",
-        help="cpu (default), cuda: where TorchScript will run. ONNX runs everywhere",
+        help="where the TorchScript files will run: cpu (default) or cuda. ONNX files run on both",
     )
 
 

@@ -1,4 +1,4 @@
-"""Options of commands that need the people of pictures: from a model, or from given I, U and V."""
+"""Options for commands that need people: found by a model, or given as I, U and V."""
 
 from __future__ import annotations
 
@@ -14,53 +14,58 @@ if TYPE_CHECKING:
 
 
 def add_model_arguments(parser: argparse._ActionsContainer) -> None:
-    """Adds the options that say which model finds people, and how."""
+    """Adds the options of the model."""
     parser.add_argument(
-        "--model", metavar="NAME|CONFIG", help="a model or config of the package, or a YAML file"
+        "--model",
+        metavar="NAME|CONFIG",
+        help="name of a shipped model or config, or a YAML file; default: the shipped model",
     )
-    parser.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1; default: cuda where there is one")
     parser.add_argument(
-        "--precision", choices=["fp32", "bf16", "fp16"], help="default: of the model"
+        "--weights", metavar="FILE|URL", help="checkpoint; default: the model's own"
+    )
+    parser.add_argument("--device", help="cpu, cuda or cuda:N; default: cuda if available")
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16", "fp16"], help="default: the config's"
     )
     parser.add_argument(
         "--min-score",
         type=float,
         default=0.5,
         metavar="S",
-        help="leave people with a lower score out; default 0.5 (0.05 to score the results)",
+        help="drop people with a lower score; default 0.5; use 0.05 to evaluate AP",
     )
 
 
 def add_people_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options."""
+    """Adds the options of the model, and those for given I, U and V."""
     found = parser.add_argument_group(
-        "people, found by a model",
-        "U and V are taken for those of the open body, which the shipped model was trained on. "
-        "With other charts, as official models have, places on the body are approximate.",
+        "people found by a model",
+        "U and V are taken to be in the charts of the open body, on which the shipped model was "
+        "trained. With models trained on other charts, such as the official ones, positions on "
+        "the body are approximate.",
     )
     add_model_arguments(found)
-    given = parser.add_argument_group("people, given")
+    given = parser.add_argument_group("people given as pictures")
     given.add_argument(
         "--iuv",
         nargs="+",
         metavar="FILE",
-        help="pictures of I, U * 255, V * 255 in R, G, B, one for each picture; no model is used",
+        help="pictures with I, U * 255, V * 255 in R, G, B, one per input; no model runs",
     )
     given.add_argument(
-        "--bgr", action="store_true", help="the channels of --iuv are V, U, I: OpenCV wrote them"
+        "--bgr", action="store_true", help="--iuv has V, U, I in R, G, B, as OpenCV writes I, U, V"
     )
     given.add_argument(
         "--instances",
         nargs="+",
         metavar="FILE",
-        help="grey pictures with the number of the person at each pixel, one for each of --iuv; "
-        "default: connected regions are people",
+        help="grey pictures with the person's number in each pixel, one per --iuv; default: each "
+        "connected region is a person",
     )
 
 
 def predictor_of(args: argparse.Namespace) -> DensePosePredictor:
-    """The model of the options."""
+    """The predictor that the options ask for."""
     from ..prediction.predictor import DensePosePredictor
 
     return DensePosePredictor(args.model, args.weights, args.device, args.precision, args.min_score)
@@ -69,11 +74,11 @@ def predictor_of(args: argparse.Namespace) -> DensePosePredictor:
 def read_with_people(
     args: argparse.Namespace, paths: Sequence[str]
 ) -> Iterator[tuple[np.ndarray, list[Person]]]:
-    """Yields pictures (H, W, 3) uint8 BGR, and their people, the best score (or largest) first.
+    """Yields pictures (H, W, 3) uint8 BGR and their people, best score (or largest) first.
 
     Raises:
-        OSError: for a file that cannot be read.
-        ValueError: for files that are of another kind, size or number.
+        OSError: a file cannot be read.
+        ValueError: files have the wrong type, size or number.
     """
     from ..prediction.pictures import read_picture
 
@@ -116,10 +121,10 @@ def _given_people(path, size, iuv: str, bgr: bool, instances: str | None) -> lis
 
 
 def choose(people: Sequence[Person], number: int | None, path: str) -> Person:
-    """The person of a number, from 1; None is the first one.
+    """The person with a number, from 1 (None: the first).
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such person.
     """
     if not people:
         raise ValueError(f"{path}: no people found")

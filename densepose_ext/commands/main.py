@@ -12,18 +12,18 @@ import densepose_ext
 
 #: Command: what it does. Its module, of the same name, has add_arguments(parser) and run(args).
 COMMANDS = {
-    "check": "say what a file of annotations holds, and what of it cannot be used",
+    "check": "count what an annotation file holds, and report what cannot be used",
     "configs": "list the configs that come with the package",
-    "demo": "make people, train, score and draw: one page out of nothing",
-    "evaluate": "score a file of detections, of whatever system",
-    "export": "write a model as files that run without this package",
-    "mesh": "write the surface seen in a picture as points, as a textured body, and drawn",
-    "predict": "find people and their dense pose on pictures",
-    "synth": "make pictures of synthetic people with exact dense pose",
-    "texture": "paint an atlas onto people, gather one from people, dress people in others",
-    "video": "find people in a video, keep track of them, and draw them",
+    "demo": "render people, train on them, evaluate, and write one page about it",
+    "evaluate": "evaluate a results file, from any system",
+    "export": "export a model to TorchScript or ONNX, to run without this package",
+    "mesh": "export a person of a picture as a point cloud and a textured mesh",
+    "predict": "find people and their dense pose in pictures",
+    "synth": "render a dataset of synthetic people with exact dense pose",
+    "texture": "apply a texture atlas to people, extract one, or transfer one",
+    "video": "find, track and draw people in a video",
 }
-#: Those that need no Detectron2, whose import takes seconds.
+#: Commands that do not import Detectron2, which takes seconds.
 WITHOUT_DETECTRON2 = {"check", "configs", "synth"}
 
 
@@ -34,8 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: of the command line; default sys.argv[1:].
 
     Returns:
-        the exit status: 0, 2 with one line on the standard error for input that cannot be used,
-        or 130 after Ctrl-C.
+        exit status: 0; 2 for bad input, after one line on standard error; 130 after Ctrl-C.
     """
     parser = argparse.ArgumentParser(prog="densepose-ext")
     version = f"densepose-ext {densepose_ext.__version__}"
@@ -44,15 +43,15 @@ def main(arguments: list[str] | None = None) -> int:
     for name, purpose in COMMANDS.items():
         commands.add_parser(name, help=purpose, add_help=False)
     arguments = sys.argv[1:] if arguments is None else arguments
-    # Up to the command the words are for this parser, the rest are for the command's own.
+    # This parser takes the words up to the command, the command's own parser takes the rest.
     words = (n for n, argument in enumerate(arguments, start=1) if not argument.startswith("-"))
     end = next(words, len(arguments))
     command = parser.parse_args(arguments[:end]).command
 
-    # Only the module of the command that was asked for is imported.
     module = importlib.import_module(f"{__package__}.{command}")
+    purpose = COMMANDS[command]
     own_parser = argparse.ArgumentParser(
-        prog=f"densepose-ext {command}", description=COMMANDS[command].capitalize() + "."
+        prog=f"densepose-ext {command}", description=f"{purpose[0].upper()}{purpose[1:]}."
     )
     module.add_arguments(own_parser)
     options = own_parser.parse_args(arguments[end:])
@@ -70,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _leave_deprecations_to_developers() -> None:
-    """What torch says of how Detectron2 calls it is nothing that who types a command can change."""
+    """Hides warnings about how Detectron2 calls torch: a user of a command cannot act on them."""
     warnings.filterwarnings("ignore", module=r"torch\.functional")
     logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
 

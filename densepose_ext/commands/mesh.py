@@ -1,4 +1,4 @@
-"""``densepose-ext mesh``: writes the surface seen in a picture as points and as a textured body."""
+"""``densepose-ext mesh``: exports a person as a point cloud and a textured mesh."""
 
 from __future__ import annotations
 
@@ -18,16 +18,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for points.ply, body.obj with body.mtl and body.png, and template.png",
     )
-    parser.add_argument("--person", type=int, metavar="N", help="1 (default) is the best")
+    parser.add_argument(
+        "--person", type=int, metavar="N", help="which person, by score; default 1, the best"
+    )
     parser.add_argument(
         "--texture",
         metavar="ATLAS",
-        help="of the body; default: gathered from the picture, what is not seen filled",
+        help="default: extracted from the picture, with unseen parts filled in",
     )
     parser.add_argument(
-        "--fill-black", action="store_true", help="black in --texture is no colour: fill it"
+        "--fill-black",
+        action="store_true",
+        help="treat black in --texture as missing, and fill it in",
     )
-    parser.add_argument("--tile", type=int, default=200, help="side of the gathered atlas's tiles")
+    parser.add_argument(
+        "--tile",
+        type=int,
+        default=200,
+        help="tile size of the extracted atlas, pixels; default 200",
+    )
     add_people_arguments(parser)
 
 

@@ -1,4 +1,4 @@
-"""``densepose-ext predict``: finds people and their dense pose on pictures."""
+"""``densepose-ext predict``: finds people and their dense pose in pictures."""
 
 from __future__ import annotations
 
@@ -15,40 +15,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "inputs",
         nargs="+",
         metavar="INPUT",
-        help="pictures, folders (at any depth), patterns in quotes; - reads them from the standard "
-        "input, one a line",
+        help="pictures, folders (searched recursively) or quoted patterns; - reads them from "
+        "standard input, one per line",
     )
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder of the outputs; a broken run goes on there",
+        help="output folder, where an interrupted run resumes",
     )
     parser.add_argument(
         "--format",
         default="overlay,iuv",
         metavar="F,F,...",
-        help="some of iuv, overlay, parts, uv, control, contour, mask, npz, vertices (files for "
-        "each picture) and json (results.json, in the official format); default overlay,iuv",
+        help="iuv, overlay, parts, uv, control, contour, mask, npz, vertices (files for each "
+        "picture), json (results.json, in the official format); default overlay,iuv",
     )
     add_model_arguments(parser)
-    parser.add_argument("--batch", type=int, default=1, help="pictures at once; default 1")
+    parser.add_argument("--batch", type=int, default=1, help="batch size; default 1")
     parser.add_argument(
-        "--workers", type=int, default=2, help="threads that read, and that write; default 2"
+        "--workers", type=int, default=2, help="reader threads, and writer threads; default 2"
     )
     parser.add_argument(
         "--num-gpus",
         type=int,
         default=1,
         metavar="N",
-        help="processes that share the pictures, each with a GPU; on the CPU too",
+        help="number of GPUs, one process each; on the CPU, number of processes",
     )
     parser.add_argument(
-        "--num-machines", type=int, default=1, metavar="N", help="that share pictures and --out"
+        "--num-machines",
+        type=int,
+        default=1,
+        metavar="N",
+        help="machines that share the pictures and --out",
     )
     parser.add_argument(
-        "--machine-rank", type=int, default=0, metavar="K", help="of this machine, from 0"
+        "--machine-rank", type=int, default=0, metavar="K", help="rank of this machine, from 0"
     )
     parser.add_argument(
         "--dist-url", default="auto", metavar="URL", help="tcp://HOST:PORT of the first machine"
@@ -56,20 +60,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bgr",
         action="store_true",
-        help="iuv: V, U, I in R, G, B; OpenCV reads I, U, V",
+        help="for iuv: write V, U, I in R, G, B, which OpenCV reads as I, U, V",
     )
     parser.add_argument(
         "--surface",
         default="open",
         metavar="NAME|DIR",
-        help="vertices: body that the model was trained on, open (default), smpl, or a folder with "
+        help="for vertices: body the model was trained on: open (default), smpl, or a folder with "
         "the official files",
     )
     parser.add_argument(
         "--image-ids",
         type=Path,
         metavar="COCO.json",
-        help="json: take the ids of the pictures from there; default: they are counted",
+        help="for json: take image ids from this file; default: number the pictures",
     )
 
 
@@ -107,16 +111,16 @@ def run(args: argparse.Namespace) -> int:
     try:
         summary = run_over(sources.pictures, job, image_ids)
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on", file=sys.stderr)
+        print("\ninterrupted; run the same command to resume", file=sys.stderr)
         return 130
     if summary is None:
         return 0
     for path, reason in summary.unreadable:
         print(f"unreadable: {path}: {reason}", file=sys.stderr)
-    counts = [f"{summary.people} people on {summary.pictures} pictures"]
-    counts += [f"{summary.already} pictures were done before"] if summary.already else []
+    counts = [f"{summary.people} people in {summary.pictures} pictures"]
+    counts += [f"{summary.already} pictures done before"] if summary.already else []
     counts += [f"{len(summary.unreadable)} unreadable"] if summary.unreadable else []
-    counts += [f"{sources.skipped} files are no pictures"] if sources.skipped else []
+    counts += [f"{sources.skipped} other files skipped"] if sources.skipped else []
     print(f"{args.out}: {', '.join(counts)}")
     if not summary.pictures and not summary.already:
         raise ValueError("no picture could be read")

@@ -1,4 +1,4 @@
-"""``densepose-ext synth``: make pictures of synthetic people with exact dense pose."""
+"""``densepose-ext synth``: renders a dataset of synthetic people with exact dense pose."""
 
 from __future__ import annotations
 
@@ -10,26 +10,37 @@ from ..processes.cores import number_of_cores
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument("--out", help="folder of the data set; an interrupted run goes on there")
-    parser.add_argument("--preview", metavar="PICTURE", help="draw a contact sheet into this file")
-    parser.add_argument("--train", type=int, default=200, help="images for training")
-    parser.add_argument("--val", type=int, default=50, help="images for validation")
-    parser.add_argument("--size", type=int, default=512, help="side of the images, pixels")
-    parser.add_argument("--seed", type=int, default=0, help="other seeds give other images")
-    parser.add_argument("--people", type=int, default=5, help="the most people in an image")
-    parser.add_argument("--points", type=int, default=14, help="the most points on a body part")
+    parser.add_argument("--out", help="folder of the dataset, where an interrupted run resumes")
+    parser.add_argument("--preview", metavar="PICTURE", help="write a contact sheet to this file")
+    parser.add_argument("--train", type=int, default=200, help="training images; default 200")
+    parser.add_argument("--val", type=int, default=50, help="validation images; default 50")
     parser.add_argument(
-        "--things", type=int, default=0, help="the most cars, animals, plants, ... in an image"
+        "--size", type=int, default=512, help="side of the square images, pixels; default 512"
     )
-    parser.add_argument("--workers", type=int, default=number_of_cores(), help="processes")
+    parser.add_argument("--seed", type=int, default=0, help="random seed; default 0")
+    parser.add_argument("--people", type=int, default=5, help="maximum people per image; default 5")
     parser.add_argument(
-        "--backgrounds", metavar="DIR", help="folder of photographs to put behind the people"
+        "--points", type=int, default=14, help="maximum points per coarse body part; default 14"
     )
     parser.add_argument(
-        "--by-hand", action="store_true", help="annotate with the errors that humans make"
+        "--things",
+        type=int,
+        default=0,
+        help="maximum cars, animals, plants, ... per image; default 0",
     )
     parser.add_argument(
-        "--dense", action="store_true", help="also write I, U, V, depth and body parameters"
+        "--workers", type=int, default=number_of_cores(), help="processes; default: one per core"
+    )
+    parser.add_argument(
+        "--backgrounds",
+        metavar="DIR",
+        help="folder of background photographs; default: drawn backgrounds",
+    )
+    parser.add_argument(
+        "--by-hand", action="store_true", help="simulate the errors of human annotators"
+    )
+    parser.add_argument(
+        "--dense", action="store_true", help="also write I, U, V and depth maps and body parameters"
     )
 
 
@@ -41,7 +52,9 @@ def run(args: argparse.Namespace) -> int:
     from ..visualization.picture_file import write_picture
 
     if not args.out and not args.preview:
-        raise ValueError("say where to: --out DIR for a data set, --preview PICTURE for a sheet")
+        raise ValueError(
+            "expected --out DIR for a dataset, --preview PICTURE for a contact sheet, or both"
+        )
     settings = Settings(
         size=args.size,
         seed=args.seed,

@@ -1,4 +1,4 @@
-"""``densepose-ext texture``: paints an atlas onto people, gathers one, dresses people in others."""
+"""``densepose-ext texture``: applies, extracts and transfers texture atlases."""
 
 from __future__ import annotations
 
@@ -17,68 +17,82 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    apply = actions.add_parser("apply", help="paint an atlas onto the people of a picture")
+    apply = actions.add_parser("apply", help="apply an atlas to the people of a picture")
     apply.add_argument("picture", metavar="PICTURE")
     apply.add_argument(
-        "--texture", required=True, metavar="ATLAS", help="6 rows and 4 columns of square tiles"
+        "--texture",
+        required=True,
+        metavar="ATLAS",
+        help="atlas: 6 rows and 4 columns of square tiles",
     )
-    apply.add_argument("--out", required=True, metavar="FILE", help="the painted picture")
+    apply.add_argument("--out", required=True, metavar="FILE", help="picture to write")
     apply.add_argument(
-        "--person", type=int, metavar="N", help="paint this one only, 1 is the best; default: all"
+        "--person", type=int, metavar="N", help="only this person, 1 is the best; default: all"
     )
     apply.add_argument(
-        "--shading", type=float, default=0.0, metavar="S", help="light that is kept, 0 to 1"
+        "--shading",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="how much of the shading to keep, 0 (default) to 1",
     )
     apply.add_argument("--opacity", type=float, default=1.0, metavar="O", help="default 1")
     apply.add_argument(
         "--fill-black",
         action="store_true",
-        help="black in the atlas is no colour: fill it (published atlases are black beside the "
-        "charts)",
+        help="treat black in the atlas as missing, and fill it in; published atlases are black "
+        "outside the charts",
     )
 
     extract = actions.add_parser(
-        "extract", help="gather an atlas from pictures and videos of a person"
+        "extract", help="extract an atlas from pictures and videos of a person"
     )
     extract.add_argument("inputs", nargs="+", metavar="PICTURE|VIDEO")
-    extract.add_argument("--out", required=True, metavar="ATLAS", help="picture file of the atlas")
+    extract.add_argument("--out", required=True, metavar="ATLAS", help="atlas to write")
     extract.add_argument(
         "--person",
         type=int,
         metavar="N",
-        help="1 (default) is the best of each picture, and of a video's first frame with as many",
+        help="which person, by score, in each picture and in the first frame of a video that shows "
+        "as many; default 1, the best",
     )
     extract.add_argument(
-        "--every", type=int, default=5, metavar="K", help="of K frames take one; default 5"
+        "--every",
+        type=int,
+        default=5,
+        metavar="K",
+        help="take every Kth frame of a video; default 5",
     )
-    extract.add_argument("--tile", type=int, default=200, help="side of a tile; default 200")
+    extract.add_argument("--tile", type=int, default=200, help="tile size, pixels; default 200")
     extract.add_argument(
-        "--symmetric", action="store_true", help="fill what is not seen from the other side first"
+        "--symmetric",
+        action="store_true",
+        help="fill unseen parts from the other side of the body first",
     )
-    extract.add_argument(
-        "--as-seen", action="store_true", help="leave what is not seen transparent"
-    )
-    extract.add_argument(
-        "--flatten", action="store_true", help="take out the light that falls on the person"
-    )
+    extract.add_argument("--as-seen", action="store_true", help="leave unseen parts transparent")
+    extract.add_argument("--flatten", action="store_true", help="remove the shading")
     extract.add_argument(
         "--coverage",
         metavar="FILE",
-        help="write how well each texel is seen: white from one pixel a texel",
+        help="also write how well each texel is seen; white: one pixel per texel or more",
     )
 
-    transfer = actions.add_parser("transfer", help="dress people in what another person looks like")
-    transfer.add_argument("source", metavar="A", help="picture of the person to take from")
+    transfer = actions.add_parser("transfer", help="dress people in the texture of another person")
+    transfer.add_argument("source", metavar="A", help="picture of the source person")
     transfer.add_argument("target", metavar="B", help="picture of the people to dress")
-    transfer.add_argument("--out", required=True, metavar="FILE", help="B, painted")
+    transfer.add_argument("--out", required=True, metavar="FILE", help="picture to write")
     transfer.add_argument(
-        "--person", type=int, metavar="N", help="person of A, 1 (default) is the best"
+        "--person", type=int, metavar="N", help="person of A, by score; default 1, the best"
     )
     transfer.add_argument(
-        "--onto", type=int, metavar="N", help="dress this person of B only; default: all"
+        "--onto", type=int, metavar="N", help="dress only this person of B; default: all"
     )
     transfer.add_argument(
-        "--shading", type=float, default=1.0, metavar="S", help="light of B kept, 0 to 1; default 1"
+        "--shading",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="how much of the shading of B to keep, 0 to 1 (default)",
     )
     for action in (apply, extract, transfer):
         add_people_arguments(action)
@@ -113,7 +127,7 @@ def _extract(args: argparse.Namespace) -> None:
     from ..visualization.picture_file import check_ending, write_picture
 
     if args.symmetric and args.as_seen:
-        raise ValueError("--symmetric fills, --as-seen does not: choose one")
+        raise ValueError("--symmetric and --as-seen exclude each other")
     for path in filter(None, (args.out, args.coverage)):
         check_ending(path)
     videos = [path for path in args.inputs if is_video(path)]
@@ -147,9 +161,9 @@ def _extract(args: argparse.Namespace) -> None:
 def _add_video(
     extractor: TextureExtractor, path: str, predictor: DensePosePredictor, args: argparse.Namespace
 ) -> int:
-    """Adds the frames of a video in which the person is; returns their number.
+    """Adds the frames of a video that show the person; returns their number.
 
-    Ctrl-C ends the video there.
+    Ctrl-C ends the video early.
     """
     from tqdm import tqdm
 
@@ -165,7 +179,7 @@ def _add_video(
                 extractor.add(picture, person)
                 seen += 1
         except KeyboardInterrupt:
-            print(f"\n{path}: stopped; what was seen until then is taken", file=sys.stderr)
+            print(f"\n{path}: stopped; using the frames until here", file=sys.stderr)
     if video.problem:
         print(video.problem, file=sys.stderr)
     print(f"{path}: person {number} seen in {seen} frames")

@@ -1,4 +1,4 @@
-"""``densepose-ext video``: finds people in a video, keeps track of them, and draws them."""
+"""``densepose-ext video``: finds, tracks and draws people in a video."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="video to write: .mp4, .mov, .mkv or .avi; one that is there is replaced. Sound is "
-        "kept, but in .avi",
+        help="video to write: .mp4, .mov, .mkv or .avi; replaced if it exists. Sound is kept, except "
+        "in .avi",
     )
     parser.add_argument(
         "--draw",
         default="parts",
         choices=("parts", "u", "v", "contour", "mask", "iuv", "control"),
-        help="what is drawn; iuv is I, U * 255, V * 255 in R, G, B, as well as a video can keep "
-        "numbers; control is the parts alone, in the colours of viridis; default parts",
+        help="what to draw; iuv: I, U * 255, V * 255 in R, G, B, subject to compression; control: "
+        "parts alone, in the colours of viridis; default parts",
     )
     parser.add_argument(
         "--smooth",
@@ -34,11 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=0.5,
         metavar="W",
-        help="average the surface over time; W is the weight of the past, 0 to below 1, and 0.5 "
-        "if not given",
+        help="smooth I, U and V over time; W is the weight of the past, in [0, 1); default 0.5",
     )
-    parser.add_argument("--seconds", type=float, metavar="S", help="of the video, at most")
-    parser.add_argument("--frames", type=int, metavar="N", help="at most")
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help="stop after this much of the video"
+    )
+    parser.add_argument("--frames", type=int, metavar="N", help="stop after this many frames")
     add_model_arguments(parser)
 
 
@@ -47,9 +48,9 @@ def run(args: argparse.Namespace) -> int:
     for option in ("frames", "seconds"):
         value = getattr(args, option)
         if value is not None and not value > 0:
-            raise ValueError(f"--{option} {value}; expected more than 0")
+            raise ValueError(f"--{option} {value}: expected more than 0")
     if args.out.exists() and os.path.exists(args.input) and args.out.samefile(args.input):
-        raise ValueError(f"{args.out} is the video itself; write to another file")
+        raise ValueError(f"{args.out} is the input; write to another file")
 
     from ..video import SurfaceSmoother, VideoReader, VideoWriter
     from ..video.run import draw_video
