@@ -1,13 +1,12 @@
 """``densepose-ext evaluate``: what it prints and writes, and one line for what cannot be used."""
 
-import argparse
 import json
 
 import numpy as np
 import pytest
 import torch
 
-from densepose_ext.commands import evaluate
+from densepose_ext.commands.main import main
 from densepose_ext.evaluation.results import Results, result_entry, write_results
 from densepose_ext.surface import registry
 from projects_tests.evaluation.grid_world import GridSurface, grid_iuv, grid_points, person
@@ -34,9 +33,7 @@ def results(tmp_path):
 
 
 def command(*arguments):
-    parser = argparse.ArgumentParser()
-    evaluate.add_arguments(parser)
-    return evaluate.run(parser.parse_args([str(argument) for argument in arguments]))
+    return main(["evaluate", *map(str, arguments)])
 
 
 def test_scores_a_file(truth, results, tmp_path, capsys):
