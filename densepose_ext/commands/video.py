@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FILE",
-        help="video to write: .mp4, .mov, .mkv or .avi; replaced if it exists. Sound is kept, except "
-        "in .avi",
+        help="video to write: .mp4, .mov, .mkv or .avi; replaced if it exists. Sound is kept, "
+        "except in .avi",
     )
     parser.add_argument(
         "--draw",
