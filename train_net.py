@@ -44,11 +44,8 @@ def main(args):
 
     try:
         trainer = DensePoseTrainer(cfg)
-    except OSError as error:  # a file or folder that is missing, or too full
-        refuse(error)
-    try:
         trainer.resume_or_load(resume=args.resume)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # of files, folders, datasets, checkpoints
         refuse(error)
     if cfg.TEST.AUG.ENABLED:
         trainer.register_hooks(

@@ -19,6 +19,7 @@ from fvcore.common.checkpoint import Checkpointer
 from ..data.sampler import TrainingBatches
 from ..data.seeding import Purpose, seed_global_generators
 from .output_folder import check_space, checkpoint_bytes, checkpoints_to_come
+from .test_sets import check_test_sets
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
@@ -33,6 +34,7 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
 
     Raises:
         OSError: OUTPUT_DIR has no room for the checkpoints.
+        ValueError, OSError: a test set cannot be scored.
     """
     if any(isinstance(hook, SeededIterations) for hook in hooks):
         return hooks
@@ -41,6 +43,8 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
         solver = cfg.SOLVER
         count = checkpoints_to_come(cfg.OUTPUT_DIR, solver.MAX_ITER, solver.CHECKPOINT_PERIOD)
         check_space(cfg.OUTPUT_DIR, checkpoint_bytes(trainer.model, trainer.optimizer), count)
+    if comm.is_main_process():
+        check_test_sets(trainer)
     batches = getattr(trainer.data_loader, "batch_sampler", None)
     latest = LatestCheckpoint(trainer.checkpointer, cfg.SOLVER.CHECKPOINT_SECONDS)
     # Evaluation can take long, and what comes before it would not be saved until its end.

@@ -1,0 +1,26 @@
+"""Whether a run will be able to score its test sets, found out before it trains."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from detectron2.engine import DefaultTrainer
+
+from ..data.build import load_registered
+from ..data.picture_files import check_pictures
+
+
+def check_test_sets(trainer: DefaultTrainer) -> None:
+    """Read the annotations of all test sets, build their evaluators, decode their pictures.
+
+    Raises:
+        ValueError, OSError: a set cannot be scored; naming the file and what is wrong with it.
+    """
+    datasets = trainer.cfg.DATASETS
+    for name in datasets.TEST:
+        with suppress(NotImplementedError):  # a trainer that does not test
+            trainer.build_evaluator(trainer.cfg, name)
+        images = load_registered(
+            name, datasets.WHITELISTED_CATEGORIES.get(name), datasets.CATEGORY_MAPS.get(name)
+        )
+        check_pictures(images, f"dataset {name!r}, to be tested on")
