@@ -1,4 +1,4 @@
-"""From batches of samples to what the model trains on, in this process or in workers."""
+"""Maps batches of samples to model inputs, in this process or in workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .seeding import Purpose, generator, seeded
 
 
 class MappedImages(Dataset):
-    """The images of a dataset as a mapper gives them, a function of the sample alone.
+    """The mapped images of a dataset; each depends on its sample alone.
 
     An image that the mapper cannot read (it returns None) is replaced by another one.
     """

@@ -1,7 +1,7 @@
-"""Batches that come from a worker in one piece.
+"""Batches whose tensors travel from a worker in one block of shared memory.
 
-torch hands over each tensor of a batch as a file of its own, which the other side asks for, opens
-and maps, while the GPU waits. Sixteen pictures with people hold two hundred tensors: these files
+torch shares each tensor of a batch through a file of its own, which the receiver has to request,
+open and map while the GPU waits. A batch of sixteen pictures has two hundred tensors: these files
 took 57 of the 209 ms of a training step on an H100 (under Python's profiler).
 """
 

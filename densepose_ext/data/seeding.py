@@ -1,7 +1,7 @@
-"""Random numbers of a training run, as a function of what they are drawn for.
+"""Random numbers of a training run that depend only on what they are for.
 
-Every draw starts from the run's seed, a purpose and numbers such as the iteration. So an iteration
-is the same whether the run came there from its beginning, or was killed and resumed just before.
+Every draw is seeded by the run's seed, a purpose and numbers such as the iteration. So an iteration
+is the same in a run that was killed and resumed as in one that was not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 
 
 class Purpose(IntEnum):
-    """What random numbers are drawn for; those of one purpose tell nothing about another's."""
+    """What random numbers are drawn for; different purposes are independent."""
 
     ORDER = 0  # of the images of an epoch
     REPEATS = 1  # of images that are drawn a fractional number of times
@@ -42,9 +42,9 @@ def seed_global_generators(seed: int, purpose: Purpose, *numbers: int) -> None:
 
 @contextmanager
 def seeded(seed: int, purpose: Purpose, *numbers: int) -> Iterator[None]:
-    """Inside, the global generators of the CPU are seeded; afterwards they are as they were.
+    """Seeds the global generators of the CPU inside, and restores them afterwards.
 
-    Detectron2's augmentations draw from numpy's, and there is no other way to give them a seed.
+    Detectron2's augmentations draw from numpy's global generator and take no other.
     """
     before = (
         np.random.get_state(legacy=False),  # in half the time
@@ -70,5 +70,5 @@ def _seeds(seed: int, purpose: Purpose, numbers: tuple[int, ...]) -> tuple[np.nd
 
 
 def _sequence(seed: int, purpose: Purpose, numbers: tuple[int, ...]) -> np.random.SeedSequence:
-    # With their count, for a sequence takes numbers that are missing for zeros.
+    # With their count: SeedSequence pads with zeros.
     return np.random.SeedSequence([seed, purpose, len(numbers), *numbers])

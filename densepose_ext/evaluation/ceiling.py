@@ -1,8 +1,8 @@
-"""The best scores that result files can reach on a dataset.
+"""The highest scores that a results file can reach on a dataset.
 
-A results file has one I, U, V a pixel, in 8 bits each, and at most 20 people an image count. So the
-ground truth itself, written as a results file, does not score 1.0 everywhere; what it scores is the
-ceiling of every model on that dataset.
+A results file has 8-bit I, U and V for each pixel, and at most 20 people an image count. So the
+ground truth itself, written as a results file, scores less than 1.0: the upper bound of every model
+on that dataset.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Detections of an image, and what the evaluation reads of them: few pixels, few masks.
+"""Detections of an image, decoded lazily.
 
-A detection's part and chart coordinates over its box are needed at the annotated points only, its
-mask only if a person is near. So nothing is computed or decoded before it is asked for.
+The evaluation needs a detection's parts and chart coordinates only at annotated points, and its
+mask only if a person is near. So nothing is computed or decoded before it is needed.
 D detections, C = 25 fine channels, S side of the network's maps, (h, w) a box.
 """
 
@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from ..modeling.postprocessing import densepose_results
 from ..structures import DensePoseOutput
 
-#: The best detections of an image that are scored; the others are left out.
+#: Only the highest-scoring detections of an image are evaluated.
 MAX_DETECTIONS = 20
 
-#: Enlarged values held at once, 100 MB of them: all 25 channels of boxes up to a megapixel.
+#: Resized values held in memory at once (100 MB): all 25 channels of a box of up to a megapixel.
 VALUES_AT_ONCE = 25 << 20
 
 
@@ -114,7 +114,7 @@ class ArrayMaps:
     def at(self, n: int, px: np.ndarray, py: np.ndarray) -> np.ndarray:
         iuv = self.iuv(n)
         values = np.zeros((3, len(px)), np.uint8)
-        # the map may be a pixel smaller than the box, if the file's box was rounded
+        # the map may be a pixel smaller than the box, if the box in the file was rounded
         inside = (px < iuv.shape[2]) & (py < iuv.shape[1])
         values[:, inside] = iuv[:, py[inside], px[inside]]
         return values

@@ -40,11 +40,11 @@ RESULTS_FILE = "coco_densepose_results.json"
 class DensePoseEvaluator(DatasetEvaluator):
     """GPS, GPSm and mask AP of a dense pose model on a dataset with ``dp_*`` annotations.
 
-    Each image is scored as it comes and forgotten, but for its similarity matrices. ``evaluate``
-    gathers those of all processes, and returns on the main one ``densepose_gps``,
+    Images are scored one by one, and only their similarity matrices are kept. ``evaluate`` gathers
+    those of all processes, and returns on the main one ``densepose_gps``,
     ``densepose_gpsm`` and ``densepose_segm``, each with AP, AP50, AP75, APm, APl, AR, AR50, AR75,
-    ARm, ARl in percent (-1 for what nobody is there for). It logs tables of parts and errors, and
-    writes ``metrics.json`` and ``report.html`` to the output folder.
+    ARm, ARl in percent (-1 where there are no people to be found). It logs tables of parts and
+    errors, and writes ``metrics.json`` and ``report.html`` to the output folder.
     """
 
     def __init__(
@@ -259,7 +259,7 @@ class DensePoseEvaluator(DatasetEvaluator):
 
 
 def _has_geodesics(surface: Surface) -> bool:
-    """Whether GPS can be scored; a training run should not end for a file that is not there."""
+    """Whether GPS can be scored; a missing file should not end a training run."""
     vertex = np.zeros(1, np.int64)
     try:
         surface.geodesic(vertex, vertex)

@@ -1,4 +1,4 @@
-"""Masks of people and detections, kept as windows of the image that they lie in."""
+"""Masks of people and detections, stored as windows of their image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..surface.parts import ANNOTATION_SIDE
 
 @dataclass(frozen=True)
 class WindowMask:
-    """A mask that is False outside a window of the image.
+    """A mask of an image, False outside a window.
 
     Attributes:
         x, y: upper left pixel of the window.

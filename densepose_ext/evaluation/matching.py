@@ -1,8 +1,8 @@
-"""Average precision out of similarity matrices: COCO's protocol with the official DensePose rules.
+"""Average precision from similarity matrices: COCO's protocol with the official DensePose rules.
 
 Detections are matched to people greedily, best first, at every threshold and in every area range;
-precision is averaged over thresholds and 101 recalls. What differs from COCO's own evaluation is
-said where it is done; published DensePose numbers contain all of it.
+precision is averaged over thresholds and 101 recall points. Comments mark what differs from COCO's
+own evaluation; published DensePose numbers include all of it.
 
 Arrays: D detections and G people of one image, A area ranges, T thresholds.
 """
@@ -20,7 +20,7 @@ from .scoring import ImageScores
 #: Thresholds that AP and AR are averaged over.
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
-#: Lower thresholds, each scored if the evaluator is asked for similarities down to it.
+#: Lower thresholds, for AP20, AP30 and AP40; see :func:`scored_thresholds`.
 LOW_THRESHOLDS = (0.2, 0.3, 0.4)
 
 #: Area ranges in pixels, bounds inclusive: all, medium, large.
@@ -28,7 +28,7 @@ AREA_RANGES = {"all": (0.0, 1e10), "medium": (32.0**2, 96.0**2), "large": (96.0*
 
 RECALLS = np.linspace(0, 1, 101)
 
-#: Box IoU from which an unmatched detection takes over a person's ignore flag.
+#: Box IoU at which an unmatched detection takes over a person's ignore flag.
 _SAME_BOX = 0.8
 
 #: The three similarities, by the name of the metrics.
@@ -44,12 +44,12 @@ def similarity(scores: ImageScores, mode: str) -> np.ndarray:
 
 @dataclass
 class ImageMatches:
-    """What matching says of one image.
+    """The matches of one image.
 
     Attributes:
-        matched: (A, T, D) bool: the detection has a person.
-        ignored: (A, T, D) bool: the detection counts neither for nor against.
-        people: (A,) number of people who should be found.
+        matched: (A, T, D) bool: the detection is matched to a person.
+        ignored: (A, T, D) bool: the detection is neither a true nor a false positive.
+        people: (A,) number of people to be found.
     """
 
     matched: np.ndarray
@@ -71,7 +71,8 @@ def match(
 
     Args:
         similarity, box_iou: (D, G). detection_areas: (D,). areas: (G,).
-        has_points: (G,) bool; who has none is ignored. crowd: (G,) bool; may be matched again.
+        has_points: (G,) bool; people without are ignored. crowd: (G,) bool; crowds can be matched
+            any number of times.
         thresholds: (T,) rising. area_ranges: A pairs.
     """
     low, high = np.array(area_ranges).T[..., None]
@@ -87,7 +88,7 @@ def match(
             near = (similarity[d] >= least) & (similarity[d] > 0)
             free = near & (~taken | crowd)
             chosen, found = _last_best(similarity[d], free & ~ignored_people[:, None])
-            # only where no real person is left are ignored ones looked at
+            # ignored people are considered only where no other is left
             spare, found_spare = _last_best(similarity[d], free & ignored_people[:, None])
             chosen = np.where(found, chosen, spare)
             ignored[..., d] = ~found & found_spare
@@ -97,7 +98,7 @@ def match(
         _take_over_flags(box_iou, ignored_people, crowd, taken[:, -1], matched, ignored)
     outside = (detection_areas < low) | (detection_areas > high)
     ignored |= ~matched & outside[:, None]
-    # COCO would count the detections of an image without real people as false
+    # COCO would count detections in an image without people as false positives
     ignored |= ignored_people.all(1)[:, None, None]
     return ImageMatches(matched, ignored, (~ignored_people).sum(1))
 
@@ -150,12 +151,12 @@ def _take_over_flags(
 
 @dataclass
 class Matches:
-    """The matches of a dataset in one category and mode, detections of all images end to end.
+    """The matches of a dataset in one category and mode, the detections of all images in one list.
 
     Attributes:
-        scores: (N,) falling. image: (N,) number of the image of each detection.
-        true, false: (A, T, N) bool.
-        people: (A, images) number of people who should be found in each image.
+        scores: (N,) descending. image: (N,) number of the image of each detection.
+        true, false: (A, T, N) bool: true and false positives.
+        people: (A, images) number of people to be found in each image.
     """
 
     scores: np.ndarray
@@ -196,11 +197,11 @@ def match_dataset(images: Sequence[ImageScores], mode: str, thresholds: np.ndarr
 def precision_recall(
     true: np.ndarray, false: np.ndarray, people: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Interpolated precision at the 101 recalls, and the recall reached.
+    """Interpolated precision at the 101 recall points, and the final recall.
 
     Args:
         true, false: (T, N) counts of each detection, best first.
-        people: number to be found, over 0.
+        people: number to be found, positive.
 
     Returns:
         precision (T, 101), recall (T,).
@@ -210,7 +211,7 @@ def precision_recall(
         return precision, np.zeros(len(true))
     true, false = true.cumsum(1, dtype=float), false.cumsum(1, dtype=float)
     recall = true / people
-    # the spacing keeps 0 / 0 away, as in COCO
+    # as in COCO, the spacing avoids 0 / 0
     envelope = true / (true + false + np.spacing(1))
     envelope = np.maximum.accumulate(envelope[:, ::-1], axis=1)[:, ::-1]
     for t in range(len(true)):

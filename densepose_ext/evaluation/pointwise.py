@@ -1,9 +1,9 @@
-"""What detections say at annotated points: parts, errors, and where they go wrong.
+"""Part accuracy and geodesic error at the annotated points, and where they are lost.
 
-AP asks whether people are found and how well, all at once. The measures here look at the points of
-the people who were found: a person is found by the best detection, by falling score, whose box
-overlaps theirs by an IoU of .5 or more; neither part nor similarity has a say in that. A point on
-predicted background has an infinite error and the wrong part.
+AP measures detection and dense pose together. The measures here are over the points of people who
+were detected: a person is detected by the highest-scoring detection whose box has an IoU of .5 or
+more with theirs, whatever its dense pose. A point on predicted background counts as a wrong part
+with an infinite error.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def match_by_box(box_iou: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 @dataclass
 class ImagePoints:
-    """The points of people with dense pose, who are no crowds, in one image. G people, P points.
+    """The points of the people with dense pose in one image, crowds excepted. G people, P points.
 
     Attributes:
         image_id: of the image. person_ids: G ids.
@@ -141,13 +141,13 @@ def _visible_share(parts: np.ndarray) -> float:
 
 
 class PointMeasures:
-    """Tables over the points of a dataset. P points of the people found, G people."""
+    """Statistics over the points of a dataset. G people, P points."""
 
     def __init__(self, images: Sequence[ImagePoints], has_gps: bool = True):
         """
         Args:
-            images: what was read in each.
-            has_gps: whether there was a surface; without, errors and similarities are left out.
+            images: the points of each image.
+            has_gps: whether there was a surface; without one, errors and similarities are left out.
         """
 
         def joined(name: str, dtype: type) -> np.ndarray:
@@ -187,7 +187,7 @@ class PointMeasures:
         }
         if self.has_gps:
             errors = self.errors[chosen] * 100
-            # the value in the middle, since the mean of two could be of a number and infinity
+            # not interpolated: one of the two middle values may be infinite
             median = float(np.quantile(errors, 0.5, method="lower")) if count else np.inf
             table["median_cm"] = median if np.isfinite(median) else None
             for bound in WITHIN_CM:
@@ -260,7 +260,7 @@ class PointMeasures:
         Without a surface there is no GPS, and nobody.
 
         Returns:
-            of each: image_id, person_id, gps, mask_iou, area, and ``what``, the commonest trouble.
+            of each: image_id, person_id, gps, mask_iou, area, and ``what``, the most common error.
         """
         if not self.has_gps:
             return []
@@ -286,7 +286,7 @@ class PointMeasures:
         ]
 
     def _trouble(self, person: int) -> str:
-        """What most of a person's points suffer from."""
+        """The most common error of a person's points."""
         if not self.found[person]:
             return "not found"
         own = self.person == person

@@ -39,7 +39,7 @@ _NO_DETECTIONS = Detections.best(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)
 
 @dataclass
 class ImageRecord:
-    """What an image leaves behind.
+    """What is kept of an image.
 
     Attributes:
         scores: one a category that has people or detections here.
@@ -102,7 +102,7 @@ class Scorecard:
         """Scores the detections of an image. An image scored again replaces what it left before.
 
         Returns:
-            the people with dense pose who were found.
+            the people with dense pose who were detected.
         """
         people = self.truth.people(image.id)
         # as the official evaluation has it, regions count only where somebody is annotated
@@ -144,7 +144,7 @@ class Scorecard:
         return self._records
 
     def merge(self, states: Iterable[Mapping[int | str, ImageRecord]]) -> None:
-        """Takes over what other processes scored."""
+        """Adds what other processes scored."""
         for state in states:
             self._records |= state
         self._matches = None
@@ -163,7 +163,7 @@ class Scorecard:
         return scores
 
     def points(self) -> list[ImagePoints]:
-        """What was read at annotated points, in the order of the images."""
+        """Predictions at the annotated points, image by image."""
         self.images()
         return [points for key in self.truth.images for points in self._records[key].points]
 
@@ -186,7 +186,7 @@ class Scorecard:
         return self._matches
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """AP and AR of each mode, between 0 and 1; -1 for what nobody is there for.
+        """AP and AR of each mode, between 0 and 1; -1 where there are no people to be found.
 
         Without a single detection every metric is -1. With several categories there is an
         "AP-name" for each as well.
