@@ -22,6 +22,16 @@ def is_densepose_config(cfg: CN) -> bool:
     return cfg.get("MODEL", {}).get("ROI_HEADS", {}).get("NAME") == ROI_HEADS_NAME
 
 
+def has_own_keys(cfg: CN) -> bool:
+    """Whether this package's keys were added to ``cfg``, not only those of the official project."""
+    return "INFERENCE_PRECISION" in cfg.get("MODEL", {}).get("ROI_DENSEPOSE_HEAD", {})
+
+
+def is_own_config(cfg: CN) -> bool:
+    """Whether ``cfg`` describes a dense pose model of this package, not of the official one."""
+    return is_densepose_config(cfg) and has_own_keys(cfg)
+
+
 def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -> CN:
     """Detectron2's defaults, the keys of dense pose, a YAML file, and ``KEY VALUE`` pairs.
 
@@ -43,15 +53,30 @@ def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -
 
 
 def add_densepose_config(cfg: CN) -> None:
-    """Add the keys of dense pose to ``cfg``, in place. Adding them twice changes nothing."""
-    if "ROI_DENSEPOSE_HEAD" in cfg.MODEL:
+    """Add the keys of dense pose to ``cfg``, in place. Adding them twice changes nothing.
+
+    Where the official package added its keys, those this package lacks are added: values stay.
+    """
+    if has_own_keys(cfg):
         return
+    before = cfg.clone()
     _add_head(cfg)
     _add_data(cfg)
     _add_evaluation(cfg)
     add_cse_config(cfg)
     _add_keys_not_built(cfg)
     _add_own(cfg)
+    if "ROI_DENSEPOSE_HEAD" in before.MODEL:
+        _restore(cfg, before)
+
+
+def _restore(cfg: CN, values: CN) -> None:
+    """Put back all values that there were."""
+    for key, value in values.items():
+        if isinstance(value, CN) and key in cfg:
+            _restore(cfg[key], value)
+        else:
+            cfg[key] = value
 
 
 def _add_head(cfg: CN) -> None:

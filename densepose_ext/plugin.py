@@ -72,17 +72,17 @@ def _replace_config_reader() -> None:
     """A dense pose YAML file brings its keys along; any other leaves the config as it was."""
     from detectron2.config import CfgNode
 
-    from .config import add_densepose_config, check_config, is_densepose_config
+    from .config import add_densepose_config, check_config, is_densepose_config, is_own_config
 
     read = CfgNode.merge_from_file
 
     @functools.wraps(read)
     def merge_from_file(self, cfg_filename: str, allow_unsafe: bool = True) -> None:
         loaded = CfgNode(self.load_yaml_with_base(cfg_filename, allow_unsafe=allow_unsafe))
-        if is_densepose_config(loaded):
+        if is_densepose_config(loaded) and "ROI_DENSEPOSE_HEAD" not in self.MODEL:
             add_densepose_config(self)
         read(self, cfg_filename, allow_unsafe=allow_unsafe)
-        if is_densepose_config(self):
+        if is_own_config(self):
             check_config(self)
 
     _replace(CfgNode, "merge_from_file", merge_from_file)
@@ -90,13 +90,13 @@ def _replace_config_reader() -> None:
 
 def _for_densepose(original: classmethod, ours: Callable) -> classmethod:
     """A class method of a trainer that calls ``ours(cfg, ...)`` for dense pose models."""
-    from .config import is_densepose_config
+    from .config import is_own_config
 
     function = original.__func__
 
     @functools.wraps(function)
     def method(cls, cfg, *args, **kwargs):
-        if is_densepose_config(cfg):
+        if is_own_config(cfg):
             return ours(cfg, *args, **kwargs)
         return function(cls, cfg, *args, **kwargs)
 
@@ -107,7 +107,7 @@ def _replace_in_default_trainer() -> None:
     """Model, optimizer, loaders, evaluator, hooks, checkpointer, several processes on the CPU."""
     from detectron2.engine import DefaultTrainer, defaults
 
-    from .config import is_densepose_config
+    from .config import is_own_config
     from .data.build import build_densepose_test_loader, build_densepose_train_loader
     from .engine import trainer
     from .engine.checkpoint import DensePoseCheckpointer
@@ -128,7 +128,7 @@ def _replace_in_default_trainer() -> None:
     @functools.wraps(build_own_hooks)
     def build_hooks(self):
         hooks = build_own_hooks(self)
-        return with_training_hooks(self, hooks) if is_densepose_config(self.cfg) else hooks
+        return with_training_hooks(self, hooks) if is_own_config(self.cfg) else hooks
 
     _replace(DefaultTrainer, "build_hooks", build_hooks)
 
@@ -149,7 +149,7 @@ def _replace_bound_names() -> None:
     import detectron2.checkpoint
     import detectron2.modeling
 
-    from .config import is_densepose_config
+    from .config import is_own_config
     from .engine.checkpoint import DensePoseCheckpointer
     from .modeling.test_time_augmentation import DensePoseRCNNWithTTA
 
@@ -159,7 +159,7 @@ def _replace_bound_names() -> None:
         __doc__ = original.__doc__
 
         def __new__(cls, cfg, *args, **kwargs):
-            if is_densepose_config(cfg):
+            if is_own_config(cfg):
                 return DensePoseRCNNWithTTA(cfg, *args, **kwargs)
             return super().__new__(cls)
 

@@ -19,6 +19,7 @@ from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import has_densepose
 from .coco import load_densepose_coco
+from .datasets import is_official
 from .loader import training_loader
 from .mapper import DensePoseDatasetMapper
 from .sampler import TrainingBatches, by_orientation, repeats_from_config
@@ -41,7 +42,8 @@ def load_registered(
     Raises:
         ValueError: the dataset is empty.
     """
-    if categories is None and category_map is None:
+    by_catalogue = name not in DatasetCatalog or not is_official(DatasetCatalog[name])
+    if categories is None and category_map is None and by_catalogue:
         dataset = DatasetCatalog.get(name)
     else:
         metadata = MetadataCatalog.get(name)

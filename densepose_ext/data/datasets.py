@@ -6,9 +6,12 @@ dataset is used and not before.
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 
-from detectron2.data import DatasetCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.catalog import Metadata
 
 from .coco import register_densepose_coco
 
@@ -42,13 +45,51 @@ _DATASETS = {
 
 
 def register_public_datasets() -> None:
-    """Register the public datasets, those already registered excepted."""
+    """Register the public datasets, unless that is done.
+
+    The official project's package registers the same names, before or after. Its own function
+    then stands in the catalogue, for its own loaders; this package reads by the metadata (see
+    ``data.build.load_registered``), in which the paths are those under ``$DETECTRON2_DATASETS``.
+    """
     root = os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets"))
     for name, (images, json_file) in _DATASETS.items():
-        if name not in DatasetCatalog:
-            register_densepose_coco(
-                name,
-                os.path.join(root, json_file),
-                os.path.join(root, images),
-                surface="smpl",
-            )
+        theirs = DatasetCatalog.pop(name, None)
+        if theirs is not None and not is_official(theirs):
+            DatasetCatalog[name] = theirs
+            continue
+        known = vars(MetadataCatalog.pop(name)) if name in MetadataCatalog else {}
+        MetadataCatalog[name] = _SharedMetadata(name=name)
+        register_densepose_coco(
+            name, os.path.join(root, json_file), os.path.join(root, images), surface="smpl"
+        )
+        if theirs is not None:
+            DatasetCatalog[name] = theirs
+            MetadataCatalog.get(name).set(**{k: v for k, v in known.items() if k != "name"})
+    _let_the_official_package_follow()
+
+
+class _SharedMetadata(Metadata):
+    """Metadata whose paths stay what they were set to first."""
+
+    def __setattr__(self, key: str, value) -> None:
+        if not (key in ("json_file", "image_root") and key in vars(self)):
+            super().__setattr__(key, value)
+
+
+def is_official(function: Callable) -> bool:
+    """Whether a catalogue's function is of the package ``densepose``, or of a copy of it."""
+    return "densepose" in function.__module__.split(".")
+
+
+def _let_the_official_package_follow() -> None:
+    register = DatasetCatalog.register
+    if hasattr(register, "__wrapped__"):
+        return
+
+    @functools.wraps(register)
+    def register_or_replace(name: str, func: Callable) -> None:
+        if name in _DATASETS and is_official(func):
+            DatasetCatalog.pop(name, None)
+        register(name, func)
+
+    DatasetCatalog.register = register_or_replace

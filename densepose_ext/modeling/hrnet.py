@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .backbones import require_timm
+from .registry import register_shared
 
 _STAGES = ("STAGE2", "STAGE3", "STAGE4")
 _BLOCKS = ("BASIC", "BOTTLENECK")
@@ -143,7 +144,7 @@ def _normalized(conv: nn.Module) -> nn.Sequential:
     return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels), nn.ReLU(inplace=True))
 
 
-@BACKBONE_REGISTRY.register()
+@register_shared(BACKBONE_REGISTRY)
 def build_hrfpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> HRFPN:
     """HRNet with its neck, of the widths and depths of MODEL.HRNET. Batch norms are trained.
 

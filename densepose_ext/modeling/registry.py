@@ -6,9 +6,14 @@ in ``MODEL.ROI_DENSEPOSE_HEAD``.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 from detectron2.config import CfgNode
 from detectron2.utils.registry import Registry
 from torch import nn
+
+from ..config import has_own_keys
 
 ROI_DENSEPOSE_HEAD_REGISTRY = Registry("ROI_DENSEPOSE_HEAD")
 ROI_DENSEPOSE_HEAD_REGISTRY.__doc__ = """
@@ -28,6 +33,55 @@ Losses: called with the RoIs of each image (``Instances`` with ``proposal_boxes`
 ``gt_densepose``) and the predictor's output for all of them, giving a dict of scalars; built
 with (cfg).
 """
+
+
+def register_shared(registry: Registry) -> Callable:
+    """As ``registry.register()``, for a name that the official project's package registers, too.
+
+    Both can be imported, in either order. The name then stands for both: a config with the keys
+    that only this package adds gets this package's object, any other the official one.
+
+    Raises:
+        ImportError: the name is somebody else's.
+    """
+
+    def decorator(ours):
+        name = ours.__name__
+        if name in registry:
+            theirs = registry.get(name)
+            if not is_official(theirs):
+                raise ImportError(
+                    f"{theirs.__module__} has registered another {name} with Detectron2, under the"
+                    " name of densepose_ext's: import one of the two only"
+                )
+            registry._obj_map[name] = _by_config(ours, theirs)
+            return ours
+        registry.register(ours)
+        register = registry._do_register
+
+        def do_register(other: str, obj) -> None:
+            if other == name and registry.get(name) is ours and is_official(obj):
+                registry._obj_map[name] = _by_config(ours, obj)
+            else:
+                register(other, obj)
+
+        registry._do_register = do_register
+        return ours
+
+    return decorator
+
+
+def is_official(obj) -> bool:
+    """Whether a class or function is of the package ``densepose``, or of a copy of it."""
+    return "densepose" in obj.__module__.split(".")
+
+
+def _by_config(ours: Callable, theirs: Callable) -> Callable:
+    @functools.wraps(ours, updated=())
+    def build(cfg: CfgNode, *args, **kwargs):
+        return (ours if has_own_keys(cfg) else theirs)(cfg, *args, **kwargs)
+
+    return build
 
 
 def _build(registry: Registry, key: str, cfg: CfgNode, *args):

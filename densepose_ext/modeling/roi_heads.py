@@ -22,13 +22,18 @@ from ..structures import DensePoseEmbeddingOutput, DensePoseOutput, MeshesOfPeop
 from .decoder import DensePoseDecoder
 from .embedder import build_embedder
 from .pooling import RowPooler
-from .registry import build_densepose_head, build_densepose_loss, build_densepose_predictor
+from .registry import (
+    build_densepose_head,
+    build_densepose_loss,
+    build_densepose_predictor,
+    register_shared,
+)
 
 #: Arithmetic of the dense pose branch at inference.
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-@ROI_HEADS_REGISTRY.register()
+@register_shared(ROI_HEADS_REGISTRY)
 class DensePoseROIHeads(StandardROIHeads):
     """StandardROIHeads with dense pose (DensePose, CVPR 2018, section 3).
 

@@ -16,7 +16,7 @@ from detectron2.utils.file_io import PathManager
 from PIL import Image
 from torch import nn
 
-from ..config import check_config, is_densepose_config, load_config
+from ..config import add_densepose_config, check_config, is_densepose_config, load_config
 from ..engine.checkpoint import DensePoseCheckpointer
 from ..files.configs import get_config_file, list_configs
 from ..model_zoo import DEFAULT, get, names
@@ -182,6 +182,9 @@ def _resolve(config, weights) -> tuple[CfgNode, str]:
         path, zoo_weights = _config_file(os.fspath(config))
         cfg = _read_config(path).clone()
         weights = weights or zoo_weights
+    if is_densepose_config(cfg):
+        cfg.defrost()
+        add_densepose_config(cfg)  # to those of the official package, which lacks some
     if not is_densepose_config(cfg) or not cfg.MODEL.DENSEPOSE_ON:
         raise ValueError("the config is of no dense pose model: see MODEL.ROI_HEADS.NAME")
     weights = os.fspath(weights or cfg.MODEL.WEIGHTS)
