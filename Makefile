@@ -6,7 +6,7 @@
 # make test PYTHON=python    the same with an environment of yours; nothing is installed into it
 # make format         rewrites the sources as the linter wants them
 # make bench          the figures of benchmarks/
-# make docs          the documentation, into docs/_build/html
+# make docs           the documentation, into docs/_build/html
 
 VENV := .venv
 PYTHON ?= $(VENV)/bin/python

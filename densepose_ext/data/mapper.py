@@ -257,10 +257,14 @@ def densepose_annotation(checked: dict) -> DensePoseAnnotation:
     def tensor(key: str, dtype: type) -> torch.Tensor | None:
         return torch.from_numpy(np.array(checked[key], dtype)) if key in checked else None
 
-    x, y, i, u, v = (tensor(key, np.int64 if key == "dp_I" else np.float32) for key in POINT_KEYS)
+    x, y = (torch.from_numpy(np.array(checked[key], np.float32)) for key in ("dp_x", "dp_y"))
     runs = checked.get("dp_masks")
     return DensePoseAnnotation(
-        *(x, y, i, u, v),
+        x,
+        y,
+        i=tensor("dp_I", np.int64),
+        u=tensor("dp_U", np.float32),
+        v=tensor("dp_V", np.float32),
         segm=torch.from_numpy(painted_map(runs)) if runs is not None else None,
         vertex=tensor("dp_vertex", np.int64),
         mesh=checked.get("ref_model"),

@@ -7,7 +7,8 @@ import logging
 import os
 import uuid
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -19,7 +20,7 @@ from detectron2.structures import Instances
 from detectron2.utils import comm
 
 from ..data.annotation_file import read_annotations
-from ..structures import DensePoseOutput
+from ..structures import DensePoseOutput, DensePoseResult
 from ..surface.registry import Surface, get_surface
 from .detections import ArrayMaps, Detections, OutputMaps
 from .gallery import Gallery
@@ -101,7 +102,7 @@ class DensePoseEvaluator(DatasetEvaluator):
         if isinstance(surface, (str, os.PathLike)):
             surface = get_surface(surface)
         if gps is None:
-            gps = _has_geodesics(surface)
+            gps = surface is not None and _has_geodesics(surface)
         annotations = read_annotations(json_file, getattr(self._metadata, "image_root", ""))
         self._truth = GroundTruth(annotations.of_categories(categories, category_map), image_ids)
         self._make_card = lambda: Scorecard(
@@ -109,7 +110,7 @@ class DensePoseEvaluator(DatasetEvaluator):
         )
         self._facts = {
             "dataset": dataset_name,
-            "surface": surface.name if gps else None,
+            "surface": surface.name if gps and surface is not None else None,
             "kappa": kappa if gps else None,
         }
         self._distributed = distributed
@@ -145,8 +146,8 @@ class DensePoseEvaluator(DatasetEvaluator):
         if contiguous is None:
             contiguous = {category: n for n, category in enumerate(sorted(self._truth.categories))}
         self._category_of_class = {n: category for category, n in contiguous.items()}
-        if self._saves:
-            if self._stream is not None:
+        if self._saves and self._output is not None:
+            if self._stream is not None and self._part is not None:
                 self._stream.close()
                 self._part.unlink(missing_ok=True)
             self._output.mkdir(parents=True, exist_ok=True)
@@ -174,7 +175,7 @@ class DensePoseEvaluator(DatasetEvaluator):
             if self._reports and self._card.has_gps:
                 with scores_survive("a person cannot be shown in the report"):
                     self._gallery.add(found)
-            if self._saves:
+            if self._stream is not None:
                 for n in np.argsort(detections.order):
                     entry = result_entry(
                         image.id,
@@ -199,7 +200,7 @@ class DensePoseEvaluator(DatasetEvaluator):
             boxes = instances.pred_boxes.tensor.detach().cpu().numpy().astype(np.float32)
             boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
         classes = instances.pred_classes.tolist() if count else []
-        maps = ArrayMaps([])
+        maps: OutputMaps | ArrayMaps = ArrayMaps([])
         if count:
             if not instances.has("pred_densepose"):
                 raise ValueError(
@@ -237,25 +238,27 @@ class DensePoseEvaluator(DatasetEvaluator):
         metrics = publish(
             self._card, self._gallery, self._facts, logger.info, self._output, self._reports
         )
-        if self._saves:
-            with scores_survive(f"cannot write {self._output / RESULTS_FILE}"):
-                self._join_results(parts)
+        if self._saves and self._output is not None:
+            path = self._output / RESULTS_FILE
+            with scores_survive(f"cannot write {path}"):
+                _join_results(path, [part for part in parts if part is not None])
         return OrderedDict(
             (TASKS[mode], {name: _percent(value) for name, value in values.items()})
             for mode, values in metrics.items()
         )
 
-    def _join_results(self, parts: Sequence[Path]) -> None:
-        """One results file out of those of all processes."""
 
-        def entries():
-            for part in parts:
-                with open(part, encoding="utf-8") as stream:
-                    yield from map(json.loads, stream)
+def _join_results(path: Path, parts: Sequence[Path]) -> None:
+    """One results file out of those of all processes."""
 
-        write_results(self._output / RESULTS_FILE, entries())
+    def entries() -> Iterator[dict]:
         for part in parts:
-            part.unlink()
+            with open(part, encoding="utf-8") as stream:
+                yield from map(json.loads, stream)
+
+    write_results(path, entries())
+    for part in parts:
+        part.unlink()
 
 
 def _has_geodesics(surface: Surface) -> bool:
@@ -274,11 +277,17 @@ def _percent(value: float) -> float:
     return value * 100 if value >= 0 else value
 
 
-def _maps(dense_pose: object, sizes: np.ndarray) -> OutputMaps | ArrayMaps:
+def _maps(
+    dense_pose: DensePoseOutput | Sequence[DensePoseResult], sizes: np.ndarray
+) -> OutputMaps | ArrayMaps:
     """The dense pose of N detections: maps of the network, or N results pixel by pixel."""
     if isinstance(dense_pose, DensePoseOutput):
         return OutputMaps(dense_pose, sizes)
-    return ArrayMaps([lambda one=one: one.iuv_uint8().cpu().numpy() for one in dense_pose])
+    return ArrayMaps([partial(_iuv, result) for result in dense_pose])
+
+
+def _iuv(result: DensePoseResult) -> np.ndarray:
+    return result.iuv_uint8().cpu().numpy()
 
 
 #: The name that other code imports.
