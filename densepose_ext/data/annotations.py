@@ -64,6 +64,8 @@ def read_points(annotation: dict) -> dict | None:
     by_vertices = "dp_vertex" in present
     in_charts = not by_vertices or set(POINT_KEYS) <= set(present)
     needed = dict.fromkeys([*(POINT_KEYS if in_charts else ()), *(VERTEX_KEYS * by_vertices)])
+    if by_vertices and "dp_I" in present:  # the part alone sets the tolerance in the evaluation
+        needed["dp_I"] = None
     missing = [key for key in needed if key not in present]
     if missing:
         raise AnnotationError(f"has {', '.join(present)} but lacks {', '.join(missing)}")

@@ -262,7 +262,8 @@ def densepose_annotation(checked: dict) -> DensePoseAnnotation:
     return DensePoseAnnotation(
         x,
         y,
-        i=tensor("dp_I", np.int64),
+        # The parts alone, beside vertices, are no charts.
+        i=tensor("dp_I", np.int64) if "dp_U" in checked else None,
         u=tensor("dp_U", np.float32),
         v=tensor("dp_V", np.float32),
         segm=torch.from_numpy(painted_map(runs)) if runs is not None else None,

@@ -174,7 +174,7 @@ class OutputMaps:
         x, y = (torch.as_tensor(p, device=person.device) for p in (px, py))
         labels = torch.cat([group[:, y, x] for group in fine]).argmax(0) * person[y, x]
         width, height = (int(length) for length in self._sizes[n])
-        (rows, columns), weights = _bilinear(x, y, width, height, self._output.u.shape[-1])
+        (rows, columns), weights = bilinear_cells(x, y, width, height, self._output.u.shape[-1])
         uv = torch.stack(
             [maps[n][labels, rows, columns].float() for maps in (self._output.u, self._output.v)]
         )
@@ -195,7 +195,7 @@ def _beyond_background(groups: Iterable[torch.Tensor]) -> torch.Tensor:
     return functools.reduce(torch.maximum, (group.amax(0) for group in others)) > background
 
 
-def _bilinear(
+def bilinear_cells(
     x: torch.Tensor, y: torch.Tensor, width: int, height: int, side: int
 ) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
     """The four cells, and their weights, that pixels of a box take from a map.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
+import torch
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.evaluation import DatasetEvaluator
@@ -20,15 +21,25 @@ from detectron2.structures import Instances
 from detectron2.utils import comm
 
 from ..data.annotation_file import read_annotations
-from ..structures import DensePoseOutput, DensePoseResult
+from ..structures import (
+    DensePoseEmbeddingOutput,
+    DensePoseOutput,
+    DensePoseResult,
+    VertexResult,
+)
+from ..surface.meshes import get_mesh
 from ..surface.registry import Surface, get_surface
-from .detections import ArrayMaps, Detections, OutputMaps
+from .detections import ArrayMaps, DensePoseMaps, Detections, OutputMaps
 from .gallery import Gallery
 from .gps import Kappa
+from .mesh_alignment import mesh_alignment, read_key_vertices
 from .people import GroundTruth, Image
 from .publish import publish, scores_survive
-from .results import result_entry, write_results
+from .results import write_results
 from .scorecard import Scorecard
+from .vertex_maps import EmbeddingMaps, VertexArrayMaps
+from .vertex_results_file import detection_entry
+from .vertex_scoring import VertexScorer
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
@@ -61,6 +72,8 @@ class DensePoseEvaluator(DatasetEvaluator):
         image_ids: Collection[int | str] | None = None,
         categories: Sequence[int] | None = None,
         category_map: Mapping[int, int] | None = None,
+        by_vertices: bool = False,
+        alignment_meshes: Sequence[str] | None = None,
         save_results: bool = False,
         report: bool = True,
     ):
@@ -78,6 +91,10 @@ class DensePoseEvaluator(DatasetEvaluator):
             min_iou_threshold: .4, .3 or .2 add AP40, AP30, AP20.
             image_ids: score these images only.
             categories, category_map: ids to keep, and id -> id to take it for, as in training.
+            by_vertices: compare vertices of embeddings with ``dp_vertex``; there is no surface
+                then, but the meshes that annotations name.
+            alignment_meshes: with ``by_vertices``, meshes whose embeddings are compared with each
+                other; none at all takes those of the model, None leaves it out.
             save_results: write all detections to ``coco_densepose_results.json``.
             report: write ``report.html``, with plots and the best and worst people.
 
@@ -89,7 +106,13 @@ class DensePoseEvaluator(DatasetEvaluator):
         json_file = getattr(self._metadata, "json_file", None)
         if json_file is None:
             raise ValueError(f"dataset {dataset_name!r} has no json_file; is it registered?")
-        if gps is not False and surface is None and not getattr(self._metadata, "surface", None):
+        if by_vertices:
+            self._alignment_meshes = alignment_meshes
+            self._key_vertices = None if alignment_meshes is None else read_key_vertices()
+            surface, needs_surface = None, False
+        else:
+            self._key_vertices, needs_surface = None, gps is not False
+        if needs_surface and surface is None and not getattr(self._metadata, "surface", None):
             raise ValueError(
                 f"the metadata of dataset {dataset_name!r} names no surface; register it with one "
                 "(surface='open', 'smpl' or a folder of official files), since scores on the "
@@ -97,17 +120,26 @@ class DensePoseEvaluator(DatasetEvaluator):
             )
         if save_results and output_dir is None:
             raise ValueError("save_results needs an output_dir")
-        if gps is not False and surface is None:
+        if needs_surface and surface is None:
             surface = self._metadata.surface
         if isinstance(surface, (str, os.PathLike)):
             surface = get_surface(surface)
-        if gps is None:
+        if gps is None and not by_vertices:
             gps = surface is not None and _has_geodesics(surface)
         annotations = read_annotations(json_file, getattr(self._metadata, "image_root", ""))
-        self._truth = GroundTruth(annotations.of_categories(categories, category_map), image_ids)
-        self._make_card = lambda: Scorecard(
-            self._truth, surface if gps else None, kappa, min_iou_threshold
+        self._truth = GroundTruth(
+            annotations.of_categories(categories, category_map), image_ids, by_vertices
         )
+        if gps is None:
+            gps = _have_geodesics(self._truth)
+        self._make_card = lambda: Scorecard(
+            self._truth,
+            surface if gps else None,
+            kappa,
+            min_iou_threshold,
+            VertexScorer(gps, kappa) if by_vertices else None,
+        )
+        self._vertices: dict[str, np.ndarray] = {}
         self._facts = {
             "dataset": dataset_name,
             "surface": surface.name if gps and surface is not None else None,
@@ -134,6 +166,10 @@ class DensePoseEvaluator(DatasetEvaluator):
             node.DISTRIBUTED_INFERENCE,
             output_dir,
             min_iou_threshold=node.MIN_IOU_THRESHOLD,
+            by_vertices=node.TYPE == "cse",
+            alignment_meshes=(
+                node.MESH_ALIGNMENT_MESH_NAMES if node.EVALUATE_MESH_ALIGNMENT else None
+            ),
             categories=cfg.DATASETS.WHITELISTED_CATEGORIES.get(dataset_name),
             category_map=cfg.DATASETS.CATEGORY_MAPS.get(dataset_name),
         )
@@ -172,18 +208,12 @@ class DensePoseEvaluator(DatasetEvaluator):
                 continue
             detections = self._detections(image, output["instances"])
             found = self._card.add(image, detections)
-            if self._reports and self._card.has_gps:
+            if self._reports and self._card.has_gps and not self._truth.by_vertices:
                 with scores_survive("a person cannot be shown in the report"):
                     self._gallery.add(found)
             if self._stream is not None:
                 for n in np.argsort(detections.order):
-                    entry = result_entry(
-                        image.id,
-                        detections.categories[n],
-                        detections.boxes[n],
-                        detections.scores[n],
-                        detections.iuv(n),
-                    )
+                    entry = detection_entry(image.id, detections, int(n))
                     self._stream.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
     def _image(self, image_id: int | str) -> Image | None:
@@ -207,7 +237,7 @@ class DensePoseEvaluator(DatasetEvaluator):
                     f"the detections of image {image.id} have no pred_densepose; "
                     "is MODEL.DENSEPOSE_ON set, and MODEL.ROI_HEADS.NAME DensePoseROIHeads?"
                 )
-            maps = _maps(instances.pred_densepose, boxes[:, 2:])
+            maps = self._maps(instances.pred_densepose, boxes[:, 2:])
         try:
             return Detections.best(
                 boxes.astype(float),
@@ -242,10 +272,40 @@ class DensePoseEvaluator(DatasetEvaluator):
             path = self._output / RESULTS_FILE
             with scores_survive(f"cannot write {path}"):
                 _join_results(path, [part for part in parts if part is not None])
-        return OrderedDict(
+        results = OrderedDict(
             (TASKS[mode], {name: _percent(value) for name, value in values.items()})
             for mode, values in metrics.items()
         )
+        if self._key_vertices is not None:
+            with scores_survive("the alignment of meshes cannot be scored"):
+                results["densepose_mesh_alignment"] = mesh_alignment(
+                    self._vertices, self._key_vertices, self._alignment_meshes
+                )
+        return results
+
+    def _maps(self, dense_pose: object, sizes: np.ndarray) -> DensePoseMaps:
+        """The dense pose of N detections: maps of the network, or N results pixel by pixel."""
+        is_output = isinstance(dense_pose, (DensePoseOutput, DensePoseEmbeddingOutput))
+        first = dense_pose if is_output else dense_pose[0]
+        of_vertices = isinstance(first, (DensePoseEmbeddingOutput, VertexResult))
+        if of_vertices != self._truth.by_vertices:
+            found, expected = ("embeddings", "iou") if of_vertices else ("charts", "cse")
+            raise ValueError(
+                f"the model predicts {found}, but the evaluation is of the other kind"
+                f" (DENSEPOSE_EVALUATION.TYPE {expected})"
+            )
+        if isinstance(dense_pose, DensePoseEmbeddingOutput):
+            if self._key_vertices is not None and not self._vertices:
+                self._vertices = {
+                    name: value.detach().float().cpu().numpy()
+                    for name, value in dense_pose.meshes.vertices.items()
+                }
+            return EmbeddingMaps(dense_pose, sizes)
+        if of_vertices:
+            return VertexArrayMaps([one.map(torch.Tensor.cpu) for one in dense_pose])
+        if is_output:
+            return OutputMaps(dense_pose, sizes)
+        return ArrayMaps([partial(_iuv, result) for result in dense_pose])
 
 
 def _join_results(path: Path, parts: Sequence[Path]) -> None:
@@ -277,17 +337,21 @@ def _percent(value: float) -> float:
     return value * 100 if value >= 0 else value
 
 
-def _maps(
-    dense_pose: DensePoseOutput | Sequence[DensePoseResult], sizes: np.ndarray
-) -> OutputMaps | ArrayMaps:
-    """The dense pose of N detections: maps of the network, or N results pixel by pixel."""
-    if isinstance(dense_pose, DensePoseOutput):
-        return OutputMaps(dense_pose, sizes)
-    return ArrayMaps([partial(_iuv, result) for result in dense_pose])
-
-
 def _iuv(result: DensePoseResult) -> np.ndarray:
     return result.iuv_uint8().cpu().numpy()
+
+
+def _have_geodesics(truth: GroundTruth) -> bool:
+    """The same for the meshes that people are annotated on."""
+    for mesh in truth.meshes():
+        try:
+            get_mesh(mesh).geodesic(np.zeros(1, np.int64), np.zeros(1, np.int64))
+        except FileNotFoundError as error:
+            logger.warning(f"GPS is not scored, masks are: {error}")
+            return False
+        except ValueError as error:
+            raise ValueError(f"{truth.source}: ref_model {mesh!r}: {error}") from error
+    return True
 
 
 #: The name that other code imports.

@@ -221,15 +221,18 @@ def precision_recall(
     return precision, recall[:, -1]
 
 
-def summarize(categories: Sequence[Matches], thresholds: np.ndarray) -> dict[str, float]:
+def summarize(
+    categories: Sequence[Matches], thresholds: np.ndarray, over_all: bool = False
+) -> dict[str, float]:
     """AP, AR and their parts, between 0 and 1; -1 where there is nobody to be found.
 
     Args:
         categories: the matches of each category; a mean is over those with people.
         thresholds: (T,) that they were matched at.
+        over_all: AP and AR are means over all thresholds, not over .5 to .95.
     """
     metrics: dict[str, float] = {}
-    average = np.isin(thresholds, THRESHOLDS)
+    average = np.isin(thresholds, THRESHOLDS) | over_all
     ap, ar = {}, {}
     for a, name in enumerate(AREA_RANGES):
         curves = [
@@ -260,10 +263,13 @@ def summarize(categories: Sequence[Matches], thresholds: np.ndarray) -> dict[str
     return metrics
 
 
-def scored_thresholds(minimum: float = 0.5) -> np.ndarray:
+def scored_thresholds(minimum: float = 0.5, even: bool = False) -> np.ndarray:
     """The thresholds to match at: .5 to .95 by .05, and those of .2, .3, .4 from ``minimum`` on.
 
-    AP and AR stay means over .5 to .95 whatever the minimum.
+    AP and AR stay means over .5 to .95 whatever the minimum. With ``even`` they are all from
+    ``minimum`` on by .05, as the official evaluation of embeddings averages over.
     """
+    if even and minimum < THRESHOLDS[0]:
+        return np.linspace(minimum, 0.95, round((0.95 - minimum) / 0.05) + 1)
     low = [value for value in LOW_THRESHOLDS if minimum <= value + 1e-3]
     return np.concatenate([low, THRESHOLDS])

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from ..data.annotation_file import AnnotationFile, read_annotations
-from ..data.annotations import POINT_KEYS, has_densepose
+from ..data.annotations import POINT_KEYS, VERTEX_KEYS, has_densepose
 from ..data.rle import painted_map
-from ..surface.registry import Surface
+from ..surface.registry import Surface, get_surface
 from .masks import WindowMask, decode, polygon_union, stretch
 
 
@@ -49,6 +49,8 @@ class Person:
         has_points: whether there are usable ``dp_*``: a person without is ignored, which overrides
             what ``iscrowd`` says.
         x, y: (P,) in image coordinates. parts: (P,) int, 1..24. u, v: (P,).
+        vertex: (P,) int64, of ``mesh``, where people are scored by vertices; u, v are 0 then, and
+            parts where they are not known.
         dp_masks: run lengths of the part masks, as the reader gives them. segmentation: likewise.
     """
 
@@ -64,6 +66,8 @@ class Person:
     parts: np.ndarray
     u: np.ndarray
     v: np.ndarray
+    vertex: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    mesh: str | None = None
     dp_masks: np.ndarray | None = None
     segmentation: list | dict | None = None
     _vertices: np.ndarray | None = field(default=None, repr=False)
@@ -96,6 +100,9 @@ class Person:
         return float(region[max(y, 0) : max(y + h, 0), max(x, 0) : max(x + w, 0)].sum() / w / h)
 
 
+#: Meshes whose ``dp_I`` sets the tolerance of a point.
+_MESHES_WITH_PARTS = ("smpl_27554", "open")
+
 #: A person is dropped when this share of the box, or more, lies in an ignore region.
 PERSON_IN_REGION = 0.7
 
@@ -114,11 +121,13 @@ class GroundTruth:
         self,
         annotations: AnnotationFile | str | os.PathLike,
         image_ids: Collection[int | str] | None = None,
+        by_vertices: bool = False,
     ):
         """
         Args:
             annotations: COCO JSON, read or to be read.
             image_ids: the images to score; None for all.
+            by_vertices: points are vertices of meshes (``dp_vertex``), not in charts.
 
         Raises:
             FileNotFoundError: if there is no such file.
@@ -132,16 +141,16 @@ class GroundTruth:
         chosen = self.known_ids if image_ids is None else set(image_ids)
         for unknown in sorted(chosen - self.known_ids, key=_rank)[:1]:
             raise ValueError(f"{self.source} has no image {unknown}, which is to be scored")
-        if not any(map(has_densepose, annotations.people)):
-            raise ValueError(
-                f"{self.source}: no annotation has usable dense pose (dp_x, dp_y, dp_I, dp_U, dp_V)"
-            )
+        if not any(has_densepose(person, by_vertices) for person in annotations.people):
+            keys = ", ".join(VERTEX_KEYS if by_vertices else POINT_KEYS)
+            raise ValueError(f"{self.source}: no annotation has usable dense pose ({keys})")
+        self.by_vertices = by_vertices
         self.images = {key: _image(annotations.images[key]) for key in sorted(chosen, key=_rank)}
         self._people: dict[int | str, list[Person]] = {key: [] for key in self.images}
         for record in annotations.people:
             image = self.images.get(record["image_id"])
             if image is not None:
-                self._people[image.id].append(_person(record, image))
+                self._people[image.id].append(_person(record, image, by_vertices))
 
     def people(self, image_id: int | str) -> list[Person]:
         """The people of an image who are not inside its ignore regions, in the file's order."""
@@ -152,9 +161,21 @@ class GroundTruth:
         # a box without a whole pixel is dropped as well: its share is nan
         return [person for person in people if person.share_in(region) < PERSON_IN_REGION]
 
+    def meshes(self) -> list[str]:
+        """The meshes that people are annotated on, in order of name."""
+        everyone = (person for people in self._people.values() for person in people)
+        return sorted({person.mesh for person in everyone if person.mesh is not None})
+
     def has_people(self, image_id: int | str) -> bool:
         """Whether anybody is annotated, in ignore regions or not."""
         return bool(self._people[image_id])
+
+
+def _open_parts(vertex: np.ndarray) -> np.ndarray:
+    """Parts of vertices of the open body; 0 for those that it does not have."""
+    parts = get_surface("open").vertex_iuv[0]
+    known = vertex < len(parts)
+    return np.where(known, parts[np.where(known, vertex, 0)], 0)
 
 
 def _rank(image_id: int | str) -> tuple:
@@ -172,9 +193,18 @@ def _image(record: dict) -> Image:
     )
 
 
-def _person(record: dict, image: Image) -> Person:
+def _person(record: dict, image: Image, by_vertices: bool) -> Person:
     points = np.zeros((5, 0))
-    if has_densepose(record):
+    vertex, mesh = np.zeros(0, np.int64), None
+    has_points = has_densepose(record, by_vertices)
+    if has_points and by_vertices:
+        vertex, mesh = record["dp_vertex"], record["ref_model"]
+        nothing = np.zeros(len(vertex))
+        parts = record.get("dp_I", nothing) if mesh in _MESHES_WITH_PARTS else nothing
+        if mesh == "open" and "dp_I" not in record:
+            parts = _open_parts(vertex)
+        points = np.stack([record["dp_x"], record["dp_y"], parts, nothing, nothing])
+    elif has_points:
         points = np.stack([record[key] for key in POINT_KEYS])
         points = points[:, points[2] > 0]
     box = np.array(record["bbox"])
@@ -185,13 +215,15 @@ def _person(record: dict, image: Image) -> Person:
         box=box,
         area=record["area"],
         crowd=bool(record["iscrowd"]),
-        has_points=has_densepose(record),
+        has_points=has_points,
         # in this order: another rounding moves points across pixels
         x=points[0] * box[2] / 255.0 + box[0],
         y=points[1] * box[3] / 255.0 + box[1],
         parts=points[2].astype(np.uint8),
         u=points[3],
         v=points[4],
+        vertex=vertex,
+        mesh=mesh,
         dp_masks=record.get("dp_masks"),
         segmentation=record.get("segmentation"),
     )

@@ -66,6 +66,8 @@ def match_by_box(box_iou: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 class ImagePoints:
     """The points of the people with dense pose in one image, crowds excepted. G people, P points.
 
+    People on a mesh without parts are left out: all tables are by part.
+
     Attributes:
         image_id: of the image. person_ids: G ids.
         found: (G,) bool. gps, mask_iou: (G,), 0 for a person who was not found.
@@ -100,7 +102,8 @@ class ImagePoints:
         Args:
             chosen: (G,) number of the detection of each person, -1 for none.
         """
-        kept = np.flatnonzero(scores.has_points & ~scores.crowd)
+        has_parts = np.array([person.parts.all() for person in people], bool)
+        kept = np.flatnonzero(scores.has_points & ~scores.crowd & has_parts)
         found = chosen[kept] >= 0
         detection = chosen[kept][found]
         gps, mask_iou = np.zeros((2, len(kept)))

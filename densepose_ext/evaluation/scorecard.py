@@ -75,6 +75,7 @@ class Scorecard:
         surface: Surface | None,
         kappa: Kappa = "per-part",
         min_threshold: float = 0.5,
+        scorer: ImageScorer | None = None,
     ):
         """
         Args:
@@ -82,15 +83,16 @@ class Scorecard:
             surface: of the annotations; None scores masks and parts only.
             kappa: tolerance of GPS: "per-part", or one for all points in metres.
             min_threshold: .4, .3 or .2 add AP40, AP30, AP20; AP itself stays as it is.
+            scorer: of another kind of predictions, in place of surface and kappa.
 
         Raises:
             FileNotFoundError, ValueError: if the surface lacks a file, or it cannot be used. Said
                 here, before any image is scored.
         """
         self.truth = truth
-        self.thresholds = scored_thresholds(min_threshold)
-        self.has_gps = surface is not None
-        self._scorer = ImageScorer(surface, kappa)
+        self.thresholds = scored_thresholds(min_threshold, even=truth.by_vertices)
+        self._scorer = scorer or ImageScorer(surface, kappa)
+        self.has_gps = self._scorer.has_gps
         self._records: dict[int | str, ImageRecord] = {}
         self._matches: dict[str, dict[int, Matches]] | None = None
         self._unknown_categories = 0
@@ -194,11 +196,11 @@ class Scorecard:
         metrics = {}
         nothing = not self.num_detections()
         for mode, matches in self.matches().items():
-            values = summarize(list(matches.values()), self.thresholds)
+            values = summarize(list(matches.values()), self.thresholds, self.truth.by_vertices)
             if len(matches) > 1:
                 for category, own in matches.items():
                     name = f"AP-{self.truth.categories[category]}"
-                    values[name] = summarize([own], self.thresholds)["AP"]
+                    values[name] = summarize([own], self.thresholds, self.truth.by_vertices)["AP"]
             metrics[mode] = dict.fromkeys(values, -1.0) if nothing else values
         return metrics
 

@@ -5,6 +5,7 @@ D detections, G people, P annotated points of all people together.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,8 +76,16 @@ class ImageScorer:
             kappa: "per-part", or one tolerance in metres.
         """
         point_kappa(np.array([1]), kappa)
+        self.has_gps = surface is not None
         self._surface = surface
         self._kappa = kappa
+
+    def _reading(self, people: list[Person], detections: Detections) -> ChartReading:
+        return ChartReading(people, detections, self._surface)
+
+    def _tolerance(self, parts: np.ndarray) -> np.ndarray:
+        """Kappa (P,) in metres of true points by their parts (P,)."""
+        return point_kappa(parts, self._kappa)
 
     def score(
         self, image: Image, category: int, people: list[Person], detections: Detections
@@ -90,12 +99,13 @@ class ImageScorer:
         """
         boxes = np.array([person.box for person in people]).reshape(-1, 4)
         crowd = np.array([person.crowd for person in people], bool)
-        iuv, person, mask_iou = _read(image, people, boxes, detections)
-        points = PointPredictions(iuv[0], self._errors(people, iuv), person)
+        reading = self._reading(people, detections)
+        person, mask_iou = _read(image, people, boxes, detections, reading.read)
+        points = reading.predictions(person)
         similarity = np.zeros(points.parts.shape)
-        if self._surface is not None and people:
+        if self.has_gps and people:
             parts = np.concatenate([person.parts for person in people])
-            similarity = point_similarity(points.errors, point_kappa(parts, self._kappa))
+            similarity = point_similarity(points.errors, self._tolerance(parts))
         scores = ImageScores(
             image_id=image.id,
             category=category,
@@ -110,36 +120,65 @@ class ImageScorer:
         )
         return scores, points
 
-    def _errors(self, people: list[Person], iuv: np.ndarray) -> np.ndarray:
-        """Distance in metres of each predicted point. iuv: (3, D, P). Returns (D, P)."""
+
+class ChartReading:
+    """I, U and V of detections at the people's points, and how far from the true ones they are."""
+
+    def __init__(self, people: list[Person], detections: Detections, surface: Surface | None):
+        self._people, self._detections, self._surface = people, detections, surface
+        points = sum(len(person.parts) for person in people)
+        self._iuv = np.zeros((3, len(detections), points), np.uint8)
+
+    def read(self, n: int, inside: np.ndarray, px: np.ndarray, py: np.ndarray) -> None:
+        """Reads detection ``n`` at points that are inside of it.
+
+        Args:
+            inside: (P,) bool. px, py: pixels of those inside.
+        """
+        self._iuv[:, n, inside] = self._detections.at(n, px, py)
+
+    def predictions(self, person: np.ndarray) -> PointPredictions:
+        """
+        Args:
+            person: (P,) of each point.
+        """
+        return PointPredictions(self._iuv[0], self._errors(), person)
+
+    def _errors(self) -> np.ndarray:
+        """Distance in metres of each predicted point. (D, P)."""
         if self._surface is None:
-            return np.full(iuv.shape[1:], np.nan)
-        errors = np.full(iuv.shape[1:], np.inf)
-        pairs, of = np.nonzero(iuv[0])
+            return np.full(self._iuv.shape[1:], np.nan)
+        errors = np.full(self._iuv.shape[1:], np.inf)
+        pairs, of = np.nonzero(self._iuv[0])
         if len(of):
-            vertices = np.concatenate([person.vertices(self._surface) for person in people])
-            errors[pairs, of] = geodesic_errors(self._surface, vertices[of], iuv[:, pairs, of])
+            vertices = np.concatenate([person.vertices(self._surface) for person in self._people])
+            iuv = self._iuv[:, pairs, of]
+            errors[pairs, of] = geodesic_errors(self._surface, vertices[of], iuv)
         return errors
 
 
 def _read(
-    image: Image, people: list[Person], boxes: np.ndarray, detections: Detections
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    image: Image,
+    people: list[Person],
+    boxes: np.ndarray,
+    detections: Detections,
+    read: Callable[[int, np.ndarray, np.ndarray, np.ndarray], None],
+) -> tuple[np.ndarray, np.ndarray]:
     """Reads each detection once: at the people's points, and its mask if it is near anybody.
 
     Args:
         boxes: of the people. (G, 4) xywh.
+        read: what to do with the number of a detection, which points are inside of it, and their
+            pixels.
 
     Returns:
-        I, U * 255, V * 255 at the points, uint8 (3, D, P), 0 outside; the person of each point,
-        (P,); mask IoU (D, G).
+        the person of each point, (P,); mask IoU (D, G).
     """
     counts = [len(person.parts) for person in people]
-    iuv = np.zeros((3, len(detections), sum(counts)), np.uint8)
     iou = np.zeros((len(detections), len(people)))
     person = np.repeat(np.arange(len(people)), counts)
     if not people:
-        return iuv, person, iou
+        return person, iou
     x = np.concatenate([person.x for person in people])
     y = np.concatenate([person.y for person in people])
     px, py, inside = pixel_in_box(x, y, detections.boxes)
@@ -147,14 +186,14 @@ def _read(
     true: dict[int, WindowMask] = {}
     for n in range(len(detections)):
         if inside[n].any():
-            iuv[:, n, inside[n]] = detections.at(n, px[n, inside[n]], py[n, inside[n]])
+            read(n, inside[n], px[n, inside[n]], py[n, inside[n]])
         if meet[n].any():
             mask = paste(detections.mask(n), detections.boxes[n], image.width, image.height)
         for g in np.flatnonzero(meet[n]):
             if g not in true:
                 true[g] = people[g].mask()
             iou[n, g] = mask.iou(true[g], people[g].crowd)
-    return iuv, person, iou
+    return person, iou
 
 
 def outside_regions(image: Image, detections: Detections, region: np.ndarray | None) -> Detections:

@@ -1,0 +1,91 @@
+"""How well the embeddings of pairs of meshes agree, measured at named key vertices.
+
+Neverova et al., Discovering Relationships between Object Categories via Universal Canonical Maps,
+CVPR 2021, section 4.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..surface.meshes import get_mesh, mesh_folder
+from ..surface.official import OFFICIAL_URL, download_cache
+from .gps import PAPER_KAPPA
+
+KEY_VERTICES_FILE = "mesh_keyvertices_v0.json"
+
+
+def read_key_vertices() -> dict[str, dict[str, int]]:
+    """Mesh -> {name: vertex}, out of the folder of meshes or Detectron2's download cache.
+
+    Raises:
+        FileNotFoundError: it is in neither.
+        ValueError: it is no such file.
+    """
+    places = [mesh_folder(), mesh_folder().parent, download_cache() / "cse"]
+    for folder in places:
+        path = Path(folder) / KEY_VERTICES_FILE
+        if path.is_file():
+            try:
+                content = json.loads(path.read_bytes())
+                return {m: {k: int(v) for k, v in keys.items()} for m, keys in content.items()}
+            except (ValueError, TypeError, AttributeError) as error:
+                raise ValueError(f"{path} does not name vertices of meshes: {error}") from error
+    raise FileNotFoundError(
+        f"mesh alignment needs {KEY_VERTICES_FILE}, which is not in {places[0]} or {places[2]}; it"
+        f" is at {OFFICIAL_URL}cse/{KEY_VERTICES_FILE}"
+    )
+
+
+def mesh_alignment(
+    vertices: Mapping[str, np.ndarray],
+    key_vertices: Mapping[str, Mapping[str, int]],
+    names: Sequence[str] = (),
+) -> dict[str, float]:
+    """Geodesic errors (cm) and similarities (percent) of key vertices found by their embeddings.
+
+    Args:
+        vertices: mesh -> (n, D) embeddings of length 1.
+        key_vertices: mesh -> {name: vertex}.
+        names: of the meshes to compare; empty takes all that have embeddings and key vertices.
+
+    Returns:
+        GE and GPS, and GE-NAME and GPS-NAME of each mesh: means over its key vertices, then over
+        the other meshes; nothing for fewer than two meshes.
+
+    Raises:
+        ValueError: a name without embeddings or key vertices.
+    """
+    for name in names:
+        if name not in vertices or name not in key_vertices:
+            raise ValueError(
+                f"mesh {name!r} has no embedder or no key vertices; expected some of"
+                f" {', '.join(sorted(vertices.keys() & key_vertices.keys()))}"
+            )
+    names = list(names) or [name for name in vertices if name in key_vertices]
+    if len(names) < 2:
+        return {}
+    errors, similarities = {}, {}
+    for first in names:
+        pairs = [_distances(first, n, vertices, key_vertices) for n in names if n != first]
+        errors[first] = float(np.mean([d.mean() for d in pairs])) * 100
+        similar = [np.exp(-(d**2) / (2 * PAPER_KAPPA**2)).mean() for d in pairs]
+        similarities[first] = float(np.mean(similar)) * 100
+    return {
+        "GE": float(np.mean(list(errors.values()))),
+        "GPS": float(np.mean(list(similarities.values()))),
+        **{f"GE-{name}": value for name, value in errors.items()},
+        **{f"GPS-{name}": value for name, value in similarities.items()},
+    }
+
+
+def _distances(first: str, second: str, vertices, key_vertices) -> np.ndarray:
+    """Distances on ``second`` from where the key vertices of ``first`` are found to its own."""
+    common = [key for key in key_vertices[first] if key in key_vertices[second]]
+    from_, to = ([key_vertices[mesh][key] for key in common] for mesh in (first, second))
+    found = (vertices[first][from_] @ vertices[second].T).argmax(1)
+    return get_mesh(second).geodesic(found, np.array(to)).astype(np.float64)
