@@ -1,6 +1,10 @@
 """What all tests share."""
 
 import logging
+import os
+
+# Tests run side by side, one a core; their threads would only wait for each other.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import pytest
 import torch

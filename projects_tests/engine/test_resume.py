@@ -59,16 +59,15 @@ def train_until_killed(
     """Trains until a function (module, class, method) is called for the nth time."""
     script = workplace.folder / "killed.py"
     script.write_text(KILLED)
-    done = subprocess.run(
+    status, printed = workplace.start(
         [
-            sys.executable, "-W", "ignore", script, launcher, *map(str, place),
+            script, launcher, *map(str, place),
             "--config-file", get_config_file(CONFIG), *flags,
             "MODEL.DEVICE", "cpu", "SEED", "1", *SETTINGS, *settings,
         ],
-        cwd=workplace.folder, env=workplace.environment(**(env or {})), timeout=300, check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env,
     )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, done.stdout[-5000:]
+    assert status == -signal.SIGKILL, printed[-5000:]
 
 
 STOCK = (
