@@ -2,7 +2,9 @@
 # make demo           from nothing to a trained, scored model and a page about it; see output/demo
 # make model          the shipped model again: hours on two cores, less with DEVICE=cuda; it goes on
 #                     where it was; output/synth_finetune
-# make test           lint, types and tests; makes the environment first if there is none
+# make test           lint, types and tests, on all cores; makes the environment first if there is none
+# make quick          the tests that take less than a second each, for the inner loop
+# make test ORDER="--random-order-seed=1"    the tests in another order
 # make test PYTHON=python    the same with an environment of yours; nothing is installed into it
 # make format         rewrites the sources as the linter wants them
 # make bench          the figures of benchmarks/
@@ -14,7 +16,7 @@ TESTS ?= projects_tests
 DEVICE ?= cpu
 OWN := $(filter $(VENV)/bin/python,$(PYTHON))
 
-.PHONY: setup demo model test lint format bench docs
+.PHONY: setup demo model test quick lint format bench docs
 
 setup:
 	@tools/setup_environment.sh $(VENV)
@@ -35,8 +37,15 @@ lint: $(if $(OWN),setup)
 	@if $(PYTHON) -c 'import mypy' 2>/dev/null; then $(PYTHON) -m mypy; \
 	else echo "types: skipped, mypy is not installed for $(PYTHON)"; fi
 
+# Tests of a module share what is slow to set up, so they stay in one process.
+RUN_TESTS = $(PYTHON) -m pytest $(TESTS) $(ORDER) \
+  $(shell $(PYTHON) -c 'import xdist' 2>/dev/null && echo -n auto --dist loadscope)
+
 test: lint
-	$(PYTHON) -m pytest $(TESTS)
+	$(RUN_TESTS)
+
+quick: $(if $(OWN),setup)
+	$(RUN_TESTS) -m 'not slow'
 
 format: $(if $(OWN),setup)
 	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .

@@ -35,6 +35,8 @@ EXTRAS = {
         "hypothesis",
         "mypy",  # checks the types of the public API; pyright would need Node.js
         "pytest",
+        "pytest-random-order",  # shows that no test needs another one
+        "pytest-xdist",  # the tests on all cores
         "ruff",
         "scikit-image",  # photographs for tests
     ],
