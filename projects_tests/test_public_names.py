@@ -25,10 +25,10 @@ def test_registering_again_changes_nothing():
     from detectron2.data import DatasetCatalog
     from detectron2.modeling import ROI_HEADS_REGISTRY
 
-    heads, datasets = dict(ROI_HEADS_REGISTRY), DatasetCatalog.list()
+    heads, datasets = dict(ROI_HEADS_REGISTRY), set(DatasetCatalog.list())
     densepose_ext.register()
     assert dict(ROI_HEADS_REGISTRY) == heads
-    assert DatasetCatalog.list() == datasets
+    assert set(DatasetCatalog.list()) == datasets
     assert "DensePoseROIHeads" in heads
     assert "densepose_coco_2014_train" in datasets
     assert "densepose_synth_train" in datasets

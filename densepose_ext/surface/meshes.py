@@ -14,10 +14,6 @@ from typing import Protocol
 
 import numpy as np
 
-from .official import download_cache
-from .official_mesh import OfficialMesh
-from .open_mesh import OpenMesh
-
 MESHES_VARIABLE = "DENSEPOSE_EXT_MESHES"
 
 #: Names of the meshes that the official project offers for download.
@@ -66,7 +62,20 @@ class Mesh(Protocol):
         """Distances (P, n) in metres, float32, from vertices (P,) to all vertices."""
 
 
-_factories: dict[str, Callable[[], Mesh]] = {OpenMesh.name: OpenMesh}
+# Imported when a mesh is asked for: importing the package needs no SciPy.
+def _open_mesh() -> Mesh:
+    from .open_mesh import OpenMesh
+
+    return OpenMesh()
+
+
+def _official_mesh(name: str) -> Mesh:
+    from .official_mesh import OfficialMesh
+
+    return OfficialMesh(name, mesh_folder())
+
+
+_factories: dict[str, Callable[[], Mesh]] = {"open": _open_mesh}
 _meshes: dict[tuple[str, Path], Mesh] = {}
 
 
@@ -84,7 +93,11 @@ def register_mesh(name: str, factory: Callable[[], Mesh]) -> None:
 def mesh_folder() -> Path:
     """The folder of meshes in the official form."""
     folder = os.environ.get(MESHES_VARIABLE)
-    return Path(folder) if folder else download_cache().parent / "meshes"
+    if folder:
+        return Path(folder)
+    from .official import download_cache
+
+    return download_cache().parent / "meshes"
 
 
 def mesh_names() -> tuple[str, ...]:
@@ -104,7 +117,7 @@ def get_mesh(name: str) -> Mesh:
         if name in _factories:
             _meshes[key] = _factories[name]()
         elif name in mesh_names():
-            _meshes[key] = OfficialMesh(name, mesh_folder())
+            _meshes[key] = _official_mesh(name)
         else:
             raise ValueError(
                 f"no mesh {name!r}: known are {', '.join(mesh_names())}; a file {name}.pkl in"
