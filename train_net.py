@@ -13,15 +13,18 @@ On a machine without a GPU add MODEL.DEVICE cpu; --num-gpus is then the number o
 import os
 import sys
 
+from densepose_ext import DensePoseTrainer, load_config  # first: importing Detectron2 warns
+
+# isort: split
 from detectron2.engine import default_argument_parser, default_setup, hooks
 from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from torch.multiprocessing import ProcessExitedException
 
-from densepose_ext import DensePoseTrainer, load_config
 from densepose_ext.engine.checkpoint import DensePoseCheckpointer, check_weights
 from densepose_ext.engine.launch import launch
 from densepose_ext.engine.output_folder import check_writable
+from densepose_ext.processes.notices import hide_notices
 
 
 def main(args):
@@ -60,6 +63,7 @@ def refuse(error: Exception) -> None:
 
 
 if __name__ == "__main__":
+    hide_notices()
     args = default_argument_parser(epilog=__doc__).parse_args()
     try:
         cfg = load_config(args.config_file, args.opts)

@@ -8,6 +8,7 @@ Its loggers are below "detectron2", so its log lines appear wherever Detectron2'
 """
 
 import sys
+import warnings
 
 import lazy_loader
 
@@ -35,10 +36,13 @@ def register() -> None:
             " a checkout of densepose_ext make an environment with it",
             name="detectron2",
         ) from None
-    from . import modeling
-    from .data.datasets import register_public_datasets
-    from .engine import checkpoint
-    from .synthetic.registration import register_default_synthetic
+    with warnings.catch_warnings():
+        # fvcore and Detectron2 call it as they are imported.
+        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
+        from . import modeling
+        from .data.datasets import register_public_datasets
+        from .engine import checkpoint
+        from .synthetic.registration import register_default_synthetic
 
     register_public_datasets()
     register_default_synthetic()

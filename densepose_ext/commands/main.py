@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import logging
 import sys
-import warnings
 
 import densepose_ext
+
+from ..processes.notices import hide_notices
 
 #: Command: what it does. Its module, of the same name, has add_arguments(parser) and run(args).
 COMMANDS = {
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = own_parser.parse_args(arguments[end:])
     try:
         if command not in WITHOUT_DETECTRON2:
-            _leave_deprecations_to_developers()
+            hide_notices()
             densepose_ext.register()
         return module.run(options)
     except (ModuleNotFoundError, OSError, ValueError) as error:
@@ -66,12 +66,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\ndensepose-ext {command}: stopped", file=sys.stderr)
         return 130
-
-
-def _leave_deprecations_to_developers() -> None:
-    """Hides warnings about how Detectron2 calls torch: a user of a command cannot act on them."""
-    warnings.filterwarnings("ignore", module=r"torch\.functional")
-    logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from detectron2.engine.launch import DEFAULT_TIMEOUT
 from detectron2.engine.launch import launch as detectron2_launch
 from detectron2.utils import comm
 
+from ..processes.notices import hide_notices
+
 
 def launch(
     main,
@@ -38,6 +40,7 @@ def launch(
 
 
 def _main(main, *args) -> None:
+    hide_notices()
     main(*args)
     # Not after an error: the other processes may wait for this one, which has to end at once.
     dist.destroy_process_group()
