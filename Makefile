@@ -3,7 +3,7 @@
 # make model          the shipped model again: hours on two cores, less with DEVICE=cuda; it goes on
 #                     where it was; output/synth_finetune
 # make test           lint, types and tests, on all cores; makes the environment first if there is none
-# make quick          the tests that take less than a second each, for the inner loop
+# make quick          the tests that take less than half a second each, for the inner loop
 # make test ORDER="--random-order-seed=1"    the tests in another order
 # make test PYTHON=python    the same with an environment of yours; nothing is installed into it
 # make format         rewrites the sources as the linter wants them

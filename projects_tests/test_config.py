@@ -133,6 +133,7 @@ def test_official_names_are_all_there():
     assert expected | {"Base-DensePose-RCNN-FPN.yaml"} <= set(YAMLS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "key", "value"),
     [

@@ -112,6 +112,7 @@ SMALLER = {"200": "2", "50": "1", "512": "96"}
 QUICK = ("predict", "video", "synth", "check", "evaluate")
 
 
+@pytest.mark.slow
 def test_densepose_ext(workplace, monkeypatch, capsys):
     monkeypatch.chdir(workplace)
     for words in (words[1:] for words in commands() if words[0] == "densepose-ext"):
@@ -125,6 +126,7 @@ def test_densepose_ext(workplace, monkeypatch, capsys):
     assert (workplace / "report" / "report.html").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", starting("python"))
 def test_launchers(words):
     script, arguments = words[1], words[2:]
@@ -144,6 +146,7 @@ def build(config: str) -> None:
     build_model(load_config(str(ROOT / config), ["MODEL.DEVICE", "cpu"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "```python" in text])
 def test_python(page, workplace, monkeypatch):
     monkeypatch.chdir(workplace)

@@ -108,6 +108,7 @@ def check_installed(done: subprocess.CompletedProcess, package: Path, configs: P
     assert rest == [f"{name} {configs / name}" for name in list_configs()]
 
 
+@pytest.mark.slow
 @can_build
 def test_a_wheel_holds_the_package_and_its_configs(wheel):
     files = set(wheel.namelist())
@@ -150,6 +151,7 @@ def test_metadata(wheel):
     assert len([name for name in licences if folder in name]) == 2
 
 
+@pytest.mark.slow
 @can_build
 def test_from_an_installed_wheel(unpacked, tmp_path):
     done = python("-c", REPORT, cwd=tmp_path, path=unpacked)
@@ -189,6 +191,7 @@ sys.meta_path[:0] = finders()
 """
 
 
+@pytest.mark.slow
 @can_build
 def test_from_an_editable_install(checkout, without_torch, tmp_path):
     # Without --ignore-installed pip takes the package out of the environment that runs the tests.

@@ -98,6 +98,7 @@ def test_trainers_of_other_models_keep_their_evaluator():
     assert Derived.build_evaluator(cfg, "d", "f") == (Derived, "d", "f")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("active")
 def test_test_time_augmentation_is_chosen_by_the_config():
     from detectron2.modeling import GeneralizedRCNNWithTTA
@@ -111,6 +112,7 @@ def test_test_time_augmentation_is_chosen_by_the_config():
     assert not isinstance(plain, DensePoseRCNNWithTTA)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["densepose_ext", "detectron2", "detectron2.engine"])
 def test_import_order_does_not_matter(first):
     code = (

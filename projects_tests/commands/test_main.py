@@ -81,6 +81,7 @@ def test_wrong_usage(capsys, arguments):
     assert not captured.out
 
 
+@pytest.mark.slow
 def test_as_a_module_and_by_its_exit_code():
     done = subprocess.run(
         [*(sys.executable, "-W", "ignore"), "-m", "densepose_ext", "check", "/nowhere/people.json"],

@@ -53,6 +53,7 @@ def expected(case):
     return json.loads((case / "expected.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_metrics(card, expected, mode):
     assert card.metrics()[mode] == pytest.approx(expected["metrics"][mode], abs=1e-9, rel=0)
@@ -73,6 +74,7 @@ def test_similarities_of_all_pairs(card, expected):
             np.testing.assert_allclose(values, pairs[name], rtol=0, atol=1e-6, err_msg=image_id)
 
 
+@pytest.mark.slow
 def test_the_order_of_images_does_not_matter(case, expected):
     truth, results = GroundTruth(case / "gt.json"), Results.read(case / "results.json")
     card = Scorecard(truth, OfficialSurface(case))
@@ -82,6 +84,7 @@ def test_the_order_of_images_does_not_matter(case, expected):
         assert card.metrics()[mode] == pytest.approx(expected["metrics"][mode], abs=1e-9, rel=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index_type", [np.uint16, np.int32])
 def test_every_type_of_vertex_index(case, expected, tmp_path, index_type):
     """With 16 bits the place of a pair in the table passes the range of the vertices' own type."""

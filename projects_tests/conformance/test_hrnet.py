@@ -38,6 +38,7 @@ def assert_close(found: torch.Tensor, expected: np.ndarray, name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * scale, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("picture", ["aligned", "odd"])
 @torch.no_grad()
 def test_the_model_is_the_official_one(case, picture):

@@ -42,6 +42,7 @@ def given_boxes_output(case):
     return instances.pred_densepose
 
 
+@pytest.mark.slow
 def test_parameter_names_are_those_of_the_checkpoint(case):
     model, _, _ = case
     saved = model.state_dict()

@@ -144,6 +144,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     st.dictionaries(st.sampled_from([*POINT_KEYS, "dp_masks", "dp_vertex"]), json_values),

@@ -67,6 +67,7 @@ print(json.dumps(reports))
 """
 
 
+@pytest.mark.slow
 def test_the_root_is_that_of_detectron2():
     environment = {k: v for k, v in os.environ.items() if k != "DETECTRON2_DATASETS"}
     answer = subprocess.run(

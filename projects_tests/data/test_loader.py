@@ -49,6 +49,7 @@ def assert_same(found, expected):
         assert all(torch.equal(a, b) for a, b in zip(one[1:], other[1:]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_that_starts_later_goes_on(images, mapper, workers):
     np.random.seed(1)
@@ -64,6 +65,7 @@ def test_the_same_image_is_augmented_anew_each_time(images, mapper):
     assert len({(image.shape, image.double().sum().item()) for _, image, *_ in seen}) > 4
 
 
+@pytest.mark.slow
 def test_pictures_of_a_batch_have_one_size(images, mapper):
     """Drawn anew for each batch, whatever process asks, and from any iteration on."""
     edges = (40, 60, 80)

@@ -25,6 +25,7 @@ def memory_of(*tensors: torch.Tensor) -> set[int]:
     return {tensor.untyped_storage().data_ptr() for tensor in tensors}
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from(DTYPES), st.lists(st.integers(0, 4), max_size=3)), max_size=6

@@ -190,6 +190,7 @@ def test_a_map_comes_back_from_its_row_runs(picture, value):
     np.testing.assert_array_equal(painted_map(runs), painted)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(
     st.lists(
@@ -218,6 +219,7 @@ def test_garbage_is_refused_or_is_a_mask(strings):
     np.testing.assert_array_equal(paint_part_masks(masks), painted_by_pycocotools(masks))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(random_mask(), st.data())
 def test_damaged_strings_are_refused_or_are_masks(picture, data):

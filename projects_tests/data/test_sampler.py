@@ -36,6 +36,7 @@ def plans(draw):
     return {"repeats": values, "batch_size": draw(st.sampled_from([1, 2, 6])), "seed": seed}, groups
 
 
+@pytest.mark.slow
 @given(plans(), st.integers(0, 200))
 @settings(max_examples=40, deadline=None)
 def test_a_run_that_starts_later_goes_on_as_one_that_was_there(plan, start):
@@ -47,6 +48,7 @@ def test_a_run_that_starts_later_goes_on_as_one_that_was_there(plan, start):
         assert found == expected
 
 
+@pytest.mark.slow
 @given(plans(), st.sampled_from([2, 3]))
 @settings(max_examples=20, deadline=None)
 def test_processes_share_the_batch_of_one(plan, world_size):

@@ -100,6 +100,7 @@ def is_mirror_image(steps) -> bool:
     return sum(kind in ("hflip", "vflip") for kind, *_ in steps) % 2 == 1
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(steps, st.integers(0, 1000))
 def test_points_stay_on_the_dots_drawn_at_them(steps, seed):
@@ -129,6 +130,7 @@ def affine_at(transforms, x: float, y: float) -> np.ndarray:
     return transforms.apply_coords(np.array([[x, y]]))[0]
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(steps, st.integers(0, 1000))
 def test_masks_cover_the_regions_drawn_at_them(steps, seed):
@@ -168,6 +170,7 @@ def draw(segm: np.ndarray, box: np.ndarray, height: int, width: int) -> np.ndarr
     return np.where(inside, cells, 0).astype(np.uint8)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(steps, st.integers(0, 1000))
 def test_left_and_right_change_with_every_mirror_image(steps, seed):

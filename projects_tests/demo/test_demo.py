@@ -52,6 +52,7 @@ def done(overrides, tmp_path_factory, loggers):
     return run_demo(out, get_config_file(CONFIG), overrides)
 
 
+@pytest.mark.slow
 def test_one_page_with_scores_curve_and_pictures(done):
     text = done.read_text()
     for heading in ("Scores", "Pictures", "The course of the training", "What next"):
@@ -65,6 +66,7 @@ def test_one_page_with_scores_curve_and_pictures(done):
         assert (done.parent / report).is_file()
 
 
+@pytest.mark.slow
 def test_a_second_run_goes_on_where_the_first_was(overrides, done):
     out = done.parent
     weights = out / "training" / "model_final.pth"
@@ -121,6 +123,7 @@ def test_losses_of_a_resumed_training_are_read_once(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_scores_of_other_weights_are_measured_again(overrides, done):
     scores = done.parent / "scores" / "shipped_model" / "box.json"
     box = json.loads(scores.read_text())

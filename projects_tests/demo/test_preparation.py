@@ -34,6 +34,7 @@ def test_people_and_distances_are_made(people, tmp_path, monkeypatch):
     assert [image["image_id"] for image in images[NAME]] == [0, 1]
 
 
+@pytest.mark.slow
 def test_the_distances_are_those_that_scoring_takes(monkeypatch):
     subprocess.run(command(preparation._GEODESICS), check=True)
 

@@ -58,6 +58,7 @@ def _train_and_score(cfg, folder):
     score("tiny", predictor, "scored_by_two", folder / "two")
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_score_what_this_one_has_registered(people, two_threads, tmp_path):
     cfg = tiny_config(
         "DATASETS.TRAIN", ("trained_by_two",), "DATASETS.TEST", ("scored_by_two",),

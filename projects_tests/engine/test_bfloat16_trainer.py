@@ -8,6 +8,8 @@ from densepose_ext.engine.bfloat16_trainer import BFloat16Trainer, multiplies_bf
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_run import config, register, train, unregister
 
+pytestmark = pytest.mark.slow
+
 AMP = ("SOLVER.AMP.ENABLED", True, "MODEL.ROI_DENSEPOSE_HEAD.NAME", "DensePoseDeepLabHead")
 
 

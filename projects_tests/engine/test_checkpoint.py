@@ -43,6 +43,7 @@ def warnings_of(caplog) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", conformance_cases("model"))
 @pytest.mark.parametrize("suffix", [".pth", ".pkl"])
 def test_official_names_load_without_a_warning_and_save_back(case, suffix, tmp_path, caplog):
@@ -66,6 +67,7 @@ def test_official_names_load_without_a_warning_and_save_back(case, suffix, tmp_p
         torch.testing.assert_close(saved[name], value.to(saved[name].dtype), rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickled_arrays_of_every_protocol(model, arrays, tmp_path, caplog, protocol):
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -264,6 +266,7 @@ print("survived")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="measures memory as Linux does")
 def test_damaged_pickles_are_refused():
     """In a process of its own: numpy's unpickling could end it, or spoil float32 in it."""

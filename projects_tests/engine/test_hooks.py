@@ -24,6 +24,8 @@ from projects_tests.tiny_run import (
     weights,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _dataset(images):

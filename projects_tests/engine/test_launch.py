@@ -12,6 +12,8 @@ from torch.multiprocessing import ProcessRaisedException
 
 from densepose_ext.engine.launch import launch
 
+pytestmark = pytest.mark.slow
+
 
 def _gloo_threads() -> list[str]:
     names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]

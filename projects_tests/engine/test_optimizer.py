@@ -45,6 +45,7 @@ def test_momentum_and_beta_are_those_of_the_config(kind):
     assert {group.get("momentum") for group in groups} == {0.8 if kind == "Muon" else None}
 
 
+@pytest.mark.slow
 def test_muon_trains_hidden_layers_and_adamw_the_rest():
     heads = ["MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True]
     cfg = tiny_config("SOLVER.OPTIMIZER", "Muon", "SOLVER.BACKBONE_LR_FACTOR", 0.1, *heads)
@@ -74,6 +75,7 @@ def test_muon_leaves_depthwise_convolutions_alone():
     assert hidden_weights(nn.Sequential(whole, depthwise)) == {whole.weight}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["AdamW", "Muon"])
 def test_a_resumed_optimizer_goes_on_to_the_bit(kind):
     cfg = tiny_config("SOLVER.OPTIMIZER", kind, "SOLVER.CLIP_GRADIENTS.ENABLED", True)
@@ -125,6 +127,7 @@ def test_unknown_optimizer_is_refused_with_its_key():
         tiny_config("SOLVER.OPTIMIZER", "Adam")
 
 
+@pytest.mark.slow
 def test_channels_last_changes_the_memory_and_not_the_result():
     overrides = ["MODEL.DEVICE", "cpu", "MODEL.TIMM.WEIGHTS", ""]
     path = get_config_file("densepose_rcnn_EffLite0_FPN_synth.yaml")

@@ -24,6 +24,8 @@ SETTINGS = [
 KILLED = """
 import importlib, os, runpy, signal, sys
 from pathlib import Path
+
+pytestmark = pytest.mark.slow
 launcher, module, name, method, count = sys.argv[1:6]
 owner = getattr(importlib.import_module(module), name, None) or importlib.import_module(module)
 original = getattr(owner, method)

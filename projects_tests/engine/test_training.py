@@ -11,6 +11,8 @@ from projects_tests.launching import STOCK_TOOLS, Workplace
 from projects_tests.tiny_dataset import make_surface
 from projects_tests.tiny_model import tiny_config
 
+pytestmark = pytest.mark.slow
+
 PLUGIN = {"DETECTRON2_ENV_MODULE": "densepose_ext.plugin"}
 needs_stock_tools = pytest.mark.skipif(
     not STOCK_TOOLS.is_dir(), reason="this Detectron2 came without its tools"

@@ -36,6 +36,7 @@ def command(*arguments):
     return main(["evaluate", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_scores_a_file(truth, results, tmp_path, capsys):
     out = tmp_path / "new" / "report"
     arguments = ("--annotations", truth, "--results", results, "--surface", "grid", "--out", out)
@@ -51,6 +52,7 @@ def test_scores_a_file(truth, results, tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "report.html"]
 
 
+@pytest.mark.slow
 def test_kappa_and_thresholds(truth, tmp_path):
     path = tmp_path / "r.json"
     write_results(path, [result_entry(1, 1, BOX, 0.5, grid_iuv(BOX, part=2))])
@@ -67,6 +69,7 @@ def test_kappa_and_thresholds(truth, tmp_path):
     assert means == pytest.approx(np.exp(-0.125 / np.array([0.351, 0.255]) ** 2))
 
 
+@pytest.mark.slow
 def test_ceiling_and_no_gps(truth, results, tmp_path, capsys):
     out = tmp_path / "o"
     assert command("--annotations", truth, "--ceiling", "--surface", "grid", "--out", out) == 0
@@ -77,6 +80,7 @@ def test_ceiling_and_no_gps(truth, results, tmp_path, capsys):
     assert written["parts"]["right_part"] == 1
 
 
+@pytest.mark.slow
 def test_an_empty_list_scores_minus_one(truth, tmp_path):
     path = tmp_path / "empty.json"
     path.write_text("[]")
@@ -208,6 +212,7 @@ def official_predictions(path, **change):
     return path
 
 
+@pytest.mark.slow
 def test_predictions_of_the_official_project(truth, results, tmp_path):
     path = official_predictions(tmp_path / "coco_densepose_predictions.pth")
     converted = tmp_path / "converted.json"

@@ -28,6 +28,7 @@ def output(count, side, seed, coarse=2):
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 10**6),

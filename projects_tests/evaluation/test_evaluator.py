@@ -17,6 +17,8 @@ from densepose_ext.modeling.postprocessing import densepose_results
 from densepose_ext.structures import DensePoseOutput
 from projects_tests.evaluation.grid_world import GridSurface, grid_points, person, truth_content
 
+pytestmark = pytest.mark.slow
+
 NUM_IMAGES = 6
 METRICS = ["AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl"]
 

@@ -46,6 +46,7 @@ def exact_precision(true, false, people):
     return np.mean([np.max(precision[100 * true >= j * people], initial=0) for j in range(101)])
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10**6), quality=st.sampled_from([0, 0.3, 1]))
 def test_weights_stand_for_repetition(seed, quality):
@@ -61,6 +62,7 @@ def test_weights_stand_for_repetition(seed, quality):
             assert found[t] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_metric_and_narrow_with_more_images():
     random = np.random.default_rng(0)
     few, many = made_up(random, 20, 100), made_up(random, 400, 2000)

@@ -57,6 +57,7 @@ def literal_match(sim, box_iou, dt_area, area, has_points, crowd, thresholds, lo
     return matched, ignored, ignore.count(False)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(seed=st.integers(0, 10**9), count=st.integers(0, 7), people=st.integers(0, 5))
 def test_as_the_literal_rules_say(seed, count, people):

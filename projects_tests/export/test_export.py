@@ -113,6 +113,7 @@ def assert_near(found, expected):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_whole_model(afresh, predictor, ending):
     counts = set()
@@ -165,6 +166,7 @@ def test_the_decoder_is_bit_equal_before_export():
     torch.testing.assert_close(uv, torch.cat([result.uv.flatten(1) for result in expected], 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [[], ["--onnx"]])
 def test_the_example_draws_what_the_predictor_finds(predictor, folder, tmp_path, flags):
     pictures = [np.ascontiguousarray(noise(*size).permute(1, 2, 0).numpy()) for size in SIZES]
@@ -192,6 +194,7 @@ def test_the_description_names_the_tensors(folder, predictor):
     assert head["networks"]["decoder"] == model["networks"]["decoder"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "overrides"),
     [
@@ -256,6 +259,7 @@ def test_what_onnx_lacks_is_named(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_command(weights, tmp_path, capsys):
     arguments = ["export", "--model", CONFIG, "--weights", str(weights), "--what", "head"]
     assert main([*arguments, "--out", str(tmp_path / "out"), "--format", "torchscript"]) == 0

@@ -25,6 +25,7 @@ def test_unknown_model():
         model_zoo.get("other")
 
 
+@pytest.mark.slow
 def test_packed_weights_are_those_of_the_checkpoint_in_half_precision(tmp_path):
     model = tiny_model()
     state = {"model": model.state_dict(), "optimizer": {"state": torch.zeros(1000)}, "iteration": 3}

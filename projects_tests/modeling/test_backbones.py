@@ -63,6 +63,7 @@ def test_depthwise_kernels_are_kept_when_asked_for():
     assert body.get_parameter("blocks.0.0.conv_pw.weight").grad.abs().max() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["FrozenBN", "BN", "SyncBN"])
 def test_norms_compute_the_same_in_evaluation(norm):
     """Replacing timm's fused norm and activation layers keeps both."""
@@ -91,6 +92,7 @@ def light_model(*overrides):
     return build_model(load_config(config, settings))
 
 
+@pytest.mark.slow
 def test_light_model_runs():
     model = light_model().eval()
     with torch.no_grad():
@@ -98,6 +100,7 @@ def test_light_model_runs():
     assert output["instances"].has("pred_densepose")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -11,6 +11,8 @@ timm = pytest.importorskip("timm")
 from densepose_ext.modeling import TimmBackbone  # noqa: E402
 from densepose_ext.modeling.frozen_norm import AppliedNorm, apply_frozen_norms  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 def frozen_model(name: str):
     torch.manual_seed(0)

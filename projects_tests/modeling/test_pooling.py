@@ -95,6 +95,7 @@ def test_low_precision_is_summed_in_single_precision():
     torch.testing.assert_close(pooled, exact.bfloat16(), rtol=2**-7, atol=2**-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branch", ["box", "mask", "keypoint", "densepose"])
 def test_every_branch_of_the_model_pools_rows(branch, monkeypatch):
     settings = ["MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True]

@@ -57,6 +57,7 @@ def check(output, boxes):
             torch.testing.assert_close(value_found[agree], value[agree], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     side=st.sampled_from([2, 5, 14, 28]),
@@ -107,6 +108,7 @@ def test_a_box_without_area_is_one_pixel():
     assert result.labels.shape == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_large_box_is_worked_on_in_bands_of_rows(monkeypatch):
     output = make_output(3, 14, sigma_2=25, fine_segm_confidence=1)
     boxes = torch.tensor([[0.0, 0, 9, 9], [3, 3, 60, 80], [0, 0, 10, 10]])

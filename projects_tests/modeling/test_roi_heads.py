@@ -12,6 +12,8 @@ from densepose_ext.modeling import DensePoseROIHeads
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_model import picture, tiny_config, tiny_model
 
+pytestmark = pytest.mark.slow
+
 HEAD = "MODEL.ROI_DENSEPOSE_HEAD."
 VARIANTS = {
     "plain": [],

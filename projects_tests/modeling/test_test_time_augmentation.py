@@ -17,6 +17,8 @@ from densepose_ext.surface.parts import FINE_MIRROR
 from densepose_ext.surface.registry import get_surface
 from projects_tests.tiny_model import picture, tiny_config, tiny_model
 
+pytestmark = pytest.mark.slow
+
 AUG = "TEST.AUG."
 SMALL = [AUG + "ENABLED", True, AUG + "MIN_SIZES", (96, 112)]
 

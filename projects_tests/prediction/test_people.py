@@ -72,6 +72,7 @@ def test_a_person_beyond_the_picture_and_one_outside():
     assert (index[:, 2:] == 0).all()
 
 
+@pytest.mark.slow
 def test_vertices_are_those_of_the_surface():
     surface = BodySurface.load()
     face = np.arange(0, len(surface.body.faces), 97)

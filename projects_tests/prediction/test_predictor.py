@@ -36,6 +36,7 @@ def predictor(weights):
     return DensePosePredictor(CONFIG, weights, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["RGB", "BGR"])
 @pytest.mark.parametrize("shape", [(90, 120), (300, 40), (128, 128), (1, 1)])
 def test_equals_default_predictor(weights, order, shape):
@@ -54,6 +55,7 @@ def test_equals_default_predictor(weights, order, shape):
         assert torch.equal(person.result.uv, results[n].uv)
 
 
+@pytest.mark.slow
 def test_test_time_augmentation_by_config(predictor, weights):
     """With flips, a mirror image has the mirrored people, which the model alone would not say."""
     averaging = DensePosePredictor(tiny_config(*AVERAGED), weights, device="cpu")
@@ -69,6 +71,7 @@ def test_test_time_augmentation_by_config(predictor, weights):
     assert alone[0].shape != alone[1].shape or not np.allclose(*alone, atol=0.05)
 
 
+@pytest.mark.slow
 def test_test_time_augmentation_takes_any_picture(weights):
     averaging = DensePosePredictor(tiny_config(*AVERAGED), weights, device="cpu")
     pictures = [noise(1, 1), noise(2, 300), noise(70, 40, channels=0)]
@@ -107,6 +110,7 @@ def test_results_may_be_changed_in_place(predictor):
     assert person.result.labels[0, 0] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("overrides", [(), AVERAGED])
 def test_a_person_is_as_large_as_the_box(weights, overrides):
     """Pickled or saved, and while it is kept: without the others and the picture."""
@@ -123,6 +127,7 @@ def test_a_person_is_as_large_as_the_box(weights, overrides):
     assert torch.equal(again[1].result.uv, people[1].result.uv)
 
 
+@pytest.mark.slow
 def test_masks_and_keypoints(tmp_path):
     path = tmp_path / "tiny.pth"
     torch.save({"model": tiny_model(*HEADS).state_dict()}, path)
@@ -136,6 +141,7 @@ def test_masks_and_keypoints(tmp_path):
         assert person.keypoints.shape == (17, 3)
 
 
+@pytest.mark.slow
 def test_batch_of_one_size_equals_one_by_one(predictor):
     pictures = [noise(seed=seed) for seed in range(3)]
     batch = predictor.batch(pictures)
@@ -148,6 +154,7 @@ def test_batch_of_one_size_equals_one_by_one(predictor):
     assert predictor.batch([]) == []
 
 
+@pytest.mark.slow
 def test_batch_of_several_sizes(predictor):
     sizes = [(60, 90), (90, 60), (33, 200)]
     batch = predictor.batch([noise(*size) for size in sizes])
@@ -159,6 +166,7 @@ def test_extreme_shapes(predictor, shape):
     assert predictor(noise(*shape)).size == shape
 
 
+@pytest.mark.slow
 def test_min_score(weights, predictor):
     everybody = predictor(noise())
     limit = (everybody[1].score + everybody[2].score) / 2
@@ -167,6 +175,7 @@ def test_min_score(weights, predictor):
     assert DensePosePredictor(CONFIG, weights, "cpu", min_score=1)(noise()) == []
 
 
+@pytest.mark.slow
 def test_precision_is_of_the_branch_alone_on_the_cpu(weights, predictor):
     low = DensePosePredictor(CONFIG, weights, "cpu", precision="bf16")
     assert low.model.roi_heads.densepose_precision == "bf16"
@@ -226,6 +235,7 @@ def test_one_picture_is_no_batch(predictor, pictures):
         predictor.batch(pictures)
 
 
+@pytest.mark.slow
 def test_configs_by_path_and_name(weights):
     path = get_config_file(CONFIG)
     for name in (path, CONFIG, CONFIG.removesuffix(".yaml")):
@@ -259,6 +269,7 @@ def test_a_config_of_another_kind(tmp_path, weights):
         DensePosePredictor(path, weights)
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_used(tmp_path):
     with pytest.raises(FileNotFoundError, match="no weights /nowhere"):
         DensePosePredictor(CONFIG, "/nowhere")

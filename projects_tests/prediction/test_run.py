@@ -25,6 +25,8 @@ from densepose_ext.prediction.stream import Frame, ahead, predict_frames
 from densepose_ext.prediction.writers import FORMATS
 from projects_tests.tiny_model import CONFIG, tiny_model
 
+pytestmark = pytest.mark.slow
+
 ALL = ",".join([*FORMATS, "json"])
 
 

@@ -3,6 +3,8 @@
 import os
 import subprocess
 
+import pytest
+
 from densepose_ext.processes.bare import command
 
 
@@ -13,6 +15,7 @@ def _run(program, folder):
     )
 
 
+@pytest.mark.slow
 def test_what_draws_and_measures_needs_neither_torch_nor_detectron2(tmp_path):
     ended = _run(
         "import densepose_ext.synthetic.dataset, densepose_ext.synthetic.workers\n"

@@ -51,6 +51,7 @@ def _two(body):
     return a, np.cross(b, c)
 
 
+@pytest.mark.slow
 def test_shapes_and_poses_mirror_exactly(body):
     rng = np.random.default_rng(0)
     rest, joints = body.shape(body.population[:1])

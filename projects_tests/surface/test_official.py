@@ -81,6 +81,7 @@ def test_converted_once_and_without_the_pickle_in_memory(tmp_path, monkeypatch):
     assert OfficialSurface(tmp_path / "s").geodesic(7, 3) == before
 
 
+@pytest.mark.slow
 def test_conversion_in_bounded_memory(tmp_path):
     n = 9000  # 162 MB as float32, 240 MB as the text that Python 3 writes
     write_surface(tmp_path / "s", n=3)

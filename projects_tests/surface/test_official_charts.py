@@ -12,6 +12,8 @@ from densepose_ext.surface.official_charts import OfficialCharts, mesh_mirror
 from densepose_ext.surface.parts import FINE_MIRROR
 from densepose_ext.surface.surface import BodySurface
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("DENSEPOSE_EXT_REAL", ROOT.parent / "shared" / "real"))
 UV_PROCESSED = REAL / "UV_Processed.mat"

@@ -58,6 +58,7 @@ def test_random_triangles():
     _compare(points, faces, 50.0, (64, 72), grid)
 
 
+@pytest.mark.slow
 def test_posed_body():
     body = OpenBody.load()
     rng = np.random.default_rng(1)

@@ -118,6 +118,7 @@ def one_array(made):
     made["U_transforms"] = np.zeros((24, 256, 256))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "key"),
     [
@@ -147,6 +148,7 @@ def test_tables_that_are_not_finite(tmp_path):
         MirrorTables(tmp_path / SYMMETRY_FILE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", [True, False])
 def test_damaged_files(tmp_path, contents, compress):
     made = tmp_path / "made.mat"

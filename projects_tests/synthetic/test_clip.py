@@ -14,6 +14,7 @@ def clip():
     return list(make_clip(SETTINGS))
 
 
+@pytest.mark.slow
 def test_a_function_of_its_settings(clip):
     again = list(make_clip(SETTINGS))
     assert all(np.array_equal(a.image, b.image) for a, b in zip(clip, again))

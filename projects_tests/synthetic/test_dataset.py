@@ -48,6 +48,7 @@ def _contents(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
 
 
+@pytest.mark.slow
 def test_points_lie_on_the_surface_that_is_seen(examples, surface):
     count = 0
     for example in examples:
@@ -126,6 +127,7 @@ def test_left_keypoints_lie_on_left_parts(examples, surface):
     assert np.mean(right_side) > 0.85  # a hand or hair may lie before the joint
 
 
+@pytest.mark.slow
 def test_backs_are_as_frequent_as_fronts():
     front = 0
     for n in range(30):
@@ -135,6 +137,7 @@ def test_backs_are_as_frequent_as_fronts():
     assert 8 <= front <= 22
 
 
+@pytest.mark.slow
 def test_pycocotools_and_the_registered_loader_read_it(folder):
     coco = COCO(str(folder / "densepose_train.json"))
     assert len(coco.getImgIds()) == 4
@@ -148,11 +151,13 @@ def test_pycocotools_and_the_registered_loader_read_it(folder):
     assert cv2.imread(found[0]["file_name"]).shape == (160, 160, 3)
 
 
+@pytest.mark.slow
 def test_workers_do_not_change_a_byte(folder, tmp_path):
     generate(tmp_path / "two", SMALL, {"train": 4, "val": 2}, workers=2)
     assert _contents(tmp_path / "two") == _contents(folder)
 
 
+@pytest.mark.slow
 def test_workers_leave_others_the_first_turn(tmp_path, monkeypatch):
     started = []
 
@@ -170,6 +175,7 @@ def test_workers_leave_others_the_first_turn(tmp_path, monkeypatch):
         assert os.getsid(worker) == os.getsid(0)  # priorities are weighed within a session
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on(folder, tmp_path):
     out = tmp_path / "part"
     generate(out, SMALL, {"train": 2})
@@ -182,6 +188,7 @@ def test_an_interrupted_run_goes_on(folder, tmp_path):
     assert _contents(out) == _contents(folder)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_reported(tmp_path):
     pictures = tmp_path / "pictures"
     pictures.mkdir()
@@ -199,6 +206,7 @@ def test_other_settings_are_refused_in_the_same_folder(folder):
         generate(folder, replace(SMALL, seed=6), {"train": 4})
 
 
+@pytest.mark.slow
 def test_seed_split_and_number_change_the_image():
     pictures = [
         make_example(SMALL, "train", 0).image,
@@ -243,6 +251,7 @@ def test_bodies_can_be_posed_again_from_their_parameters(tmp_path):
     np.testing.assert_allclose(placed, wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_human_errors_have_the_measured_size(examples, surface):
     rng = np.random.default_rng(0)
     errors = {group: [] for group in range(1, 9)}

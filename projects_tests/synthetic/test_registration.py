@@ -49,6 +49,7 @@ def _run(*arguments):
     return synth.run(parser.parse_args(arguments))
 
 
+@pytest.mark.slow
 def test_command(tmp_path, capsys):
     out = str(tmp_path / "out")
     common = ["--size", "96", "--workers", "1", "--people", "1"]

@@ -37,6 +37,7 @@ def test_meshes_are_closed_and_face_outwards(kind):
         np.testing.assert_array_equal(front.hit, both.hit)
 
 
+@pytest.mark.slow
 def test_they_are_nobody_and_hide_people():
     hidden = shown = 0
     for number in range(20):
@@ -54,6 +55,7 @@ def test_they_are_nobody_and_hide_people():
     assert shown < 0.1 * hidden  # of hair and skirts, which stand off the body
 
 
+@pytest.mark.slow
 def test_things_are_there_when_asked_for_and_change_nothing_else():
     assert not make_example(PLAIN, "val", 0).scene.things
     assert sum(len(make_example(CROWDED, "val", n).scene.things) for n in range(4)) > 4
