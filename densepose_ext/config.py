@@ -11,6 +11,7 @@ from typing import Any
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
+from .cascade_config import add_cascade_config
 from .cse_config import add_cse_config, check_cse_config, is_cse_config
 
 #: MODEL.ROI_HEADS.NAME of a dense pose model.
@@ -64,6 +65,7 @@ def add_densepose_config(cfg: CN) -> None:
     _add_data(cfg)
     _add_evaluation(cfg)
     add_cse_config(cfg)
+    add_cascade_config(cfg)
     _add_keys_not_built(cfg)
     _add_own(cfg)
     if "ROI_DENSEPOSE_HEAD" in before.MODEL:
@@ -200,6 +202,10 @@ def _add_own(cfg: CN) -> None:
     # Strength of random brightness, contrast and saturation in training: each is multiplied by a
     # factor drawn from [1 - x, 1 + x]. 0 leaves colours alone.
     cfg.INPUT.COLOR_JITTER = 0.0
+    # What dense pose is trained on: annotated "points"; "dense" targets (dp_iuv), in place of the
+    # points of people who have one; or "both". So many points of a target are drawn at a time.
+    cfg.INPUT.DENSEPOSE_SUPERVISION = "points"
+    cfg.INPUT.DENSE_POINTS = 100
     # All pictures of a batch get the same one of MIN_SIZE_TRAIN: a batch is padded to its largest.
     cfg.INPUT.SAME_SIZE_IN_BATCH = False
     # SGD, AdamW, or Muon for hidden layers and AdamW for all else; with the latter two the learning

@@ -23,8 +23,8 @@ dataloader.train.mapper.image_format = "RGB"
 model.proposal_generator.head.in_channels = CHANNELS
 model.proposal_generator.post_nms_topk = (1000, 300)
 model.roi_heads.box_head.input_shape.channels = CHANNELS
-model.roi_heads.box_head.fc_dims = [512, 512]
-model.roi_heads.box_predictor.input_shape.channels = 512
+model.roi_heads.box_head.fc_dims = [256, 256]
+model.roi_heads.box_predictor.input_shape.channels = 256
 model.roi_heads.update(
     densepose_roi_heads(
         decoder=None, pooler_resolution=14, num_convs=4, conv_dim=256, channels=CHANNELS

@@ -20,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ..data.annotation_file import read_annotations
     from ..data.annotations import has_densepose
+    from ..surface.dense_target import has_dense_target
     from ..surface.parts import FINE_PART_NAMES
 
     logging.basicConfig(format="%(levelname)s %(message)s")
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> int:
         ("people with a mask", sum("segmentation" in person for person in people)),
         ("people with keypoints", sum("keypoints" in person for person in people)),
         ("people with dense pose", len(dense)),
+        ("people with dense targets", sum(map(has_dense_target, people))),
         ("people with part masks", sum("dp_masks" in person for person in dense)),
         ("points", sum(len(person["dp_x"]) for person in dense)),
     ]

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by-hand", action="store_true", help="simulate the errors of human annotators"
     )
     parser.add_argument(
-        "--dense", action="store_true", help="also write I, U, V and depth maps and body parameters"
+        "--dense", action="store_true", help="also write dense targets (I, U, V), depth and bodies"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..surface.dense_target import DENSE_KEY
 from .annotations import AnnotationError, read_points
 from .left_out import LeftOut
 from .rle import part_mask_runs
@@ -25,7 +26,7 @@ def read_annotation(annotation: dict, image: dict, where: str, left_out: LeftOut
     Returns:
         COCO's keys: bbox (XYWH floats), area, iscrowd, num_keypoints; where there are any,
         segmentation (polygons or a compressed RLE), keypoints (51 numbers, pixels counted from 0),
-        and ``dp_*`` as :func:`read_points` and :func:`part_mask_runs` give them.
+        ``dp_*`` as :func:`read_points` and :func:`part_mask_runs` give them, and dp_iuv as it is.
 
     Raises:
         AnnotationError: the person cannot be used at all.
@@ -55,6 +56,11 @@ def read_annotation(annotation: dict, image: dict, where: str, left_out: LeftOut
         record |= read_points(annotation) or {}
     except ValueError as error:
         left_out.add("dense poses", where, str(error))
+    target = annotation.get(DENSE_KEY)
+    if isinstance(target, str):
+        record[DENSE_KEY] = target
+    elif target is not None:
+        left_out.add("dense targets", where, f"{DENSE_KEY} = {target}, expected a file")
     return record
 
 

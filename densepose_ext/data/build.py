@@ -14,7 +14,9 @@ from detectron2.data.build import filter_images_with_few_keypoints
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
+from ..cascade_config import keeps_people_without_masks
 from ..cse_config import embedder_sizes, needs_instance_masks
+from ..surface.dense_target import check_dense_target, has_dense_target
 from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import has_densepose
@@ -66,6 +68,7 @@ def training_images(
     need_densepose: bool = True,
     need_masks: bool = False,
     segm_from_instance_masks: bool = False,
+    dense_targets: bool = False,
     min_keypoints: int = 0,
     flipped: bool = True,
     embedders: Mapping[str, int] | None = None,
@@ -81,6 +84,7 @@ def training_images(
         need_masks: masks are trained; people without one do not count.
         segm_from_instance_masks: the coarse segmentation is trained by masks, so that a mask is
             as good as dense pose.
+        dense_targets: dense pose is trained by dense targets, so that one is as good as points.
         min_keypoints: leave out images with fewer visible keypoints.
         flipped: training flips images, for which the surface of those with dense pose needs its
             mirror map, or their mesh its symmetry.
@@ -90,9 +94,9 @@ def training_images(
         categories, category_maps: by the dataset's name, as for :func:`load_registered`.
 
     Raises:
-        ValueError, FileNotFoundError: no image is left, the classes are not those of the other
-            datasets or of the model, the mirror map cannot be had, or a vertex or ``ref_model`` is
-            none of the embedders'.
+        ValueError, FileNotFoundError: no image is left, a dense target cannot be used, the classes
+            are not those of the other datasets or of the model, the mirror map cannot be had, or a
+            vertex or ``ref_model`` is none of the embedders'.
     """
     images = []
     for name in names:
@@ -105,10 +109,14 @@ def training_images(
             for image in dataset
             if not need_densepose
             or any(
-                _trains(p, need_masks, segm_from_instance_masks, embedders is not None)
+                _trains(
+                    p, need_masks, segm_from_instance_masks, embedders is not None, dense_targets
+                )
                 for p in image["annotations"]
             )
         ]
+        if dense_targets:
+            _check_dense_targets(name, kept)
         _report(name, dataset, kept, need_masks or segm_from_instance_masks, embedders is not None)
         _check_classes(name, names[0], kept, num_classes)
         if embedders is not None:
@@ -133,8 +141,10 @@ def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
     images = training_images(
         cfg.DATASETS.TRAIN,
         need_densepose=cfg.MODEL.DENSEPOSE_ON and cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS,
-        need_masks=cfg.MODEL.MASK_ON or (needs_instance_masks(cfg) and not segm_from_masks),
+        need_masks=(cfg.MODEL.MASK_ON and not keeps_people_without_masks(cfg))
+        or (needs_instance_masks(cfg) and not segm_from_masks),
         segm_from_instance_masks=segm_from_masks,
+        dense_targets=cfg.INPUT.DENSEPOSE_SUPERVISION != "points",
         min_keypoints=(
             cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE if cfg.MODEL.KEYPOINT_ON else 0
         ),
@@ -186,13 +196,31 @@ def _those_present(name: str, dataset: list[dict]) -> list[dict]:
     return present
 
 
-def _trains(person: dict, need_mask: bool, mask_is_enough: bool, by_vertices: bool) -> bool:
+def _trains(
+    person: dict, need_mask: bool, mask_is_enough: bool, by_vertices: bool, dense_targets: bool
+) -> bool:
     """Whether the dense pose branch learns something from a person."""
     if person.get("iscrowd", 0):
         return False
+    has_target = dense_targets and has_dense_target(person)
+    has_points = has_densepose(person, by_vertices) or has_target
     if "segmentation" not in person:
-        return has_densepose(person, by_vertices) and not (need_mask or mask_is_enough)
-    return has_densepose(person, by_vertices) or mask_is_enough
+        return has_points and not (need_mask or mask_is_enough)
+    return has_points or mask_is_enough
+
+
+def _check_dense_targets(name: str, images: list[dict]) -> None:
+    """Fail now, not at the first picture in which it happens to be, if a target cannot be used."""
+    count = 0
+    for image in images:
+        for person in filter(has_dense_target, image["annotations"]):
+            count += 1
+            try:
+                check_dense_target(person)
+            except (OSError, ValueError) as error:
+                kind = FileNotFoundError if isinstance(error, OSError) else ValueError
+                raise kind(f"dataset {name!r}, image {image['image_id']}, {error}") from error
+    logger.info(f"{name}: {count} people with dense targets")
 
 
 def _report(
@@ -275,7 +303,11 @@ def _check_vertices(
 
 def _check_mirror(name: str, images: list[dict]) -> None:
     """Fail now, not at the first flipped image, if a surface's mirror map cannot be had."""
-    dense = [image for image in images if any(map(has_densepose, image["annotations"]))]
+    dense = [
+        image
+        for image in images
+        if any(has_densepose(p) or has_dense_target(p) for p in image["annotations"])
+    ]
     for surface in {image.get("surface") for image in dense}:
         if surface is None:
             raise ValueError(

@@ -14,6 +14,7 @@ from detectron2.data.datasets.builtin_meta import (
 )
 from detectron2.structures import BoxMode
 
+from ..surface.dense_target import DENSE_KEY
 from .annotation_file import read_annotations
 from .annotations import POINT_KEYS, VERTEX_KEYS
 
@@ -73,7 +74,8 @@ def load_densepose_coco(
 
     Returns:
         a dict for each image: file_name, height, width, image_id, surface, annotations; an
-        annotation has what :func:`read_densepose` gives under ``dp_*``, in float32.
+        annotation has what :func:`read_densepose` gives under ``dp_*``, in float32; the path of
+        its dense target, if it has one, under ``dp_iuv``.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing, or is not COCO JSON.
@@ -100,7 +102,10 @@ def load_densepose_coco(
         for key, image in file.images.items()
     }
     for person in file.people:
-        images[person["image_id"]]["annotations"].append(_record(person, class_of))
+        record = _record(person, class_of)
+        if DENSE_KEY in person:
+            record[DENSE_KEY] = os.path.join(os.path.dirname(file.path), person[DENSE_KEY])
+        images[person["image_id"]]["annotations"].append(record)
     return list(images.values())
 
 

@@ -16,16 +16,22 @@ from detectron2.data import transforms as T
 from detectron2.structures import BoxMode, Instances
 from pycocotools import mask as coco_mask
 
+from ..cascade_config import keeps_people_without_masks
 from ..cse_config import is_cse_config, needs_instance_masks
 from ..structures import DensePoseAnnotation, DensePoseAnnotationList
+from ..surface.dense_target import has_dense_target, read_dense_target
 from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import POINT_KEYS, AnnotationError, read_densepose
+from .dense_points import draw_points
 from .picture_files import UNREADABLE
 from .rle import painted_map
 from .transforms import affine_matrix, transform_densepose
 
 logger = logging.getLogger(f"detectron2.{__name__}")
+
+#: What the points that dense pose is trained on come from.
+SUPERVISIONS = ("points", "dense", "both")
 
 #: Pixels: a box of no more on either side has nothing in it.
 _EMPTY_BOX = 1e-5
@@ -36,7 +42,8 @@ class DensePoseDatasetMapper(DatasetMapper):
 
     The instances of a training image get the field ``gt_densepose``
     (:class:`DensePoseAnnotationList`), always, whether anybody has dense pose or not. People
-    without masks are left out when masks are trained; people without keypoints have none visible.
+    without masks are left out when masks are trained, unless they are to be kept; people without
+    keypoints have none visible.
 
     In training an image that cannot be read is reported and skipped (Detectron2 draws another
     one); at inference it is an error.
@@ -49,6 +56,9 @@ class DensePoseDatasetMapper(DatasetMapper):
         *,
         use_densepose: bool = True,
         by_vertices: bool = False,
+        supervision: str = "points",
+        dense_points: int = 100,
+        keep_without_mask: bool = False,
         **kwargs: Any,
     ):
         """
@@ -56,10 +66,16 @@ class DensePoseDatasetMapper(DatasetMapper):
             use_densepose: whether to give ``gt_densepose``.
             by_vertices: give points as vertices of meshes (``dp_vertex``), not in charts; who has
                 none counts as without dense pose.
+            supervision: by annotated "points"; by "dense" targets, in place of the points of people
+                who have one; or by "both".
+            dense_points: as many are drawn of a person's dense target.
+            keep_without_mask: people without a mask stay, with an empty one; for models that do
+                not train masks on empty ones, as a cascade does not.
             kwargs: as for DatasetMapper.
 
         Raises:
-            ValueError: keypoints are trained, and ``keypoint_hflip_indices`` is not given.
+            ValueError: keypoints are trained, and ``keypoint_hflip_indices`` is not given; another
+                supervision.
         """
         super().__init__(is_train, **kwargs)
         if is_train and self.use_keypoint and self.keypoint_hflip_indices is None:
@@ -67,8 +83,21 @@ class DensePoseDatasetMapper(DatasetMapper):
                 "use_keypoint needs keypoint_hflip_indices: Detectron2's"
                 " create_keypoint_hflip_indices(dataset names) has them"
             )
+        if by_vertices and supervision != "points":
+            raise ValueError(
+                f"INPUT.DENSEPOSE_SUPERVISION = {supervision!r}, expected 'points' for a model of"
+                " embeddings: dense targets are places in charts"
+            )
+        if supervision not in SUPERVISIONS or dense_points < 1:
+            raise ValueError(
+                f"INPUT.DENSEPOSE_SUPERVISION = {supervision!r} with INPUT.DENSE_POINTS ="
+                f" {dense_points}, expected one of {', '.join(SUPERVISIONS)} with 1 or more"
+            )
         self.use_densepose = use_densepose
         self.by_vertices = by_vertices
+        self.supervision = supervision
+        self.dense_points = dense_points
+        self.keep_without_mask = keep_without_mask
         self._of_edge: dict[int | None, T.AugmentationList] = {None: self.augmentations}
 
     @classmethod
@@ -78,6 +107,9 @@ class DensePoseDatasetMapper(DatasetMapper):
         arguments["use_instance_mask"] = cfg.MODEL.MASK_ON or masks_train_dense_pose
         arguments["use_densepose"] = cfg.MODEL.DENSEPOSE_ON
         arguments["by_vertices"] = is_cse_config(cfg)
+        arguments["supervision"] = cfg.INPUT.DENSEPOSE_SUPERVISION
+        arguments["dense_points"] = cfg.INPUT.DENSE_POINTS
+        arguments["keep_without_mask"] = keeps_people_without_masks(cfg)
         if is_train:
             arguments["augmentations"] += _more_augmentations(cfg)
         return arguments
@@ -149,7 +181,7 @@ class DensePoseDatasetMapper(DatasetMapper):
             person
             for person in dataset_dict.pop("annotations")
             if not person.get("iscrowd", 0)
-            and not (self.use_instance_mask and "segmentation" not in person)
+            and ("segmentation" in person or not self.use_instance_mask or self.keep_without_mask)
         ]
         where = f"{dataset_dict['file_name']}, image {dataset_dict.get('image_id')}"
         size_before = (dataset_dict["height"], dataset_dict["width"])
@@ -162,7 +194,7 @@ class DensePoseDatasetMapper(DatasetMapper):
             new_boxes = instances.gt_boxes.tensor.double().numpy()
             dense_poses = []
             for person, old_box, new_box in zip(people, boxes, new_boxes):
-                dense_pose = _dense_pose(person, where, self.by_vertices)
+                dense_pose = self._dense_pose(person, where)
                 if dense_pose is not None:
                     # None for a box that left the image: the division by its size would fail.
                     dense_pose = (
@@ -182,8 +214,28 @@ class DensePoseDatasetMapper(DatasetMapper):
         box = instances.gt_boxes.tensor.numpy()
         # Filtering copies everything, though hardly ever anybody has left the picture.
         if instances.has("gt_masks") or (box[:, 2:] - box[:, :2] <= _EMPTY_BOX).any():
-            instances = utils.filter_empty_instances(instances, box_threshold=_EMPTY_BOX)
+            instances = utils.filter_empty_instances(
+                instances, by_mask=not self.keep_without_mask, box_threshold=_EMPTY_BOX
+            )
         dataset_dict["instances"] = instances
+
+    def _dense_pose(self, person: dict, where: str) -> DensePoseAnnotation | None:
+        sparse = _annotated(person, where, self.by_vertices)
+        if self.supervision == "points" or not has_dense_target(person):
+            return sparse
+        try:
+            dense = draw_points(read_dense_target(person), person["bbox"], self.dense_points)
+        except ValueError as error:
+            _warn_once(f"left out a dense target: {where}, {error}")
+            return sparse
+        if sparse is None or dense is None:
+            return dense or sparse
+        if self.supervision == "both":
+            dense = DensePoseAnnotation(
+                *(torch.cat([getattr(sparse, name), getattr(dense, name)]) for name in "xyiuv")
+            )
+        dense.segm = sparse.segm
+        return dense
 
     def _instances(
         self, people: list[dict], boxes: list, transforms, size_before, image_shape
@@ -198,7 +250,7 @@ class DensePoseDatasetMapper(DatasetMapper):
                 "category_id": person["category_id"],
             }
             if self.use_instance_mask:
-                own["segmentation"] = person["segmentation"]
+                own["segmentation"] = person.get("segmentation", [])
                 if isinstance(own["segmentation"], list):
                     own["segmentation"] = (
                         _polygons_to_rle(own["segmentation"], size_before)
@@ -221,7 +273,9 @@ class DensePoseDatasetMapper(DatasetMapper):
         mask_format = "bitmask" if is_bitmap else self.instance_mask_format
         instances = utils.annotations_to_instances(transformed, image_shape, mask_format)
         if self.recompute_boxes and instances.has("gt_masks"):
-            instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
+            has_mask = instances.gt_masks.nonempty()
+            own_boxes = instances.gt_masks.get_bounding_boxes().tensor
+            instances.gt_boxes.tensor[has_mask] = own_boxes[has_mask]
         return instances
 
 
@@ -272,7 +326,7 @@ def densepose_annotation(checked: dict) -> DensePoseAnnotation:
     )
 
 
-def _dense_pose(person: dict, where: str, by_vertices: bool) -> DensePoseAnnotation | None:
+def _annotated(person: dict, where: str, by_vertices: bool) -> DensePoseAnnotation | None:
     try:
         # Records of our own reader are checked: their points are arrays.
         checked = isinstance(person.get(POINT_KEYS[0]), np.ndarray)
@@ -289,6 +343,8 @@ def _dense_pose(person: dict, where: str, by_vertices: bool) -> DensePoseAnnotat
 def _polygons_to_rle(polygons: list, size: tuple[int, int]) -> dict:
     """A mask that can be cropped: cropping polygons takes shapely, which Detectron2 does not ask
     for."""
+    if not polygons:
+        return coco_mask.encode(np.zeros(size, np.uint8, order="F"))
     return coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
 
 

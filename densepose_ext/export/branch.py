@@ -21,14 +21,22 @@ class DensePoseBranch(nn.Module):
             roi_heads: DensePoseROIHeads, with dense pose on.
         """
         super().__init__()
-        self.levels = list(roi_heads.densepose_in_features)
-        # not roi_heads itself: the weights of the other branches would go into the file
+        # not roi_heads itself: weights that dense pose does not need would go into the file
         self.roi_heads = copy.copy(roi_heads)
+        self.roi_heads.mask_on = self.roi_heads.keypoint_on = False
+        cascade, kept = roi_heads.cascade, ("densepose",)
+        if cascade is not None:
+            cascade, kept = cascade.of_densepose()
         self.roi_heads._modules = {
-            name: module
-            for name, module in roi_heads.named_children()
-            if name == "decoder" or name.startswith("densepose_")
+            "cascade": cascade,
+            **{
+                name: module
+                for name, module in roi_heads.named_children()
+                if name == "decoder" or name.split("_")[0] in kept
+            },
         }
+        levels = [getattr(roi_heads, f"{task}_in_features") for task in kept]
+        self.levels = list(dict.fromkeys(name for names in levels for name in names))
 
     def output(self, *levels_and_boxes: torch.Tensor) -> DensePoseOutput:
         """The outputs of :meth:`forward`, by name."""

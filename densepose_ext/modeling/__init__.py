@@ -1,4 +1,5 @@
 from .backbones import TimmBackbone, build_timm_fpn_backbone
+from .cascade import CascadeStage, DensePoseCascade
 from .cse_loss import DensePoseCseLoss
 from .decoder import DensePoseDecoder
 from .deeplab import DensePoseDeepLabHead

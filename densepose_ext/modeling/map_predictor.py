@@ -55,6 +55,11 @@ class MapPredictor(nn.Module):
         self.add_module(f"{self.layer_of_map[name]}_lowres", layer)
         self._channels[name] = channels
 
+    @property
+    def output_channels(self) -> int:
+        """Channels of :meth:`lowres_maps`."""
+        return sum(self._channels.values())
+
     def forward(self, features: torch.Tensor) -> Maps | DeferredOutput:
         """Maps of N RoIs.
 
@@ -65,16 +70,23 @@ class MapPredictor(nn.Module):
             in evaluation an ``output_type`` of side S = s * 2 * upscale; in training a
             DeferredOutput, whose maps have the side s * 2.
         """
+        return self.output(self.lowres_maps(features))
+
+    def lowres_maps(self, features: torch.Tensor) -> torch.Tensor:
+        """All maps of N RoIs before their enlargement, (N, output_channels, s * 2, s * 2)."""
         layers = [
             self.get_submodule(f"{self.layer_of_map[name]}_lowres") for name in self._channels
         ]
-        maps = F.conv_transpose2d(
+        return F.conv_transpose2d(
             features,
             torch.cat([layer.weight for layer in layers], dim=1),
             torch.cat([layer.bias for layer in layers]),
             stride=2,
             padding=self.kernel_size // 2 - 1,
         )
+
+    def output(self, maps: torch.Tensor) -> Maps | DeferredOutput:
+        """What :meth:`forward` returns, from :meth:`lowres_maps`."""
         if self.training:
             return DeferredOutput(self._split(maps), self.upscale, self.segm_epsilon)
         # Enlarging all maps in one call, then multiplying, is the same as DeferredOutput.enlarged.

@@ -24,7 +24,8 @@ Heads: a module called with the features of N RoIs (N, input_channels, s, s), gi
 DENSEPOSE_PREDICTOR_REGISTRY = Registry("DENSEPOSE_PREDICTOR")
 DENSEPOSE_PREDICTOR_REGISTRY.__doc__ = """
 Predictors: a module called with the features of a head, giving a ``DensePoseOutput``, in training
-or a ``DeferredOutput``; built with (cfg, input_channels).
+or a ``DeferredOutput``; built with (cfg, input_channels). A cascade calls it in two steps,
+``output(lowres_maps(features))``; ``output_channels`` is the number of channels of the first.
 """
 
 DENSEPOSE_LOSS_REGISTRY = Registry("DENSEPOSE_LOSS")

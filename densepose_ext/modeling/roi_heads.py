@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
-from detectron2.modeling import ROI_HEADS_REGISTRY, StandardROIHeads
+from detectron2.modeling import ROI_HEADS_REGISTRY
 from detectron2.modeling.poolers import ROIPooler
 from detectron2.modeling.roi_heads import select_foreground_proposals
 from detectron2.structures import Boxes, ImageList, Instances
@@ -19,6 +19,7 @@ from torch import nn
 from ..config import check_config
 from ..cse_config import class_meshes, is_cse_config
 from ..structures import DensePoseEmbeddingOutput, DensePoseOutput, MeshesOfPeople
+from .cascade import Answer, CascadeROIHeads, DensePoseCascade, build_cascade
 from .decoder import DensePoseDecoder
 from .embedder import build_embedder
 from .pooling import RowPooler
@@ -34,7 +35,7 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 @register_shared(ROI_HEADS_REGISTRY)
-class DensePoseROIHeads(StandardROIHeads):
+class DensePoseROIHeads(CascadeROIHeads):
     """StandardROIHeads with dense pose (DensePose, CVPR 2018, section 3).
 
     In training it adds the losses of dense pose; at inference it adds the field ``pred_densepose``
@@ -59,6 +60,7 @@ class DensePoseROIHeads(StandardROIHeads):
         densepose_precision: str = "fp32",
         densepose_parts_together: bool = False,
         densepose_person_threshold: float = 0.5,
+        cascade: DensePoseCascade | None = None,
         **kwargs: Any,
     ):
         """
@@ -78,6 +80,7 @@ class DensePoseROIHeads(StandardROIHeads):
             densepose_person_threshold: at inference a pixel is the person's where that probability
                 is larger. (With many coarse channels apart: where one part is this much likelier
                 than background, in odds.)
+            cascade: the stages after the first of dense pose and, by choice, masks and keypoints.
             kwargs: as for StandardROIHeads.
         """
         super().__init__(**kwargs)
@@ -96,6 +99,7 @@ class DensePoseROIHeads(StandardROIHeads):
                 f" {densepose_person_threshold}, expected a number between 0 and 1"
             )
         self.densepose_on = densepose_in_features is not None
+        self.cascade = cascade
         if densepose_in_features is None:
             return
         self.densepose_in_features = densepose_in_features
@@ -123,6 +127,12 @@ class DensePoseROIHeads(StandardROIHeads):
         if cfg.MODEL.DENSEPOSE_ON:
             check_config(cfg)
             arguments.update(cls._init_densepose(cfg, input_shape))
+        in_features = cfg.MODEL.ROI_HEADS.IN_FEATURES
+        level_channels = input_shape[in_features[0]].channels
+        decoder = arguments.get("densepose_decoder")
+        arguments["cascade"] = build_cascade(
+            cfg, decoder.output_channels if decoder is not None else level_channels, level_channels
+        )
         return arguments
 
     @classmethod
@@ -183,9 +193,13 @@ class DensePoseROIHeads(StandardROIHeads):
     ) -> list[Instances]:
         """See :meth:`detectron2.modeling.StandardROIHeads.forward_with_given_boxes`."""
         instances = super().forward_with_given_boxes(features, instances)
+        boxes = [image.pred_boxes for image in instances]
+        answers = {} if self.cascade is None else self._cascade_inference(features, boxes)
+        for task in ("mask", "keypoint"):
+            if task in answers:
+                instances = self.cascade.last.conclude(task, answers[task], instances)
         if self.densepose_on:
-            boxes = [image.pred_boxes for image in instances]
-            output = self._densepose_inference(features, boxes)
+            output = self._densepose_inference(features, boxes, answers.get("densepose"))
             if self.embedder is not None:
                 classes = torch.cat([image.pred_classes for image in instances])
                 output.meshes = self._meshes_of(classes)
@@ -233,13 +247,19 @@ class DensePoseROIHeads(StandardROIHeads):
         # A batch without a RoI to train runs through the same layers, with zero RoIs: then every
         # parameter has a gradient, and the processes of a distributed training stay in step.
         proposals, _ = select_foreground_proposals(proposals, self.num_classes)
-        proposals = [image[self._is_trained(image)] for image in proposals]
-        boxes = [image.proposal_boxes for image in proposals]
-        rois = self.densepose_pooler(self._decode(features), boxes)
-        output = self.densepose_predictor(self.densepose_head(rois))
+        if self.cascade is not None:
+            return self._cascade_losses(features, proposals)
+        proposals = self._select_annotated(proposals)
+        rois = self._densepose_rois(features, [image.proposal_boxes for image in proposals])
+        return self._densepose_loss(proposals, self.densepose_predictor(self.densepose_head(rois)))
+
+    def _densepose_loss(self, proposals: list[Instances], output) -> dict[str, torch.Tensor]:
         if self.embedder is not None:
             return self.densepose_loss(proposals, output, self.embedder)
         return self.densepose_loss(proposals, output)
+
+    def _select_annotated(self, proposals: list[Instances]) -> list[Instances]:
+        return [image[self._is_trained(image)] for image in proposals]
 
     def _is_trained(self, image: Instances) -> torch.Tensor:
         """(RoIs,) bool: whether a RoI has something to learn from."""
@@ -254,21 +274,24 @@ class DensePoseROIHeads(StandardROIHeads):
 
     @torch.no_grad()
     def _densepose_inference(
-        self, features: dict[str, torch.Tensor], boxes
+        self,
+        features: dict[str, torch.Tensor],
+        boxes: list[Boxes],
+        answer: Answer | None = None,
     ) -> DensePoseOutput | DensePoseEmbeddingOutput:
-        dtype = PRECISIONS[self.densepose_precision]
-        device = boxes[0].device.type
+        """Maps of all boxes.
 
-        def low_precision():
-            return torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
-
-        with low_precision():
-            maps = self._decode(features)
-        # Pooling stays in single precision: it would round the boxes to that of the features.
-        rois = self.densepose_pooler([level.float() for level in maps], boxes)
-        rois = rois.contiguous(memory_format=torch.channels_last)
-        with low_precision():
-            output = self.densepose_predictor(self.densepose_head(rois))
+        Args:
+            answer: what a cascade's last stage says of them, where that is known.
+        """
+        if self.cascade is not None and answer is None:
+            answer = self._cascade_inference(features, boxes)["densepose"]
+        if answer is None:
+            rois = self._densepose_rois(features, boxes)
+            with self._precision():
+                output = self.densepose_predictor(self.densepose_head(rois))
+        else:
+            output = self.cascade.last.densepose_predictor.output(answer.outputs)
         if self.densepose_parts_together:
             person = output.coarse_segm[:, 1:].logsumexp(1, keepdim=True)
             output.coarse_segm = torch.cat([output.coarse_segm[:, :1], person], 1)
@@ -294,6 +317,24 @@ class DensePoseROIHeads(StandardROIHeads):
             )
         used = {name: self.embedder(name).float() for name in names}
         return MeshesOfPeople(used, mesh_of_person)
+
+    def _densepose_rois(
+        self, features: dict[str, torch.Tensor], boxes: list[Boxes]
+    ) -> torch.Tensor:
+        """(RoIs, channels, s, s)."""
+        if self.training:
+            return self.densepose_pooler(self._decode(features), boxes)
+        with self._precision():
+            maps = self._decode(features)
+        # Pooling stays in single precision: it would round the boxes to that of the features.
+        rois = self.densepose_pooler([level.float() for level in maps], boxes)
+        return rois.contiguous(memory_format=torch.channels_last)
+
+    def _precision(self) -> torch.autocast:
+        """The arithmetic of the dense pose branch at inference."""
+        dtype = PRECISIONS[self.densepose_precision]
+        device = next(self.densepose_predictor.parameters()).device.type
+        return torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
 
     def _decode(self, features: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         if self.decoder is not None:

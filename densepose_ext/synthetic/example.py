@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ..files.atomic import write_whole
+from ..surface.dense_target import DENSE_KEY, write_dense_target
 from ..surface.surface import BodySurface
 from .annotations import annotate, part_map
 from .annotators import annotate_by_hand
@@ -56,16 +57,22 @@ def make_files(out: Path, settings: Settings, split: str, number: int) -> int:
     quality = int(np.random.default_rng([settings.seed, number]).integers(70, 97))
     _, jpeg = cv2.imencode(".jpg", example.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     write_whole(out / split / f"{number:06d}.jpg", jpeg.tobytes())
-    if settings.dense:
-        _write_dense(out / "dense" / split, number, example)
     people = [{k: v for k, v in a.items() if k != "person"} for a in example.annotations]
+    if settings.dense:
+        folder = out / "dense" / split
+        targets = _write_dense(folder, number, example)
+        for person, target in zip(people, targets):
+            person[DENSE_KEY] = target.relative_to(out).as_posix()
     # written last: its presence marks the image as complete
     write_whole(out / ".parts" / split / f"{number:06d}.json", json.dumps(people).encode())
     return number
 
 
-def _write_dense(folder: Path, number: int, example: Example) -> None:
+def _write_dense(folder: Path, number: int, example: Example) -> list[Path]:
     """I, U, V and the person of each pixel, depth, and the bodies' parameters.
+
+    Returns the files of the dense targets, ``_1_iuv.png`` and so on: I, U, V in the box of each
+    annotated person, without other people.
 
     ``_iuv.png``: I, U * 255, V * 255 in R, G, B. ``_person.png``: number of the annotation in the
     image, from 1.
@@ -80,6 +87,7 @@ def _write_dense(folder: Path, number: int, example: Example) -> None:
     person = np.zeros(size, np.uint8)
     depth = np.zeros(size, np.uint16)
     indices = [a["person"] for a in example.annotations]
+    targets = []
     for place, index in enumerate(indices, start=1):
         body = seen.bodies[index]
         shown = part_map(seen, surface, index) > 0
@@ -87,6 +95,10 @@ def _write_dense(folder: Path, number: int, example: Example) -> None:
         iuv[shown] = np.stack([i, np.rint(u * 255), np.rint(v * 255)], 1)
         person[seen.owner == index] = place
         depth[shown] = np.clip(np.rint(body.depth[shown] * 1000), 1, 65535)
+        x, y, width, height = example.annotations[place - 1]["bbox"]
+        window = slice(y, y + height), slice(x, x + width)
+        targets.append(folder / f"{number:06d}_{place}_iuv.png")
+        write_dense_target(targets[-1], iuv[window] * shown[window][:, :, None])
     for name, picture in (("iuv", iuv[:, :, ::-1]), ("person", person), ("depth", depth)):
         _, png = cv2.imencode(".png", picture)
         write_whole(folder / f"{number:06d}_{name}.png", png.tobytes())
@@ -102,3 +114,4 @@ def _write_dense(folder: Path, number: int, example: Example) -> None:
         camera_rotation=camera.rotation,
     )
     os.replace(temporary, folder / f"{number:06d}_bodies.npz")
+    return targets

@@ -23,7 +23,7 @@ class Settings:
         points: the most annotated points on each of the 14 coarse parts; human annotators placed
             up to 14 (Güler et al. 2018, section 2.1).
         by_hand: annotate with the errors of human annotators.
-        dense: also write I, U, V, depth and the bodies' parameters.
+        dense: also write I, U, V, depth and the bodies' parameters, and dense targets.
         backgrounds: folder of photographs for backgrounds; None renders them.
         things: the most objects (cars, animals, plants, chairs, ...) in an image.
     """

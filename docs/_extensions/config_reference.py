@@ -31,6 +31,7 @@ TITLES = {
     "_add_keys_not_built": "Methods of the official project that are not built",
     "_add_own": "Keys of this package alone",
     "add_cse_config": "Continuous surface embeddings",
+    "add_cascade_config": "Multi-task cascade",
 }
 
 

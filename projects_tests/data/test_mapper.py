@@ -419,3 +419,21 @@ class TestConfig:
             type(a).__name__ for a in DensePoseDatasetMapper(config(), True).augmentations.augs
         ]
         assert names == ["ResizeShortestEdge", "RandomFlip"]
+
+
+@pytest.mark.parametrize("mask_format", ["polygon", "bitmask"])
+@pytest.mark.parametrize("augmentations", [[], [T.CropTransform(0, 0, 190, 150)]])
+def test_people_without_a_mask_stay_where_they_are_kept(image, mask_format, augmentations):
+    first, _ = image["annotations"]
+    del first["segmentation"]
+    arguments = {"use_instance_mask": True, "instance_mask_format": mask_format}
+    left_out = training(*augmentations, **arguments)(image)["instances"]
+    kept = training(
+        *augmentations, **arguments, keep_without_mask=True, recompute_boxes=bool(augmentations)
+    )(image)["instances"]
+    assert (len(left_out), len(kept)) == (1, 2)
+    assert kept.gt_masks.nonempty().tolist() == [False, True]
+    assert len(kept.gt_densepose[0].x) > 0
+    x, y, w, h = first["bbox"]
+    expected = [x, y, min(x + w, 190), min(y + h, 150)] if augmentations else [x, y, x + w, y + h]
+    np.testing.assert_allclose(kept.gt_boxes.tensor[0], expected, rtol=1e-5)

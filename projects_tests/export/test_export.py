@@ -27,6 +27,11 @@ BOTH = ("torchscript", "onnx")
 ENDINGS = (".ts", ".onnx")
 HEAD = "MODEL.ROI_DENSEPOSE_HEAD."
 PEOPLE = (0, 1, 5)
+CASCADE = [
+    "MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True, "MODEL.ROI_KEYPOINT_HEAD.CONV_DIMS", (32,),
+    "MODEL.DENSEPOSE_CASCADE.STAGES", 2,
+    "MODEL.DENSEPOSE_CASCADE.TASKS", ["densepose", "mask", "keypoint"],
+]  # fmt: skip
 #: The shorter side is what the model wants: the example then resizes nothing.
 SIZES = [(128, 200), (131, 128), (128, 128), (301, 128)]
 
@@ -42,7 +47,11 @@ def boxes(people: int) -> torch.Tensor:
 
 
 def write_weights(path, *overrides):
-    torch.save({"model": tiny_model(*overrides).state_dict()}, path)
+    weights = tiny_model(*overrides).state_dict()
+    for name, value in weights.items():
+        if ".talk" in name:  # zero until trained
+            value.normal_(std=0.05)
+    torch.save({"model": weights}, path)
     return path
 
 
@@ -211,8 +220,10 @@ def test_the_description_names_the_tensors(folder, predictor):
             "MODEL.BACKBONE.NAME", "build_timm_fpn_backbone",
             "MODEL.TIMM.NAME", "tf_efficientnet_lite0", "MODEL.TIMM.WEIGHTS", "",
         ]),
+        ("head", [*CASCADE, "MODEL.DENSEPOSE_CASCADE.CROSS_TALK", ["keypoint>densepose"]]),
+        ("model", CASCADE),
     ],
-    ids=["DL", "confidences", "multitask", "timm"],
+    ids=["DL", "confidences", "multitask", "timm", "head of a cascade", "cascade"],
 )  # fmt: skip
 def test_other_models(tmp_path, what, overrides):
     weights = write_weights(tmp_path / "tiny.pth", *overrides)
@@ -220,6 +231,15 @@ def test_other_models(tmp_path, what, overrides):
     differences = export_model(predictor, tmp_path / "out", BOTH, what)
     assert len(differences) == 4
     assert max(differences.values()) < 1e-3
+
+
+def test_the_branch_of_a_cascade_has_what_dense_pose_hears():
+    model = tiny_model(*CASCADE, "MODEL.DENSEPOSE_CASCADE.CROSS_TALK", ["keypoint>densepose"])
+    names = DensePoseBranch(model.roi_heads).state_dict()
+    assert any(name.startswith("roi_heads.keypoint_head") for name in names)
+    assert any(name.startswith("roi_heads.cascade.stage2.densepose_head") for name in names)
+    assert not any("mask_head" in name or "stage2.keypoint_head" in name for name in names)
+    assert any("cascade.stage2.mask_head" in name for name in model.state_dict())
 
 
 class _Fixed(nn.Module):

@@ -236,6 +236,9 @@ def test_dense_truth_agrees_with_the_points(tmp_path):
         np.testing.assert_array_equal(iuv[row, column, 0], annotation.get("dp_I", []))
         np.testing.assert_allclose(iuv[row, column, 1] / 255, annotation["dp_U"], atol=0.003)
         assert (depth[row, column] > 0).all()
+        target = cv2.imread(str(tmp_path / annotation["dp_iuv"]))[:, :, ::-1]
+        is_own = person[y : y + h, x : x + w, None] == place
+        np.testing.assert_array_equal(target, iuv[y : y + h, x : x + w] * is_own)
 
 
 def test_bodies_can_be_posed_again_from_their_parameters(tmp_path):

@@ -1,0 +1,117 @@
+"""A cascade out of MODEL.DENSEPOSE_CASCADE."""
+
+from __future__ import annotations
+
+from detectron2.config import CfgNode
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import build_keypoint_head, build_mask_head
+from torch import nn
+
+from ..registry import build_densepose_head, build_densepose_predictor
+from .cascade import DensePoseCascade
+from .stage import TASKS, CascadeStage
+
+_KEY = "MODEL.DENSEPOSE_CASCADE"
+#: The switch of each task.
+_SWITCHES = {"densepose": "DENSEPOSE_ON", "mask": "MASK_ON", "keypoint": "KEYPOINT_ON"}
+_ALL = "all"
+
+
+def build_cascade(
+    cfg: CfgNode, densepose_channels: int, level_channels: int
+) -> DensePoseCascade | None:
+    """The stages after the first; None where there is but one.
+
+    Args:
+        densepose_channels: of the RoI features of dense pose.
+        level_channels: of the feature levels, out of which masks and keypoints are pooled.
+
+    Raises:
+        ValueError: naming the key, its value and what was expected.
+    """
+    node = cfg.MODEL.DENSEPOSE_CASCADE
+    if node.STAGES < 1:
+        raise ValueError(f"{_KEY}.STAGES = {node.STAGES}, expected 1 (no cascade) or more")
+    if node.STAGES == 1:
+        return None
+    tasks = _tasks(cfg)
+    later = node.STAGES - 1
+    if len(node.LOSS_WEIGHTS) not in (0, node.STAGES):
+        raise ValueError(
+            f"{_KEY}.LOSS_WEIGHTS = {list(node.LOSS_WEIGHTS)}, expected a number for each of the"
+            f" {node.STAGES} stages, or none"
+        )
+    return DensePoseCascade(
+        [_stage(cfg, tasks, densepose_channels, level_channels) for _ in range(later)],
+        {task: densepose_channels if task == "densepose" else level_channels for task in tasks},
+        hears=_hears(list(node.CROSS_TALK), tasks),
+        talk_features=node.TALK_FEATURES,
+        stop_gradients=node.STOP_GRADIENTS,
+        loss_weights=node.LOSS_WEIGHTS,
+    )
+
+
+def _tasks(cfg: CfgNode) -> list[str]:
+    tasks = list(cfg.MODEL.DENSEPOSE_CASCADE.TASKS)
+    for task in tasks:
+        if task not in TASKS:
+            raise ValueError(f"{_KEY}.TASKS names {task!r}, expected some of {', '.join(TASKS)}")
+        if not cfg.MODEL[_SWITCHES[task]]:
+            raise ValueError(f"{_KEY}.TASKS names {task!r}, but MODEL.{_SWITCHES[task]} = False")
+    if "densepose" not in tasks:
+        raise ValueError(f"{_KEY}.TASKS = {tasks}, expected 'densepose' among them")
+    return tasks
+
+
+def _hears(pairs: list[str], tasks: list[str]) -> dict[str, list[str]] | None:
+    """Task -> those it hears, of pairs "speaker>listener"; None for all."""
+    if pairs == [_ALL]:
+        return None
+    hears: dict[str, list[str]] = {task: [] for task in tasks}
+    for pair in pairs:
+        names = str(pair).split(">")
+        if len(names) != 2:
+            raise ValueError(
+                f"{_KEY}.CROSS_TALK has {pair!r}, expected ['{_ALL}'] or pairs such as"
+                " 'keypoint>densepose' (who is heard by whom)"
+            )
+        for name in names:
+            if name not in tasks:
+                raise ValueError(
+                    f"{_KEY}.CROSS_TALK has {pair!r}, but {name!r} takes no part: {_KEY}.TASKS ="
+                    f" {tasks}"
+                )
+        speaker, listener = names
+        hears[listener].append(speaker)
+    return hears
+
+
+def _stage(
+    cfg: CfgNode, tasks: list[str], densepose_channels: int, level_channels: int
+) -> CascadeStage:
+    of_stage = cfg.clone()
+    of_stage.defrost()
+    of_stage.MODEL.ROI_DENSEPOSE_HEAD.NUM_STACKED_CONVS = (
+        cfg.MODEL.DENSEPOSE_CASCADE.NUM_STACKED_CONVS
+    )
+    head = build_densepose_head(of_stage, densepose_channels)
+    predictor = build_densepose_predictor(of_stage, head.output_channels)
+    if not hasattr(predictor, "lowres_maps"):
+        raise ValueError(
+            "MODEL.ROI_DENSEPOSE_HEAD.PREDICTOR_NAME ="
+            f" {cfg.MODEL.ROI_DENSEPOSE_HEAD.PREDICTOR_NAME!r} has no lowres_maps, which a cascade"
+            f" ({_KEY}.STAGES = {cfg.MODEL.DENSEPOSE_CASCADE.STAGES}) needs"
+        )
+    heads = {}
+    for task, build in (("mask", build_mask_head), ("keypoint", build_keypoint_head)):
+        if task not in tasks:
+            continue
+        key = f"ROI_{task.upper()}_HEAD"
+        side = cfg.MODEL[key].POOLER_RESOLUTION
+        heads[f"{task}_head"] = build(cfg, ShapeSpec(level_channels, side, side))
+        if not isinstance(heads[f"{task}_head"], nn.Sequential):
+            raise ValueError(
+                f"MODEL.{key}.NAME = {cfg.MODEL[key].NAME!r} cannot be in a cascade: expected a"
+                " head that is a sequence of layers"
+            )
+    return CascadeStage(densepose_head=head, densepose_predictor=predictor, **heads)

@@ -1,0 +1,193 @@
+"""Stages of the dense pose, mask and keypoint branches, each of which hears the one before.
+
+Multi-task cascade with cross-talk (DensePose, CVPR 2018, section 3.3): all branches look at the
+same RoIs; what they say of them in one stage is projected to the width of the RoI features, added
+to these and looked at again by the next stage. The first stage is the model's own branches, so that
+a checkpoint of a model without a cascade fits the first stage of one with it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from detectron2.structures import Instances
+from detectron2.utils.events import get_event_storage
+from torch import nn
+
+from .cross_talk import CrossTalk
+from .stage import TASKS, Answer, CascadeStage
+
+
+class DensePoseCascade(nn.Module):
+    """The later stages, and how they hear the earlier ones."""
+
+    def __init__(
+        self,
+        stages: Sequence[CascadeStage],
+        roi_channels: Mapping[str, int],
+        *,
+        hears: Mapping[str, Sequence[str]] | None = None,
+        talk_features: bool = True,
+        stop_gradients: bool = False,
+        loss_weights: Sequence[float] = (),
+    ):
+        """
+        Args:
+            stages: from the second on.
+            roi_channels: of the RoI features, by the tasks that take part.
+            hears: task -> other tasks that it hears; None: all of them. Each hears itself.
+            talk_features: hear an answer's features, too.
+            stop_gradients: what a stage says reaches the next without a way back for gradients.
+            loss_weights: of each stage, the first one included. Default: 1.
+
+        Raises:
+            ValueError: tasks that are unknown, have no head or do not take part; a wrong number of
+                weights.
+        """
+        super().__init__()
+        self.tasks = tuple(task for task in TASKS if task in roi_channels)
+        self.hears = {
+            task: tuple(
+                other
+                for other in self.tasks
+                if other == task or hears is None or other in hears.get(task, ())
+            )
+            for task in self.tasks
+        }
+        self.loss_weights = tuple(loss_weights) or (1.0,) * (len(stages) + 1)
+        self.stop_gradients = stop_gradients
+        self._check(stages, roi_channels, hears or {})
+        self.count = len(stages)
+        for number, stage in enumerate(stages, start=2):
+            self.add_module(f"stage{number}", stage)
+            channels = {task: stage.channels(task) for task in self.tasks}
+            talk = {
+                task: CrossTalk(
+                    roi_channels[task],
+                    {other: channels[other][0] for other in heard},
+                    {other: channels[other][1] for other in heard} if talk_features else {},
+                )
+                for task, heard in self.hears.items()
+            }
+            self.add_module(f"talk{number}", nn.ModuleDict(talk))
+
+    def _check(self, stages, roi_channels, hears) -> None:
+        named = {*roi_channels, *hears, *(other for heard in hears.values() for other in heard)}
+        unknown = sorted(named - set(TASKS))
+        if unknown:
+            raise ValueError(f"a cascade of {unknown[0]!r}, expected some of {', '.join(TASKS)}")
+        if named - set(self.tasks):
+            absent = sorted(named - set(self.tasks))[0]
+            raise ValueError(f"a cascade in which {absent!r} talks, which takes no part in it")
+        if "densepose" not in self.tasks:
+            raise ValueError("a cascade without 'densepose', which has to take part")
+        for task in set(self.tasks) - {"densepose"}:
+            if any(stage._head(task) is None for stage in stages):
+                raise ValueError(f"a cascade of {task!r} with a stage that has no {task}_head")
+        if len(self.loss_weights) != len(stages) + 1:
+            raise ValueError(
+                f"{len(self.loss_weights)} loss weights of a cascade, expected one for each of its"
+                f" {len(stages) + 1} stages"
+            )
+
+    @property
+    def last(self) -> CascadeStage:
+        """The stage whose answers are the model's."""
+        return self.get_submodule(f"stage{self.count + 1}")
+
+    def answers(
+        self,
+        first: CascadeStage,
+        rois: Mapping[str, torch.Tensor],
+        of_last: Mapping[str, torch.Tensor | slice],
+        precision: Callable[[], AbstractContextManager] = nullcontext,
+    ) -> Iterator[dict[str, Answer]]:
+        """Of each stage in turn, its answers by task.
+
+        Args:
+            first: the model's own branches.
+            rois: task -> (N, channels, s, s), features of the same N RoIs.
+            of_last: the tasks wanted of the last stage -> numbers of the RoIs to answer for.
+                Earlier stages answer for all RoIs, but only tasks that are heard on the way.
+            precision: the arithmetic of dense pose.
+        """
+        needed = [tuple(of_last)]
+        for _ in range(self.count):
+            needed.insert(0, self.heard_for(needed[0], 1))
+        before: dict[str, Answer] = {}
+        for number, tasks in enumerate(needed, start=1):
+            stage = first if number == 1 else self.get_submodule(f"stage{number}")
+            said = {}
+            for task in tasks:
+                index = of_last[task] if number == len(needed) else slice(None)
+                features = rois[task][index]
+                with precision() if task == "densepose" else nullcontext():
+                    if number > 1:
+                        heard = {other: before[other][index] for other in self.hears[task]}
+                        talk = self.get_submodule(f"talk{number}")[task]
+                        features = talk(features, heard)
+                    said[task] = stage.answer(task, features)
+            yield said
+            before = said
+            if self.stop_gradients:
+                before = {task: answer.detach() for task, answer in said.items()}
+
+    def heard_for(self, tasks: Iterable[str], stages: int | None = None) -> tuple[str, ...]:
+        """The tasks that these need the answers of, ``stages`` before (default: in the first)."""
+        needed = tuple(tasks)
+        for _ in range(self.count if stages is None else stages):
+            needed = tuple(t for t in self.tasks if any(t in self.hears[task] for task in needed))
+        return needed
+
+    def losses(
+        self,
+        first: CascadeStage,
+        rois: Mapping[str, torch.Tensor],
+        trained: Mapping[str, tuple[torch.Tensor, list[Instances]]],
+        densepose_loss: Callable,
+    ) -> dict[str, torch.Tensor]:
+        """Losses of all stages, weighted, named as a branch names them plus ``_stage1`` and so on.
+
+        Args:
+            first, rois: as for :meth:`answers`.
+            trained: task -> numbers of the RoIs that train it, and these RoIs, image by image.
+            densepose_loss: (RoIs, maps) -> dict of losses.
+        """
+        losses = {}
+        wanted = {task: index for task, (index, _) in trained.items()}
+        stages = zip(self.loss_weights, self.answers(first, rois, wanted))
+        for number, (weight, answers) in enumerate(stages, start=1):
+            is_last = number == self.count + 1
+            stage = first if number == 1 else self.get_submodule(f"stage{number}")
+            with get_event_storage().name_scope(f"stage{number}"):
+                for task, (index, proposals) in trained.items():
+                    answer = answers[task] if is_last else answers[task][index]
+                    if task == "densepose":
+                        maps = stage.densepose_predictor.output(answer.outputs)
+                        found = densepose_loss(proposals, maps)
+                    else:
+                        found = stage.conclude(task, answer, proposals)
+                    for name, loss in found.items():
+                        losses[f"{name}_stage{number}"] = loss * weight
+        return losses
+
+    def of_densepose(self) -> tuple[DensePoseCascade, tuple[str, ...]]:
+        """What the last stage's dense pose needs: a cascade with nothing else, and the tasks of the
+        first stage. Weights are shared."""
+        only = copy.copy(self)
+        only._modules = dict(self._modules)
+        needed: tuple[str, ...] = ("densepose",)
+        for number in range(self.count + 1, 1, -1):
+            stage = copy.copy(self.get_submodule(f"stage{number}"))
+            stage._modules = {
+                name: module if name.split("_")[0] in needed else None
+                for name, module in stage._modules.items()
+            }
+            only._modules[f"stage{number}"] = stage
+            talk = self.get_submodule(f"talk{number}")
+            only._modules[f"talk{number}"] = nn.ModuleDict({task: talk[task] for task in needed})
+            needed = self.heard_for(needed, 1)
+        return only, needed

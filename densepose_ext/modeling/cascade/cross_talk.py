@@ -1,0 +1,55 @@
+"""How a branch hears what branches said in the stage before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .stage import Answer
+
+
+class CrossTalk(nn.Module):
+    """Adds to the RoI features of a branch what branches have said of these RoIs.
+
+    Each output (and the features behind it) is brought to the grid of the RoI features and
+    projected by a 1 x 1 convolution. These start at zero: a stage starts from the RoI features.
+    """
+
+    def __init__(self, channels: int, outputs: Mapping[str, int], features: Mapping[str, int]):
+        """
+        Args:
+            channels: of the RoI features.
+            outputs, features: by the task that is heard, the channels of its answers.
+        """
+        super().__init__()
+        self.outputs, self.features = (
+            nn.ModuleDict({task: _projection(heard, channels) for task, heard in of.items()})
+            for of in (outputs, features)
+        )
+
+    def forward(self, rois: torch.Tensor, answers: Mapping[str, Answer]) -> torch.Tensor:
+        """(N, channels, s, s), answers of N RoIs by task -> (N, channels, s, s)."""
+        total = rois
+        for kind, projections in (("outputs", self.outputs), ("features", self.features)):
+            for task, projection in projections.items():
+                said = _on_grid_of(rois, getattr(answers[task], kind))
+                total = total + projection(said.to(rois.dtype))
+        return total
+
+
+def _projection(input_channels: int, channels: int) -> nn.Module:
+    layer = nn.Conv2d(input_channels, channels, 1, bias=False)
+    nn.init.zeros_(layer.weight)
+    return layer
+
+
+def _on_grid_of(rois: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+    size, own = ([int(side) for side in x.shape[-2:]] for x in (rois, maps))
+    if own == size:
+        return maps
+    if all(side % wanted == 0 for side, wanted in zip(own, size)):
+        return F.avg_pool2d(maps, [side // wanted for side, wanted in zip(own, size)])
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)

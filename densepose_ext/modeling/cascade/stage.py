@@ -1,0 +1,107 @@
+"""The branches of one stage of a cascade, and what they say of RoIs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from detectron2.structures import Instances
+from torch import nn
+
+#: The branches that can take part.
+TASKS = ("densepose", "mask", "keypoint")
+
+
+@dataclass
+class Answer:
+    """What a branch says of N RoIs.
+
+    Attributes:
+        outputs: (N, channels, ., .), dense pose maps before their enlargement, or the logits of
+            masks or keypoints.
+        features: (N, channels, ., .), what the branch's last layer made them of.
+    """
+
+    outputs: torch.Tensor
+    features: torch.Tensor
+
+    def __getitem__(self, index: torch.Tensor) -> Answer:
+        return Answer(self.outputs[index], self.features[index])
+
+    def detach(self) -> Answer:
+        return Answer(self.outputs.detach(), self.features.detach())
+
+
+class CascadeStage(nn.Module):
+    """The branches of one stage. Those of masks and keypoints are heads of Detectron2."""
+
+    def __init__(
+        self,
+        *,
+        densepose_head: nn.Module,
+        densepose_predictor: nn.Module,
+        mask_head: nn.Module | None = None,
+        keypoint_head: nn.Module | None = None,
+    ):
+        """
+        Args:
+            densepose_head, densepose_predictor: as of DensePoseROIHeads.
+            mask_head, keypoint_head: a BaseMaskRCNNHead, a BaseKeypointRCNNHead.
+        """
+        super().__init__()
+        self.densepose_head = densepose_head
+        self.densepose_predictor = densepose_predictor
+        self.mask_head = mask_head
+        self.keypoint_head = keypoint_head
+
+    def answer(self, task: str, rois: torch.Tensor) -> Answer:
+        """What the branch of a task says of RoI features (N, channels, s, s)."""
+        if task == "densepose":
+            features = self.densepose_head(rois)
+            return Answer(self.densepose_predictor.lowres_maps(features), features)
+        head = self._head(task)
+        seen = []
+        # Heads of Detectron2 are sequences of layers, and do not give out what is in between.
+        hook = _last_layer(head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        try:
+            logits = head.layers(rois)
+        finally:
+            hook.remove()
+        return Answer(logits, seen[0])
+
+    def conclude(self, task: str, answer: Answer, instances: list[Instances]):
+        """What a head of Detectron2 makes of its answer: losses in training, else fields.
+
+        Args:
+            task: "mask" or "keypoint".
+            answer: for all ``instances``, in order.
+        """
+        head = self._head(task)
+        return type(head).forward(_Answered(head, answer.outputs), None, instances)
+
+    def channels(self, task: str) -> tuple[int, int]:
+        """Of the outputs and of the features of a task's answers."""
+        if task == "densepose":
+            return self.densepose_predictor.output_channels, self.densepose_head.output_channels
+        last = _last_layer(self._head(task))
+        return last.out_channels, last.in_channels
+
+    def _head(self, task: str) -> nn.Module:
+        return self.mask_head if task == "mask" else self.keypoint_head
+
+
+def _last_layer(head: nn.Module) -> nn.Module:
+    return list(head.children())[-1]
+
+
+class _Answered:
+    """A head of Detectron2 whose layers have run already."""
+
+    def __init__(self, head: nn.Module, logits: torch.Tensor):
+        self._head, self._logits = head, logits
+
+    def __getattr__(self, name: str):
+        return getattr(self._head, name)
+
+    def layers(self, _) -> torch.Tensor:
+        return self._logits
