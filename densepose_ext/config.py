@@ -223,6 +223,17 @@ def _add_own(cfg: CN) -> None:
     # the same results but for rounding.
     cfg.MODEL.CHANNELS_LAST = False
 
+    # At inference an ImageNet classifier looks again at the boxes found, and lowers the scores of
+    # those that it takes for animals, cars or furniture (densepose_ext.modeling.SecondLook). For
+    # models of one class, the person.
+    look = cfg.MODEL.SECOND_LOOK = CN()
+    look.ENABLED = False
+    # package:efficientnet-lite0, -lite1 or -lite2. Where that is not installed there is a warning
+    # and no second look.
+    look.WEIGHTS = "package:efficientnet-lite0"
+    # Side of the squares it sees, pixels.
+    look.SIZE = 160
+
     # Backbone "build_timm_fpn_backbone": any timm model with features_only, under an FPN.
     timm = cfg.MODEL.TIMM = CN()
     timm.NAME = "tf_efficientnet_lite0"
@@ -256,6 +267,11 @@ def check_config(cfg: CN) -> None:
             raise ValueError(
                 f"{key} = {value!r} asks for {method}, which is not part of this package"
             )
+    if cfg.MODEL.SECOND_LOOK.ENABLED and cfg.MODEL.ROI_HEADS.NUM_CLASSES != 1:
+        raise ValueError(
+            "MODEL.SECOND_LOOK.ENABLED asks whether people are people, but"
+            f" MODEL.ROI_HEADS.NUM_CLASSES = {cfg.MODEL.ROI_HEADS.NUM_CLASSES}, expected 1"
+        )
     if cfg.FLOAT32_PRECISION and "FLOAT32_PRECISION" not in get_cfg():
         raise ValueError(
             f"FLOAT32_PRECISION = {cfg.FLOAT32_PRECISION!r} needs a newer Detectron2; expected ''"

@@ -32,15 +32,15 @@ FREE = re.compile(r"public.?domain|CC-?0.*|CC-BY[- ][1-4]\.\d", re.IGNORECASE)
 #: Shorter sides below this are icons and drawings, as a rule.
 SMALLEST = 200
 #: Photographs that show people or statues of them, by the end of their path.
-WITH_PEOPLE = tuple(
-    f"{name}.webp"
-    for name in """
-    monuments/arcDeTriomphe monuments/christTheRedeemer monuments/monument1 monuments/usCapitol
-    monuments/victoriaMemorial brandenburgGate mountRushmore statueOfLiberty statueofLiberty
-    eiffelTower palaisdesPapes berlinCathedral wormsCathedral charminar gatewayofIndia mysorePalace
-    cabrillo castleClinton music/australia music/ireland music/italy music/japan music/mexico
-    music/orchestra
-    """.split()
+WITH_PEOPLE = (
+    *("monuments/arcDeTriomphe.webp", "monuments/christTheRedeemer.webp"),
+    *("monuments/monument1.webp", "monuments/usCapitol.webp"),
+    "images/monuments/victoriaMemorial.webp",
+    *("brandenburgGate.webp", "mountRushmore.webp", "statueOfLiberty.webp", "statueofLiberty.webp"),
+    *("eiffelTower.webp", "palaisdesPapes.webp", "berlinCathedral.webp", "wormsCathedral.webp"),
+    *("charminar.webp", "gatewayofIndia.webp", "mysorePalace.webp"),
+    *("cabrillo.webp", "castleClinton.webp", "music/australia.webp", "music/ireland.webp"),
+    *("music/italy.webp", "music/japan.webp", "music/mexico.webp", "music/orchestra.webp"),
 )
 #: Of scikit-image (skimage/data/_fetchers.py says so of each); not astronaut.png and camera.png,
 #: which show people.

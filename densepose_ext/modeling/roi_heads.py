@@ -29,6 +29,7 @@ from .registry import (
     build_densepose_predictor,
     register_shared,
 )
+from .second_look import SecondLook, build_second_look
 
 #: Arithmetic of the dense pose branch at inference.
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -48,6 +49,7 @@ class DensePoseROIHeads(CascadeROIHeads):
         self,
         *,
         box_refinements: int = 0,
+        second_look: SecondLook | None = None,
         densepose_in_features: list[str] | None = None,
         densepose_decoder: nn.Module | None = None,
         densepose_pooler: nn.Module | None = None,
@@ -66,6 +68,7 @@ class DensePoseROIHeads(CascadeROIHeads):
         """
         Args:
             box_refinements: at inference the box head corrects its own boxes this many times.
+            second_look: at inference lowers the scores of boxes on animals, cars, ...
             densepose_in_features: names of the feature levels. None turns dense pose off.
             densepose_decoder: makes one map of all levels; None pools from the levels themselves.
             densepose_pooler: (list of maps, list of boxes) -> features of the RoIs.
@@ -89,6 +92,8 @@ class DensePoseROIHeads(CascadeROIHeads):
                 f"MODEL.ROI_BOX_HEAD.REFINEMENTS = {box_refinements}, expected 0 or more"
             )
         self.box_refinements = box_refinements
+        self.second_look = second_look
+        self.second_look_on = second_look is not None
         if densepose_precision not in PRECISIONS:
             raise ValueError(
                 f"precision {densepose_precision!r}, expected one of {', '.join(PRECISIONS)}"
@@ -121,6 +126,7 @@ class DensePoseROIHeads(CascadeROIHeads):
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
         arguments = super().from_config(cfg, input_shape)
         arguments["box_refinements"] = cfg.MODEL.ROI_BOX_HEAD.REFINEMENTS
+        arguments["second_look"] = build_second_look(cfg)
         for name in ("box_pooler", "mask_pooler", "keypoint_pooler"):
             if arguments.get(name) is not None:
                 arguments[name] = RowPooler(arguments[name])
@@ -183,8 +189,16 @@ class DensePoseROIHeads(CascadeROIHeads):
         targets: list[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, torch.Tensor]]:
         """See :meth:`detectron2.modeling.ROIHeads.forward`."""
+        if not self.training:
+            instances = self._forward_box(features, proposals)
+            if self.second_look_on:
+                instances = [
+                    self.second_look.rescore(picture, people)
+                    for picture, people in zip(images.tensor, instances)
+                ]
+            return self.forward_with_given_boxes(features, instances), {}
         instances, losses = super().forward(images, features, proposals, targets)
-        if self.training and self.densepose_on:
+        if self.densepose_on:
             losses.update(self._densepose_losses(features, instances))
         return instances, losses
 

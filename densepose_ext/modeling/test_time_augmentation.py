@@ -109,9 +109,11 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
         upright = sum(not _is_rotated(transform) for transform in transforms)
         seen_upright = self._features(versions[:upright])
         seen = seen_upright + self._features(versions[upright:])
-        with self._turn_off_roi_heads(["mask_on", "keypoint_on", "densepose_on"]):
+        with self._turn_off_roi_heads(["mask_on", "keypoint_on", "densepose_on", "second_look_on"]):
             boxes, scores, classes = self._get_augmented_boxes(seen_upright, transforms[:upright])
         merged = self._merge_detections(boxes, scores, classes, shape)
+        if self.model.roi_heads.second_look_on:
+            merged = self._look_again(merged, seen[0], versions[0], transforms[0])
         in_versions = self._rescale_detected_boxes(versions, merged, transforms)
         # Rescaling goes through numpy.
         in_versions = [instances.to(merged.scores.device) for instances in in_versions]
@@ -122,6 +124,14 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
         if self.model.roi_heads.densepose_on:
             merged.pred_densepose = self._average(outputs, merged, transforms)
         return {"instances": detector_postprocess(merged, *shape)}
+
+    def _look_again(
+        self, merged: Instances, seen: _Versions, version: dict, transform: T.TransformList
+    ) -> Instances:
+        """Merged boxes with the scores of a second look, at the first version of the picture."""
+        (there,) = self._rescale_detected_boxes([version], merged, [transform])
+        boxes = there.pred_boxes.to(merged.scores.device)
+        return self.model.roi_heads.second_look.rescore(seen.images.tensor[0], merged, boxes)
 
     def _features(self, versions: Sequence[dict]) -> list[_Versions]:
         """Of versions as the mapper gives them, in batches of Detectron2's size."""
