@@ -28,9 +28,10 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class SecondLook(nn.Module):
     """Lowers the scores of boxes on what is nobody.
 
-    A score is multiplied by the probability that the box shows none of certain classes. The
-    classifier sees just the box, stretched to a square: the horse under a rider, or the car behind
-    a passer-by, is mostly outside.
+    Where certain classes together are likelier than all others, the score is multiplied by twice
+    the probability of the others, which is 1 at a draw. The classifier sees just the box,
+    stretched to a square: the horse under a rider, or the car behind a passer-by, is mostly
+    outside. Boxes that it would see enlarged more than twice keep their scores.
 
     The classifier is no part of the model's state: neither checkpoints nor optimizers have it.
     """
@@ -51,7 +52,8 @@ class SecondLook(nn.Module):
         Args:
             classifier: RGB pictures (N, 3, S, S), normalised as timm's -> logits.
             classes: of the classifier, that are nobody.
-            size: side S of the square that a box becomes, pixels.
+            size: side S of the square that a box becomes, pixels. Boxes whose longer side is less
+                than half of it keep their scores.
             min_score: boxes whose score falls below it are left out.
             pixel_mean, pixel_std, input_format: of the detector's pictures.
         """
@@ -118,8 +120,11 @@ class SecondLook(nn.Module):
             people: with ``scores`` and ``pred_boxes``.
             boxes: where they are in ``image``. Default: ``pred_boxes``.
         """
-        nobody = self(image, people.pred_boxes if boxes is None else boxes)
-        scores, order = (people.scores * (1 - nobody)).sort(descending=True)
+        boxes = people.pred_boxes if boxes is None else boxes
+        factor = (2 - 2 * self(image, boxes)).clamp(max=1)
+        longer_side = (boxes.tensor[:, 2:] - boxes.tensor[:, :2]).amax(1)
+        factor = torch.where(longer_side < self.size / 2, torch.ones_like(factor), factor)
+        scores, order = (people.scores * factor).sort(descending=True)
         kept = scores >= self.min_score
         people = people[order[kept]]
         people.scores = scores[kept]

