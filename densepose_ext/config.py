@@ -11,6 +11,7 @@ from typing import Any
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
+from .bootstrap_config import add_bootstrap_config, bootstrap_settings
 from .cascade_config import add_cascade_config
 from .cse_config import add_cse_config, check_cse_config, is_cse_config
 
@@ -66,7 +67,8 @@ def add_densepose_config(cfg: CN) -> None:
     _add_evaluation(cfg)
     add_cse_config(cfg)
     add_cascade_config(cfg)
-    _add_keys_not_built(cfg)
+    add_bootstrap_config(cfg)
+    _add_hrnet(cfg)
     _add_own(cfg)
     if "ROI_DENSEPOSE_HEAD" in before.MODEL:
         _restore(cfg, before)
@@ -157,11 +159,8 @@ def _add_evaluation(cfg: CN) -> None:
     node.MIN_IOU_THRESHOLD = 0.5
 
 
-def _add_keys_not_built(cfg: CN) -> None:
-    """Keys of methods that this package does not have. :func:`check_config` refuses their use."""
-    cfg.BOOTSTRAP_DATASETS = []
-    cfg.BOOTSTRAP_MODEL = CN({"WEIGHTS": "", "DEVICE": "cuda"})
-
+def _add_hrnet(cfg: CN) -> None:
+    # Backbone "build_hrfpn_backbone": HRNet of the given stages. The defaults are those of HRNet-W32.
     hrnet = cfg.MODEL.HRNET = CN()
     hrnet.STEM_INPLANES = 64
     hrnet.HRFPN = CN({"OUT_CHANNELS": 256})
@@ -176,6 +175,7 @@ def _add_keys_not_built(cfg: CN) -> None:
                 "FUSE_METHOD": "SUM",
             }
         )
+
     # Newer Detectron2 has this key itself, and dumps of its configs carry it.
     if "FLOAT32_PRECISION" not in cfg:
         cfg.FLOAT32_PRECISION = ""
@@ -258,15 +258,6 @@ def check_config(cfg: CN) -> None:
     head = cfg.MODEL.ROI_DENSEPOSE_HEAD
     prefix = "MODEL.ROI_DENSEPOSE_HEAD."
 
-    # Key, a word in its value (None: any value that is not empty), and what that asks for.
-    for key, word, method in [
-        ("BOOTSTRAP_DATASETS", None, "bootstrapping"),
-    ]:
-        value = _get(cfg, key)
-        if value and (word is None or word in str(value).lower()):
-            raise ValueError(
-                f"{key} = {value!r} asks for {method}, which is not part of this package"
-            )
     if cfg.MODEL.SECOND_LOOK.ENABLED and cfg.MODEL.ROI_HEADS.NUM_CLASSES != 1:
         raise ValueError(
             "MODEL.SECOND_LOOK.ENABLED asks whether people are people, but"
@@ -294,6 +285,7 @@ def check_config(cfg: CN) -> None:
                 f"{key} = {_get(cfg, key)!r}, expected {' or '.join(map(repr, allowed))}"
                 " with the other settings of this config"
             )
+    bootstrap_settings(cfg)
     dilations = head.ASPP_DILATIONS
     if not dilations or any(not isinstance(d, int) or d < 1 for d in dilations):
         raise ValueError(

@@ -108,7 +108,7 @@ def _replace_in_default_trainer() -> None:
     from detectron2.engine import DefaultTrainer, defaults
 
     from .config import is_own_config
-    from .data.build import build_densepose_test_loader, build_densepose_train_loader
+    from .data.build import build_densepose_test_loader
     from .engine import trainer
     from .engine.checkpoint import DensePoseCheckpointer
     from .engine.hooks import with_training_hooks
@@ -118,7 +118,7 @@ def _replace_in_default_trainer() -> None:
     for name, ours in (
         ("build_model", build_model),
         ("build_optimizer", build_optimizer),
-        ("build_train_loader", build_densepose_train_loader),
+        ("build_train_loader", trainer.build_train_loader),
         ("build_test_loader", build_densepose_test_loader),
     ):
         _replace(DefaultTrainer, name, _for_densepose(vars(DefaultTrainer)[name], ours))

@@ -79,7 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
-    from ..prediction.inputs import find_pictures, is_video
+    from ..files.media import is_video
+    from ..prediction.inputs import find_pictures
     from ..prediction.run import Run, read_image_ids, run_over
     from ..prediction.writers import Options
 

@@ -122,7 +122,7 @@ def _apply(args: argparse.Namespace) -> None:
 def _extract(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from ..prediction.inputs import is_video
+    from ..files.media import is_video
     from ..texture import TextureExtractor, fill_atlas
     from ..visualization.picture_file import check_ending, write_picture
 

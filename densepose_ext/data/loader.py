@@ -58,11 +58,18 @@ class MappedImages(Dataset):
                 )
         return mapped
 
+    def edge(self, sample: Sample) -> int | None:
+        """The shortest edge of the pictures of a sample's batch; None where each draws its own."""
+        if self._batch_sizes is None:
+            return None
+        draw = generator(sample.seed, Purpose.SIZE, sample.batch).integers
+        return self._batch_sizes[draw(len(self._batch_sizes))]
+
     def _map(self, image: int, sample: Sample) -> dict | None:
         record = self._images[image]
-        if self._batch_sizes is not None:
-            draw = generator(sample.seed, Purpose.SIZE, sample.batch).integers
-            record["shortest_edge"] = self._batch_sizes[draw(len(self._batch_sizes))]
+        edge = self.edge(sample)
+        if edge is not None:
+            record["shortest_edge"] = edge
         with seeded(sample.seed, Purpose.AUGMENTATION, sample.position):
             return self._mapper(record)
 

@@ -118,7 +118,8 @@ class DensePoseDatasetMapper(DatasetMapper):
         """
         Args:
             dataset_dict: of one image, as ``load_densepose_coco`` gives it. ``shortest_edge``, if
-                it is there, is the size (pixels) to take in place of one that is drawn.
+                it is there, is the size (pixels) to take in place of one that is drawn; ``pixels``
+                is the picture (H, W, 3) uint8, which then is not read from its file.
 
         Returns:
             a dict with ``image`` (3, H, W) uint8 and, in training, ``instances``; None in training
@@ -134,7 +135,9 @@ class DensePoseDatasetMapper(DatasetMapper):
         # As DatasetMapper does, but for reading the picture on its own: whatever PIL makes of a
         # damaged file is told apart from a surface without its mirror map, which stops the run.
         try:
-            image = utils.read_image(dataset_dict["file_name"], format=self.image_format)
+            image = dataset_dict.pop("pixels", None)
+            if image is None:
+                image = utils.read_image(dataset_dict["file_name"], format=self.image_format)
             utils.check_image_size(dataset_dict, image)
         except (*UNREADABLE, utils.SizeMismatchError) as error:
             message = f"{dataset_dict['file_name']}: {error}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +46,8 @@ class TrainingBatches(Sampler):
 
     Attributes:
         seed, first_iteration: may be changed until iteration begins.
+        places: (seed, iteration) -> (batch size,) bool, the places of a batch that this set fills;
+            None for all. May be changed until iteration begins.
     """
 
     def __init__(
@@ -84,13 +86,22 @@ class TrainingBatches(Sampler):
         self._last_stretch: tuple = (None, None)
         self.seed = seed
         self.first_iteration = 0
+        self.places: Callable[[int, int], np.ndarray] | None = None
 
     def __iter__(self) -> Iterator[list[Sample]]:
         for iteration in itertools.count(self.first_iteration):
             yield self.batch(iteration)
 
     def batch(self, iteration: int) -> list[Sample]:
-        """This process's share of a batch."""
+        """This process's share of a batch: the places that this set fills."""
+        samples = self.whole_batch(iteration)
+        if self.places is None:
+            return samples
+        chosen = self.places(self.seed, iteration)[self._rank * len(samples) :]
+        return [sample for sample, is_chosen in zip(samples, chosen) if is_chosen]
+
+    def whole_batch(self, iteration: int) -> list[Sample]:
+        """This process's share of a batch, whichever places this set fills."""
         share = self._batch_size // self._world_size
         first = self._rank * share
         images = self._stretch(iteration // STRETCH)[iteration % STRETCH, first : first + share]

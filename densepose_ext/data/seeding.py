@@ -25,6 +25,9 @@ class Purpose(IntEnum):
     REPLACEMENT = 4  # of an image that cannot be read
     STEP = 5  # what the model draws in an iteration
     SIZE = 6  # of the pictures of a batch
+    MIXTURE = 7  # which set fills which place of a batch
+    PSEUDO_LABELS = 8  # the points that one sample is labelled with
+    KEY_FRAME = 9  # of a video
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:

@@ -16,7 +16,9 @@ from detectron2.evaluation import DatasetEvaluator, DatasetEvaluators
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..data.build import build_densepose_test_loader, build_densepose_train_loader
+from .. import bootstrapping
+from ..bootstrapping import BootstrappedLoader
+from ..data.build import build_densepose_test_loader
 from ..evaluation.evaluator import DensePoseEvaluator
 from ..evaluation.instances import InstanceEvaluator
 from ..modeling.build import build_model
@@ -27,6 +29,13 @@ from .hooks import with_training_hooks
 from .optimizer import build_optimizer
 
 logger = logging.getLogger(f"detectron2.{__name__}")
+
+
+def build_train_loader(cfg: CfgNode) -> DataLoader | BootstrappedLoader:
+    """Training batches of a config, for ever; bootstrapped if BOOTSTRAP_DATASETS says so."""
+    return bootstrapping.build_train_loader(
+        cfg, lambda model, path: DensePoseCheckpointer(model).load(path)
+    )
 
 
 def build_evaluator(
@@ -80,8 +89,8 @@ class DensePoseTrainer(DefaultTrainer):
         return build_optimizer(cfg, model)
 
     @classmethod
-    def build_train_loader(cls, cfg: CfgNode) -> DataLoader:
-        return build_densepose_train_loader(cfg)
+    def build_train_loader(cls, cfg: CfgNode) -> DataLoader | BootstrappedLoader:
+        return build_train_loader(cfg)
 
     @classmethod
     def build_test_loader(cls, cfg: CfgNode, dataset_name: str) -> DataLoader:

@@ -9,22 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-#: Files of a folder with one of these endings are taken for pictures; a file that is named by
-#: itself is one whatever its name.
-PICTURE_SUFFIXES = (
-    *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"),
-    *(".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
-)
-#: Endings by which a file is taken for a video before it is opened.
-VIDEO_SUFFIXES = (
-    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
-    *(".ogv", ".ts", ".webm", ".wmv"),
-)
-
-
-def is_video(path: str) -> bool:
-    """Whether a path names a video, by its ending."""
-    return path.lower().endswith(VIDEO_SUFFIXES) and not os.path.isdir(path)
+from ..files.media import PICTURE_SUFFIXES
 
 
 @dataclass(frozen=True)

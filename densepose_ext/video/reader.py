@@ -14,8 +14,8 @@ from time import perf_counter
 import cv2
 import numpy as np
 
+from ..files.pyav import av, upright
 from ..prediction.stream import Frame
-from .pyav import av
 
 #: Frame rate of sources that do not state theirs.
 USUAL_RATE = 25
@@ -130,19 +130,12 @@ class _PyAV:
                     first = time - last - float(1 / self.rate)
                 last = float(time - first)
                 number += 1
-                yield _upright(frame), last
+                yield upright(frame), last
         if bad:
             self.damage = f"{bad} damaged packets left out" + "; " * bool(self.damage) + self.damage
 
     def close(self) -> None:
         self._container.close()
-
-
-def _upright(frame) -> np.ndarray:
-    """BGR (H, W, 3) of a PyAV frame, rotated upright: phones store the angle, counter-clockwise."""
-    picture = frame.to_ndarray(format="bgr24")
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
 class _OpenCV:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from .pyav import av
+from ..files.pyav import av
 
 
 class Sound:

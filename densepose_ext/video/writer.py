@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .pyav import av
+from ..files.pyav import av
 from .sound import Sound
 
 #: Allowed endings, and OpenCV's codec for each.

@@ -1,0 +1,198 @@
+"""Configuration keys of bootstrapping: BOOTSTRAP_DATASETS and BOOTSTRAP_MODEL.
+
+Names and defaults are the official project's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from detectron2.config import CfgNode as CN
+
+STRATEGIES = ("random_k", "first_k", "all")
+#: DATA_SAMPLER.TYPE -> the key that has to be on for the confidence it looks at.
+CHART_SAMPLERS = {
+    "densepose_uniform": None,
+    "densepose_UV_confidence": "UV_CONFIDENCE",
+    "densepose_fine_segm_confidence": "SEGM_CONFIDENCE",
+    "densepose_coarse_segm_confidence": "SEGM_CONFIDENCE",
+}
+EMBEDDING_SAMPLERS = {
+    "densepose_cse_uniform": None,
+    "densepose_cse_coarse_segm_confidence": "SEGM_CONFIDENCE",
+}
+
+#: What an entry of BOOTSTRAP_DATASETS may hold, with its default; None: it has to be given.
+_DEFAULTS: dict[str, Any] = {
+    # A registered dataset, or a folder with pictures and videos at any depth.
+    "DATASET": None,
+    # Pictures of this set for each labelled one.
+    "RATIO": 0.1,
+    "IMAGE_LOADER": {
+        # "image" or "video_keyframe" takes only these out of the set, "" both.
+        "TYPE": "",
+        "BATCH_SIZE": 4,  # read, without effect: batches are those of training
+        "NUM_WORKERS": 4,
+        "SELECT": {
+            # Of the key frames of a video: NUM_IMAGES at random at each visit (random_k), its first
+            # NUM_IMAGES (first_k), or all.
+            "STRATEGY": "random_k",
+            "NUM_IMAGES": 4,
+            "MAX_NUM_IMAGES": 0,  # another name of NUM_IMAGES
+        },
+        # Size of the pictures that the frozen model sees: shorter edge, and longer edge at most.
+        "TRANSFORM": {"TYPE": "resize", "MIN_SIZE": 800, "MAX_SIZE": 1333},
+    },
+    "INFERENCE": {
+        "INPUT_BATCH_SIZE": 4,  # pictures that the frozen model sees at once
+        "OUTPUT_BATCH_SIZE": 2,  # read, without effect
+    },
+    "DATA_SAMPLER": {
+        # One of CHART_SAMPLERS, or of EMBEDDING_SAMPLERS for a model of embeddings.
+        "TYPE": None,
+        "COUNT_PER_CLASS": 8,  # points of a part, or of a person for a model of embeddings
+        # A detection gets the class of the annotation in its place; without one it is dropped.
+        "USE_GROUND_TRUTH_CATEGORIES": False,
+    },
+    # A detection becomes an annotation if its score is above MIN_VALUE.
+    "FILTER": {"TYPE": "detection_score", "MIN_VALUE": 0.8},
+}
+
+
+@dataclass(frozen=True)
+class BootstrapSettings:
+    """An entry of BOOTSTRAP_DATASETS, checked. The names are those of its keys.
+
+    Attributes:
+        key: where it stands, for messages: "BOOTSTRAP_DATASETS[0]".
+        loader_type: "image", "video_keyframe" or "".
+        sampler: DATA_SAMPLER.TYPE.
+    """
+
+    key: str
+    dataset: str
+    ratio: float
+    loader_type: str
+    num_workers: int
+    strategy: str
+    num_images: int
+    min_size: int
+    max_size: int
+    input_batch_size: int
+    sampler: str
+    count_per_class: int
+    use_ground_truth_categories: bool
+    min_score: float
+
+
+def add_bootstrap_config(cfg: CN) -> None:
+    """Add the keys, in place."""
+    # Unlabelled sets that training is mixed with (Sanakoyeu et al., "Transferring Dense Pose to
+    # Proximal Animal Classes", CVPR 2020): a list of entries as _DEFAULTS.
+    cfg.BOOTSTRAP_DATASETS = []
+    # The frozen model that labels them: that of this config with other weights.
+    cfg.BOOTSTRAP_MODEL = CN({"WEIGHTS": "", "DEVICE": "cuda"})
+
+
+def bootstrap_settings(cfg: CN) -> list[BootstrapSettings]:
+    """The entries of BOOTSTRAP_DATASETS.
+
+    Raises:
+        ValueError: naming the key, its value and what was expected.
+    """
+    if isinstance(cfg.BOOTSTRAP_DATASETS, str):
+        raise ValueError(
+            f"BOOTSTRAP_DATASETS = {cfg.BOOTSTRAP_DATASETS!r}, expected a list of entries"
+        )
+    settings = [
+        _settings(f"BOOTSTRAP_DATASETS[{n}]", entry, cfg)
+        for n, entry in enumerate(cfg.BOOTSTRAP_DATASETS)
+    ]
+    if settings and not cfg.BOOTSTRAP_MODEL.WEIGHTS:
+        raise ValueError(
+            "BOOTSTRAP_MODEL.WEIGHTS = '', expected the checkpoint of the model that labels"
+            " BOOTSTRAP_DATASETS"
+        )
+    return settings
+
+
+def _settings(key: str, entry: object, cfg: CN) -> BootstrapSettings:
+    given = _filled(key, entry, _DEFAULTS)
+    loader, select = given["IMAGE_LOADER"], given["IMAGE_LOADER"]["SELECT"]
+    transform, sampler = loader["TRANSFORM"], given["DATA_SAMPLER"]
+
+    def check(name: str, value: object, is_right: bool, expected: str) -> None:
+        if not is_right:
+            raise ValueError(f"{key}.{name} = {value!r}, expected {expected}")
+
+    def one_of(name: str, value: object, allowed) -> None:
+        check(name, value, value in allowed, "one of " + ", ".join(map(repr, allowed)))
+
+    def whole(name: str, value: object, least: int) -> None:
+        right = type(value) is int and value >= least
+        check(name, value, right, f"a whole number from {least} on")
+
+    check("DATASET", given["DATASET"], bool(given["DATASET"]), "a dataset or a folder")
+    ratio = given["RATIO"]
+    check("RATIO", ratio, _is_number(ratio) and ratio > 0, "a number above 0")
+    one_of("IMAGE_LOADER.TYPE", loader["TYPE"], ("", "image", "video_keyframe"))
+    whole("IMAGE_LOADER.NUM_WORKERS", loader["NUM_WORKERS"], 0)
+    one_of("IMAGE_LOADER.SELECT.STRATEGY", select["STRATEGY"], STRATEGIES)
+    num_images = select["MAX_NUM_IMAGES"] or select["NUM_IMAGES"]
+    whole("IMAGE_LOADER.SELECT.NUM_IMAGES", num_images, 1)
+    one_of("IMAGE_LOADER.TRANSFORM.TYPE", transform["TYPE"], ("resize",))
+    whole("IMAGE_LOADER.TRANSFORM.MIN_SIZE", transform["MIN_SIZE"], 1)
+    whole("IMAGE_LOADER.TRANSFORM.MAX_SIZE", transform["MAX_SIZE"], transform["MIN_SIZE"])
+    whole("INFERENCE.INPUT_BATCH_SIZE", given["INFERENCE"]["INPUT_BATCH_SIZE"], 1)
+    head = cfg.MODEL.ROI_DENSEPOSE_HEAD
+    samplers = EMBEDDING_SAMPLERS if "Embedding" in head.PREDICTOR_NAME else CHART_SAMPLERS
+    one_of("DATA_SAMPLER.TYPE", sampler["TYPE"], samplers)
+    confidence = samplers[sampler["TYPE"]]
+    if confidence is not None:
+        switch = f"with MODEL.ROI_DENSEPOSE_HEAD.{confidence}.ENABLED True"
+        check("DATA_SAMPLER.TYPE", sampler["TYPE"], head[confidence].ENABLED, switch)
+    whole("DATA_SAMPLER.COUNT_PER_CLASS", sampler["COUNT_PER_CLASS"], 1)
+    by_category = sampler["USE_GROUND_TRUTH_CATEGORIES"]
+    one_of("DATA_SAMPLER.USE_GROUND_TRUTH_CATEGORIES", by_category, (False, True))
+    one_of("FILTER.TYPE", given["FILTER"]["TYPE"], ("detection_score",))
+    score = given["FILTER"]["MIN_VALUE"]
+    check("FILTER.MIN_VALUE", score, _is_number(score) and 0 <= score < 1, "from 0 to under 1")
+    return BootstrapSettings(
+        key=key,
+        dataset=str(given["DATASET"]),
+        ratio=float(ratio),
+        loader_type=loader["TYPE"],
+        num_workers=loader["NUM_WORKERS"],
+        strategy=select["STRATEGY"],
+        num_images=num_images,
+        min_size=transform["MIN_SIZE"],
+        max_size=transform["MAX_SIZE"],
+        input_batch_size=given["INFERENCE"]["INPUT_BATCH_SIZE"],
+        sampler=sampler["TYPE"],
+        count_per_class=sampler["COUNT_PER_CLASS"],
+        use_ground_truth_categories=by_category,
+        min_score=float(score),
+    )
+
+
+def _filled(key: str, entry: object, defaults: dict[str, Any]) -> dict[str, Any]:
+    """An entry with the defaults for what it does not name."""
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"{key} = {entry!r}, expected {', '.join(defaults)}")
+    for name in entry:
+        if name not in defaults:
+            raise ValueError(f"{key}.{name} is no key, expected one of {', '.join(defaults)}")
+    filled = {}
+    for name, default in defaults.items():
+        value = entry.get(name, default)
+        filled[name] = (
+            _filled(f"{key}.{name}", value, default) if isinstance(default, dict) else value
+        )
+    return filled
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,169 @@
+"""A frozen model that labels pictures: detections of a high score become annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from detectron2.data.transforms import ResizeShortestEdge
+from detectron2.structures import Boxes, BoxMode, Instances, pairwise_iou
+from pycocotools import mask as coco_mask
+from torch import nn
+
+from ..data.annotations import POINT_KEYS
+from ..data.rle import row_runs
+from ..modeling.postprocessing import densepose_results
+from ..structures import ANNOTATION_SIDE, DensePoseOutput, DensePoseResult
+from ..surface.parts import FINE_TO_COARSE
+from .points import box_coordinates, sampled_pixels
+
+#: DATA_SAMPLER.TYPE -> the field of a result whose lowest values say where points are drawn. Low
+#: values of the segmentation's confidences are uncertain pixels: so it is in the official project,
+#: whose published students were trained on them.
+LOWEST = {
+    "densepose_uniform": None,
+    "densepose_UV_confidence": "sigma_2",
+    "densepose_fine_segm_confidence": "fine_segm_confidence",
+    "densepose_coarse_segm_confidence": "coarse_segm_confidence",
+}
+
+
+class ChartLabeller:
+    """Labels what a frozen dense pose model finds in pictures, as a dataset's people are labelled.
+
+    (Sanakoyeu et al., "Transferring Dense Pose to Proximal Animal Classes", CVPR 2020, section 4.)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        sampler: str = "densepose_uniform",
+        count_per_class: int = 8,
+        min_score: float = 0.8,
+        min_size: int = 800,
+        max_size: int = 1333,
+        batch_size: int = 4,
+        with_masks: bool = False,
+    ):
+        """
+        Args:
+            model: in evaluation mode, on its device.
+            sampler: a key of LOWEST.
+            count_per_class: points of a part of a person.
+            min_score: a detection has to have a higher score.
+            min_size, max_size: the shorter edge of what the model sees, and the most of the longer.
+            batch_size: pictures that it sees at once.
+            with_masks: annotations get a ``segmentation``.
+
+        Raises:
+            ValueError: there is no such sampler.
+        """
+        if sampler not in LOWEST:
+            raise ValueError(f"sampler {sampler!r}, expected one of {', '.join(LOWEST)}")
+        self._model = model
+        self._lowest = LOWEST[sampler]
+        self._count = count_per_class
+        self._min_score = min_score
+        self._resize = ResizeShortestEdge(min_size, max_size)
+        self._batch_size = batch_size
+        self._with_masks = with_masks
+
+    def __call__(
+        self, pictures: Sequence[np.ndarray], draws: Iterable[np.random.Generator]
+    ) -> list[list[dict]]:
+        """Annotations of each picture; none where nothing has the score.
+
+        Args:
+            pictures: (H, W, 3) uint8 each, in the model's format.
+            draws: a generator for each picture.
+        """
+        found: list[Instances] = []
+        for first in range(0, len(pictures), self._batch_size):
+            found += self._detected(pictures[first : first + self._batch_size])
+        return [self.annotations(people, draw) for people, draw in zip(found, draws)]
+
+    @torch.no_grad()
+    def _detected(self, pictures: Sequence[np.ndarray]) -> list[Instances]:
+        inputs = []
+        for picture in pictures:
+            seen = self._resize.get_transform(picture).apply_image(picture)
+            image = torch.from_numpy(np.ascontiguousarray(seen.transpose(2, 0, 1)))
+            inputs.append({"image": image, "height": picture.shape[0], "width": picture.shape[1]})
+        return [output["instances"] for output in self._model(inputs)]
+
+    def annotations(self, people: Instances, draws: np.random.Generator) -> list[dict]:
+        """The annotations that detections become, as ``load_densepose_coco`` gives them.
+
+        Args:
+            people: with pred_boxes, scores, pred_classes, pred_densepose.
+        """
+        people = people[people.scores > self._min_score].to("cpu")
+        annotations = []
+        for n in range(len(people)):
+            person = people[n]
+            (box,) = person.pred_boxes.tensor
+            output = person.pred_densepose
+            (result,) = densepose_results(output, box[None])
+            points = self._points(result, draws)
+            if not len(points[POINT_KEYS[0]]):
+                continue
+            annotation = {
+                "bbox": box.tolist(),
+                "bbox_mode": BoxMode.XYXY_ABS,
+                "category_id": int(person.pred_classes),
+                "iscrowd": 0,
+                **points,
+                "dp_masks": row_runs(_coarse_parts(output)),
+            }
+            if self._with_masks:
+                annotation["segmentation"] = _mask(result, box, people.image_size)
+            annotations.append(annotation)
+        return annotations
+
+    def _points(self, result: DensePoseResult, draws: np.random.Generator) -> dict:
+        order = getattr(result, self._lowest) if self._lowest is not None else None
+        pixels = sampled_pixels(result.labels, self._count, draws, order)
+        x, y = box_coordinates(pixels, result.labels.shape, ANNOTATION_SIDE)
+        u, v = result.uv.flatten(1)[:, pixels].clamp(0, 1)
+        values = (x, y, result.labels.flatten()[pixels], u, v)
+        return {key: value.to(torch.float32).numpy() for key, value in zip(POINT_KEYS, values)}
+
+
+def _coarse_parts(output: DensePoseOutput) -> np.ndarray:
+    """(256, 256) uint8 coarse part of each cell of one person's box."""
+    square = torch.tensor([[0.0, 0.0, ANNOTATION_SIDE, ANNOTATION_SIDE]])
+    (result,) = densepose_results(output, square)
+    return np.asarray(FINE_TO_COARSE, np.uint8)[result.labels.numpy()]
+
+
+def _mask(result: DensePoseResult, box: torch.Tensor, image_size: tuple[int, int]) -> dict:
+    """The person's pixels as an RLE of the picture."""
+    mask = np.zeros(image_size, np.uint8, order="F")
+    left, top = int(box[0]), int(box[1])
+    inside = mask[top : top + result.labels.shape[0], left : left + result.labels.shape[1]]
+    inside[:] = (result.labels > 0).numpy()[: inside.shape[0], : inside.shape[1]]
+    return coco_mask.encode(mask)
+
+
+def with_true_categories(annotations: list[dict], true: Sequence[dict]) -> list[dict]:
+    """Annotations with the class of the true box that each overlaps most; others are dropped.
+
+    Args:
+        true: annotations of the same picture, crowds left out.
+    """
+    true = [one for one in true if not one.get("iscrowd", 0)]
+    if not true or not annotations:
+        return []
+
+    def boxes(people: Sequence[dict]) -> Boxes:
+        corners = [BoxMode.convert(p["bbox"], p["bbox_mode"], BoxMode.XYXY_ABS) for p in people]
+        return Boxes(torch.tensor(corners, dtype=torch.float32))
+
+    overlap, nearest = pairwise_iou(boxes(annotations), boxes(true)).max(dim=1)
+    return [
+        {**annotation, "category_id": true[best]["category_id"]}
+        for annotation, best, iou in zip(annotations, nearest.tolist(), overlap.tolist())
+        if iou > 0
+    ]

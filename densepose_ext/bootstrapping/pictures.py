@@ -1,0 +1,166 @@
+"""The unlabelled pictures of a set: files, and key frames of videos."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import detection_utils as utils
+from PIL import Image
+from torch.utils.data import Dataset
+
+from ..data.build import load_registered
+from ..data.sampler import Sample
+from ..data.seeding import Purpose, generator
+from ..files.media import PICTURE_SUFFIXES, is_video
+from .key_frames import key_frame_times, read_key_frame, require_pyav
+
+logger = logging.getLogger(f"detectron2.{__name__}")
+
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """A picture to be labelled.
+
+    Attributes:
+        path: of the picture, or of the video it is in.
+        key_frame: number of the key frame of that video; -1 for one at random; None for a picture.
+        annotations: of a labelled set, as ``load_densepose_coco`` gives them, for their categories.
+    """
+
+    path: str
+    key_frame: int | None = None
+    annotations: Sequence[dict] = ()
+
+
+def find_unlabelled(
+    dataset: str,
+    *,
+    where: str,
+    loader_type: str = "",
+    strategy: str = "random_k",
+    num_images: int = 4,
+    categories: Sequence[int] | None = None,
+    category_map: dict | None = None,
+) -> list[Unlabelled]:
+    """The pictures of a set. A video counts as often as key frames of it are to be taken.
+
+    Args:
+        dataset: a registered dataset, whose labels are not looked at (but see below), or a folder.
+        where: the config's key, for messages.
+        loader_type: "image" or "video_keyframe" for only these.
+        strategy, num_images: which key frames of a video: "random_k", "first_k" or "all".
+        categories, category_map: of a registered dataset, as ``load_densepose_coco`` takes them:
+            only its images that have some of these are taken.
+
+    Raises:
+        OSError, ValueError: there is no such set, or nothing in it to be labelled.
+    """
+    if os.path.isdir(dataset):
+        records = [{"file_name": path} for path in _files_of(dataset)]
+    elif dataset in DatasetCatalog:
+        records = load_registered(dataset, categories, category_map)
+        if categories is not None:
+            records = [record for record in records if record["annotations"]]
+    else:
+        raise FileNotFoundError(
+            f"{where}.DATASET = {dataset!r} is neither a registered dataset nor a folder"
+        )
+    found: list[Unlabelled] = []
+    for record in records:
+        path = record["file_name"]
+        if not is_video(path):
+            if loader_type != "video_keyframe":
+                found.append(Unlabelled(path, annotations=record.get("annotations", ())))
+        elif loader_type != "image":
+            found += _key_frames(path, strategy, num_images)
+    missing = sum(not os.path.isfile(picture.path) for picture in found)
+    if missing == len(found):
+        kinds = {"": "pictures or videos", "image": "pictures", "video_keyframe": "videos"}
+        reason = f"none of its {len(found)} is there, the first is {found[0].path}" if found else ""
+        raise FileNotFoundError(
+            f"{where}.DATASET = {dataset!r} has no {kinds[loader_type]} to bootstrap from"
+            + f": {reason}" * bool(reason)
+        )
+    if missing:
+        logger.warning(f"{dataset}: left out {missing} pictures or videos that are missing")
+    return [picture for picture in found if os.path.isfile(picture.path)]
+
+
+def _files_of(folder: str) -> list[str]:
+    """Pictures and videos at any depth, in a fixed order."""
+    paths = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths += [
+            os.path.join(place, file)
+            for file in sorted(files)
+            if not file.startswith(".")
+            and (os.path.splitext(file)[1].lower() in PICTURE_SUFFIXES or is_video(file))
+        ]
+    return paths
+
+
+def _key_frames(video: str, strategy: str, num_images: int) -> list[Unlabelled]:
+    require_pyav(video)
+    if strategy == "random_k":
+        return [Unlabelled(video, -1)] * num_images
+    if strategy == "first_k":
+        return [Unlabelled(video, n) for n in range(num_images)]
+    try:
+        return [Unlabelled(video, n) for n in range(len(key_frame_times(video)))]
+    except _UNREADABLE as error:
+        _warn_once(f"left out: {error}")
+        return []
+
+
+def surface_of(names: Sequence[str]) -> str | None:
+    """The body that the labels of registered datasets refer to, which pseudo-labels do, too."""
+    surfaces = (getattr(MetadataCatalog.get(name), "surface", None) for name in names)
+    return next((surface for surface in surfaces if surface is not None), None)
+
+
+class UnlabelledPictures(Dataset):
+    """Reads pictures of a set; which one, and which key frame, the sample says."""
+
+    def __init__(self, pictures: Sequence[Unlabelled], image_format: str = "BGR"):
+        """
+        Args:
+            image_format: of Detectron2, INPUT.FORMAT.
+        """
+        self.pictures = pictures
+        self._format = image_format
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, sample: Sample) -> tuple[Sample, np.ndarray | None]:
+        """The sample and its picture (H, W, 3) uint8, None if it cannot be read."""
+        picture = self.pictures[sample.image]
+        try:
+            return sample, self._read(picture, sample)
+        except _UNREADABLE as error:
+            _warn_once(f"not bootstrapped from: {picture.path}: {error}")
+            return sample, None
+
+    def _read(self, picture: Unlabelled, sample: Sample) -> np.ndarray:
+        if picture.key_frame is None:
+            return np.ascontiguousarray(utils.read_image(picture.path, format=self._format))
+        times = key_frame_times(picture.path)
+        number = picture.key_frame
+        if number < 0:
+            number = generator(sample.seed, Purpose.KEY_FRAME, sample.position).integers(len(times))
+        frame = read_key_frame(picture.path, times[number % len(times)])
+        return frame if self._format == "BGR" else np.ascontiguousarray(frame[:, :, ::-1])
+
+
+@cache
+def _warn_once(message: str) -> None:
+    logger.warning(message)

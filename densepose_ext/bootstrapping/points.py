@@ -1,0 +1,59 @@
+"""Which pixels of a result become annotated points."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+#: Points are drawn from this share of a class's pixels, where a confidence says which.
+BEST_SHARE = 0.5
+
+
+def sampled_pixels(
+    labels: torch.Tensor,
+    count_per_class: int,
+    draws: np.random.Generator,
+    order: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Pixels drawn without return, up to a number for each class.
+
+    Args:
+        labels: (h, w) class of each pixel, 0 for none.
+        count_per_class: pixels of each class; all of one that has fewer.
+        draws: whose ``choice`` draws.
+        order: (h, w); pixels are drawn from that half of a class which has the lowest values (but
+            from at least ``count_per_class`` pixels). None: from all.
+
+    Returns:
+        (P,) int64 places in ``labels.flatten()``, by class.
+    """
+    labels = labels.flatten()
+    chosen = []
+    for label in labels.unique().tolist():
+        if label == 0:
+            continue
+        pixels = (labels == label).nonzero()[:, 0]
+        if len(pixels) > count_per_class:
+            if order is not None:
+                best = order.flatten()[pixels].sort(stable=True).indices
+                pixels = pixels[best[: max(int(len(pixels) * BEST_SHARE), count_per_class)]]
+            picked = draws.choice(len(pixels), count_per_class, replace=False)
+            pixels = pixels[torch.from_numpy(picked)]
+        chosen.append(pixels)
+    return torch.cat(chosen) if chosen else torch.zeros(0, dtype=torch.int64)
+
+
+def box_coordinates(pixels: torch.Tensor, size: tuple[int, int], side: int):
+    """Positions of pixel centres in a box that is stretched to a square.
+
+    Args:
+        pixels: (P,) places in a flattened (h, w).
+        size: (h, w).
+        side: of the square.
+
+    Returns:
+        x, y: (P,) float32, in 0..side.
+    """
+    height, width = size
+    x, y = pixels % width, pixels // width
+    return (x + 0.5) / width * side, (y + 0.5) / height * side

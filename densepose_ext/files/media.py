@@ -1,0 +1,19 @@
+"""Which files are pictures, and which are videos, by the ends of their names."""
+
+from __future__ import annotations
+
+import os
+
+PICTURE_SUFFIXES = (
+    *(".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"),
+    *(".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+)
+VIDEO_SUFFIXES = (
+    *(".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
+    *(".ogv", ".ts", ".webm", ".wmv"),
+)
+
+
+def is_video(path: str) -> bool:
+    """Whether a path names a video, by its ending."""
+    return path.lower().endswith(VIDEO_SUFFIXES) and not os.path.isdir(path)
