@@ -57,7 +57,7 @@ _DEFAULTS: dict[str, Any] = {
         # A detection gets the class of the annotation in its place; without one it is dropped.
         "USE_GROUND_TRUTH_CATEGORIES": False,
     },
-    # A detection becomes an annotation if its score is above MIN_VALUE.
+    # A detection becomes an annotation if its score is MIN_VALUE or more.
     "FILTER": {"TYPE": "detection_score", "MIN_VALUE": 0.8},
 }
 
@@ -159,7 +159,7 @@ def _settings(key: str, entry: object, cfg: CN) -> BootstrapSettings:
     one_of("DATA_SAMPLER.USE_GROUND_TRUTH_CATEGORIES", by_category, (False, True))
     one_of("FILTER.TYPE", given["FILTER"]["TYPE"], ("detection_score",))
     score = given["FILTER"]["MIN_VALUE"]
-    check("FILTER.MIN_VALUE", score, _is_number(score) and 0 <= score < 1, "from 0 to under 1")
+    check("FILTER.MIN_VALUE", score, _is_number(score) and 0 <= score <= 1, "from 0 to 1")
     return BootstrapSettings(
         key=key,
         dataset=str(given["DATASET"]),

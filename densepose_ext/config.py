@@ -160,7 +160,7 @@ def _add_evaluation(cfg: CN) -> None:
 
 
 def _add_hrnet(cfg: CN) -> None:
-    # Backbone "build_hrfpn_backbone": HRNet of the given stages. The defaults are those of HRNet-W32.
+    # Backbone "build_hrfpn_backbone": HRNet of the given stages, by default HRNet-W32.
     hrnet = cfg.MODEL.HRNET = CN()
     hrnet.STEM_INPLANES = 64
     hrnet.HRFPN = CN({"OUT_CHANNELS": 256})

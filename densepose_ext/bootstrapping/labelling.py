@@ -52,7 +52,7 @@ class ChartLabeller:
             model: in evaluation mode, on its device.
             sampler: a key of LOWEST.
             count_per_class: points of a part of a person.
-            min_score: a detection has to have a higher score.
+            min_score: a detection has to have at least this score.
             min_size, max_size: the shorter edge of what the model sees, and the most of the longer.
             batch_size: pictures that it sees at once.
             with_masks: annotations get a ``segmentation``.
@@ -99,7 +99,7 @@ class ChartLabeller:
         Args:
             people: with pred_boxes, scores, pred_classes, pred_densepose.
         """
-        people = people[people.scores > self._min_score].to("cpu")
+        people = people[people.scores >= self._min_score].to("cpu")
         annotations = []
         for n in range(len(people)):
             person = people[n]
