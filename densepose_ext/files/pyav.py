@@ -1,4 +1,4 @@
-"""PyAV, or None where it is missing or too old."""
+"""PyAV, if a recent enough version is installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 try:
     import av
 
-    # torchvision may have brought a version without the attributes used here
+    # Older versions, such as those that torchvision's readers need, lack functions used here.
     if not hasattr(av.VideoFrame, "rotation"):
         av = None
 except ImportError:

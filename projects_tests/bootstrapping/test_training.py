@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from densepose_ext.data.annotations import densepose_annotation
 from densepose_ext.engine.trainer import build_train_loader
-from projects_tests.launching import Workplace
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_model import tiny_model
 from projects_tests.tiny_run import (
