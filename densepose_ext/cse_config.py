@@ -112,8 +112,6 @@ def check_cse_config(cfg: CN) -> None:
             f"{_HEAD}LOSS_NAME = {head.LOSS_NAME!r}, expected 'DensePoseCseLoss' with"
             f" PREDICTOR_NAME {head.PREDICTOR_NAME}"
         )
-    if not head.CSE.EMBEDDERS:
-        raise ValueError(f"{_HEAD}CSE.EMBEDDERS is empty, expected a mesh and its embedder")
     if head.CSE.EMBED_LOSS_NAME not in ("EmbeddingLoss", "SoftEmbeddingLoss"):
         raise ValueError(
             f"{_HEAD}CSE.EMBED_LOSS_NAME = {head.CSE.EMBED_LOSS_NAME!r}, expected 'EmbeddingLoss'"

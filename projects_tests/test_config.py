@@ -252,9 +252,14 @@ def test_entries_of_bootstrapping_name_what_is_wrong(changes, message):
 def test_bootstrapping_needs_a_list_and_a_model():
     cfg = defaults()
     cfg.BOOTSTRAP_DATASETS = [BOOTSTRAPPED]
-    with pytest.raises(ValueError, match=r"^BOOTSTRAP_MODEL\.WEIGHTS = '', expected the checkpoint"):
+    with pytest.raises(
+        ValueError, match=r"^BOOTSTRAP_MODEL\.WEIGHTS = '', expected the checkpoint"
+    ):
         check_config(cfg)
-    for wrong, message in (("chimpnsee", "= 'chimpnsee', expected a list"), (["chimpnsee"], r"\[0\]")):
+    for wrong, message in (
+        ("chimpnsee", "= 'chimpnsee', expected a list"),
+        (["chimpnsee"], r"\[0\]"),
+    ):
         cfg.BOOTSTRAP_DATASETS = wrong
         with pytest.raises(ValueError, match=rf"^BOOTSTRAP_DATASETS ?{message}"):
             check_config(cfg)

@@ -46,7 +46,6 @@ def test_a_config_of_charts():
         ),
         (dict.fromkeys(CSE) | {HEAD + "LOSS_NAME": "DensePoseCseLoss"}, r"LOSS_NAME = "),
         ({HEAD + "LOSS_NAME": None}, r"LOSS_NAME = 'DensePoseChart.*expected 'DensePoseCseLoss'"),
-        ({HEAD + "CSE.EMBEDDERS": None}, r"EMBEDDERS is empty"),
         ({"DENSEPOSE_EVALUATION.TYPE": "iou"}, r"TYPE = 'iou', expected 'cse'"),
         ({HEAD + "CSE.EMBED_LOSS_NAME": "Hard"}, r"EMBED_LOSS_NAME = 'Hard', expected"),
         ({HEAD + "CSE.EMBEDDING_DIST_GAUSS_SIGMA": 0.0}, r"GAUSS_SIGMA = 0.0, expected"),

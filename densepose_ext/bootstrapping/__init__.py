@@ -1,6 +1,6 @@
 """Training on pictures without labels, which a frozen model labels."""
 
 from .build import build_train_loader
-from .labelling import ChartLabeller
+from .labelling import Labeller
 from .loader import BootstrappedLoader, UnlabelledSet
 from .pictures import UnlabelledPictures, find_unlabelled

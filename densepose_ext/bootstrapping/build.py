@@ -16,7 +16,7 @@ from ..bootstrap_config import BootstrapSettings, bootstrap_settings
 from ..data.build import build_densepose_train_loader
 from ..data.mapper import DensePoseDatasetMapper
 from ..data.sampler import TrainingBatches
-from .labelling import ChartLabeller
+from .labelling import Labeller
 from .loader import BootstrappedLoader, UnlabelledSet
 from .pictures import UnlabelledPictures, find_unlabelled, surface_of
 
@@ -75,8 +75,8 @@ def _pictures(cfg: CfgNode, settings: BootstrapSettings) -> UnlabelledPictures:
     return UnlabelledPictures(found, cfg.INPUT.FORMAT)
 
 
-def _labeller(settings: BootstrapSettings, model: nn.Module, with_masks: bool) -> ChartLabeller:
-    return ChartLabeller(
+def _labeller(settings: BootstrapSettings, model: nn.Module, with_masks: bool) -> Labeller:
+    return Labeller(
         model,
         sampler=settings.sampler,
         count_per_class=settings.count_per_class,

@@ -10,26 +10,37 @@ from detectron2.data.transforms import ResizeShortestEdge
 from detectron2.structures import Boxes, BoxMode, Instances, pairwise_iou
 from pycocotools import mask as coco_mask
 from torch import nn
+from torch.nn import functional as F
 
-from ..data.annotations import POINT_KEYS
 from ..data.rle import row_runs
 from ..modeling.postprocessing import densepose_results
-from ..structures import ANNOTATION_SIDE, DensePoseOutput, DensePoseResult
-from ..surface.parts import FINE_TO_COARSE
+from ..modeling.vertex_results import coarse_labels
+from ..structures import (
+    DensePoseEmbeddingOutput,
+    DensePoseOutput,
+    DensePoseResult,
+    VertexResult,
+)
+from ..surface.parts import ANNOTATION_SIDE, FINE_TO_COARSE
 from .points import box_coordinates, sampled_pixels
 
-#: DATA_SAMPLER.TYPE -> the field of a result whose lowest values say where points are drawn. Low
-#: values of the segmentation's confidences are uncertain pixels: so it is in the official project,
-#: whose published students were trained on them.
-LOWEST = {
+Output = DensePoseOutput | DensePoseEmbeddingOutput
+Result = DensePoseResult | VertexResult
+
+#: DATA_SAMPLER.TYPE -> (field, sign): points are drawn where sign * field is low; None: anywhere.
+#: In charts low confidences in the segmentations are uncertain pixels: so it is in the official
+#: project, whose published students were trained on them.
+ORDERS = {
     "densepose_uniform": None,
-    "densepose_UV_confidence": "sigma_2",
-    "densepose_fine_segm_confidence": "fine_segm_confidence",
-    "densepose_coarse_segm_confidence": "coarse_segm_confidence",
+    "densepose_UV_confidence": ("sigma_2", 1),
+    "densepose_fine_segm_confidence": ("fine_segm_confidence", 1),
+    "densepose_coarse_segm_confidence": ("coarse_segm_confidence", 1),
+    "densepose_cse_uniform": None,
+    "densepose_cse_coarse_segm_confidence": ("coarse_segm_confidence", -1),
 }
 
 
-class ChartLabeller:
+class Labeller:
     """Labels what a frozen dense pose model finds in pictures, as a dataset's people are labelled.
 
     (Sanakoyeu et al., "Transferring Dense Pose to Proximal Animal Classes", CVPR 2020, section 4.)
@@ -50,8 +61,8 @@ class ChartLabeller:
         """
         Args:
             model: in evaluation mode, on its device.
-            sampler: a key of LOWEST.
-            count_per_class: points of a part of a person.
+            sampler: a key of ORDERS.
+            count_per_class: points of a part of a person; of a person, for a model of embeddings.
             min_score: a detection has to have at least this score.
             min_size, max_size: the shorter edge of what the model sees, and the most of the longer.
             batch_size: pictures that it sees at once.
@@ -60,10 +71,10 @@ class ChartLabeller:
         Raises:
             ValueError: there is no such sampler.
         """
-        if sampler not in LOWEST:
-            raise ValueError(f"sampler {sampler!r}, expected one of {', '.join(LOWEST)}")
+        if sampler not in ORDERS:
+            raise ValueError(f"sampler {sampler!r}, expected one of {', '.join(ORDERS)}")
         self._model = model
-        self._lowest = LOWEST[sampler]
+        self._order = ORDERS[sampler]
         self._count = count_per_class
         self._min_score = min_score
         self._resize = ResizeShortestEdge(min_size, max_size)
@@ -106,8 +117,8 @@ class ChartLabeller:
             (box,) = person.pred_boxes.tensor
             output = person.pred_densepose
             (result,) = densepose_results(output, box[None])
-            points = self._points(result, draws)
-            if not len(points[POINT_KEYS[0]]):
+            points = self._points(output, result, draws)
+            if not len(points["dp_x"]):
                 continue
             annotation = {
                 "bbox": box.tolist(),
@@ -122,23 +133,41 @@ class ChartLabeller:
             annotations.append(annotation)
         return annotations
 
-    def _points(self, result: DensePoseResult, draws: np.random.Generator) -> dict:
-        order = getattr(result, self._lowest) if self._lowest is not None else None
-        pixels = sampled_pixels(result.labels, self._count, draws, order)
-        x, y = box_coordinates(pixels, result.labels.shape, ANNOTATION_SIDE)
-        u, v = result.uv.flatten(1)[:, pixels].clamp(0, 1)
-        values = (x, y, result.labels.flatten()[pixels], u, v)
-        return {key: value.to(torch.float32).numpy() for key, value in zip(POINT_KEYS, values)}
+    def _points(self, output: Output, result: Result, draws: np.random.Generator) -> dict:
+        """The points' keys of an annotation, as ``read_points`` gives them."""
+        by_vertices = isinstance(result, VertexResult)
+        labels = (result.labels > 0).to(torch.uint8) if by_vertices else result.labels
+        order = None
+        if self._order is not None:
+            field, sign = self._order
+            found = getattr(result, field, None)
+            if found is None:
+                maps = getattr(output, field)
+                found = F.interpolate(maps, labels.shape, mode="bilinear", align_corners=False)
+            order = sign * found.reshape(labels.shape)
+        pixels = sampled_pixels(labels, self._count, draws, order)
+        x, y = box_coordinates(pixels, labels.shape, ANNOTATION_SIDE)
+        points = {"dp_x": x, "dp_y": y}
+        if not by_vertices:
+            u, v = result.uv.flatten(1)[:, pixels].clamp(0, 1)
+            points |= {"dp_I": labels.flatten()[pixels], "dp_U": u, "dp_V": v}
+        points = {key: value.to(torch.float32).numpy() for key, value in points.items()}
+        if by_vertices:
+            vertices = result.vertices.flatten()[pixels].to(torch.int64).numpy()
+            points |= {"dp_vertex": vertices, "ref_model": result.mesh}
+        return points
 
 
-def _coarse_parts(output: DensePoseOutput) -> np.ndarray:
+def _coarse_parts(output: Output) -> np.ndarray:
     """(256, 256) uint8 coarse part of each cell of one person's box."""
+    if isinstance(output, DensePoseEmbeddingOutput):
+        return coarse_labels(output, (ANNOTATION_SIDE, ANNOTATION_SIDE)).numpy()
     square = torch.tensor([[0.0, 0.0, ANNOTATION_SIDE, ANNOTATION_SIDE]])
     (result,) = densepose_results(output, square)
     return np.asarray(FINE_TO_COARSE, np.uint8)[result.labels.numpy()]
 
 
-def _mask(result: DensePoseResult, box: torch.Tensor, image_size: tuple[int, int]) -> dict:
+def _mask(result: Result, box: torch.Tensor, image_size: tuple[int, int]) -> dict:
     """The person's pixels as an RLE of the picture."""
     mask = np.zeros(image_size, np.uint8, order="F")
     left, top = int(box[0]), int(box[1])

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from ..data.mixing import Mixture
 from ..data.sampler import Sample, TrainingBatches
 from ..data.seeding import Purpose, generator, seeded
-from .labelling import ChartLabeller, with_true_categories
+from .labelling import Labeller, with_true_categories
 from .pictures import UnlabelledPictures
 
 logger = logging.getLogger(f"detectron2.{__name__}")
@@ -42,7 +42,7 @@ class UnlabelledSet:
     name: str
     pictures: UnlabelledPictures
     batches: TrainingBatches
-    label: ChartLabeller
+    label: Labeller
     ratio: float
     surface: str | None = None
     by_true_category: bool = False

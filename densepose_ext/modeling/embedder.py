@@ -106,6 +106,10 @@ def build_embedder(cfg: CfgNode) -> Embedder:
         ValueError, OSError: a setting, or a file, that cannot be used.
     """
     cse = cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE
+    if not cse.EMBEDDERS:
+        raise ValueError(
+            "MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS is empty, expected a mesh and its embedder"
+        )
     embedders = {name: _build(name, node, cse.EMBED_SIZE) for name, node in cse.EMBEDDERS.items()}
     weights = _weights(cfg.MODEL.WEIGHTS)
     for name, embedder in embedders.items():

@@ -9,8 +9,9 @@ import torch
 from detectron2.structures import Boxes, Instances
 
 from densepose_ext import DensePoseOutput, densepose_results
-from densepose_ext.bootstrapping.labelling import LOWEST, ChartLabeller
+from densepose_ext.bootstrapping.labelling import ORDERS, Labeller
 from densepose_ext.data.rle import painted_map
+from densepose_ext.structures import DensePoseEmbeddingOutput, MeshesOfPeople
 from projects_tests.reference import conformance_file
 
 INPUTS = conformance_file("cse/bootstrap/inputs.npz")
@@ -24,6 +25,13 @@ class FirstOnes:
         assert not replace
         assert n >= size
         return np.arange(size)
+
+
+class LastOnes(FirstOnes):
+    """As FirstOnes, of what comes in the opposite order."""
+
+    def choice(self, n: int, size: int, replace: bool) -> np.ndarray:
+        return n - 1 - super().choice(n, size, replace)
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +50,11 @@ def people():
     return people
 
 
-@pytest.mark.parametrize("sampler", LOWEST)
+@pytest.mark.parametrize("sampler", [name for name in ORDERS if "cse" not in name])
 def test_points_and_masks_are_the_official_ones(people, sampler):
     case = json.loads(INPUTS.with_name("expected_samples.json").read_text())
     expected = case["samples"][sampler]
-    labeller = ChartLabeller(
+    labeller = Labeller(
         None,
         sampler=sampler,
         count_per_class=case["count_per_class"],
@@ -57,7 +65,7 @@ def test_points_and_masks_are_the_official_ones(people, sampler):
     for number, (one, other) in enumerate(zip(found, expected)):
         assert zlib.crc32(painted_map(one["dp_masks"]).tobytes()) == other["segm_crc32"]
         np.testing.assert_array_equal(one["dp_I"], other["i"])
-        if LOWEST[sampler] is None:
+        if ORDERS[sampler] is None:
             for key, name in (("dp_x", "x"), ("dp_y", "y"), ("dp_U", "u"), ("dp_V", "v")):
                 np.testing.assert_allclose(one[key], other[name], atol=1e-5)
             continue
@@ -65,7 +73,7 @@ def test_points_and_masks_are_the_official_ones(people, sampler):
         (result,) = densepose_results(
             people.pred_densepose[number], people.pred_boxes.tensor[number, None]
         )
-        values = getattr(result, LOWEST[sampler]).numpy()
+        values = getattr(result, ORDERS[sampler][0]).numpy()
         height, width = values.shape
 
         def at(x, y, values=values, height=height, width=width):
@@ -74,3 +82,45 @@ def test_points_and_masks_are_the_official_ones(people, sampler):
 
         mine, theirs = at(one["dp_x"], one["dp_y"]), at(other["x"], other["y"])
         np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def embedded_people(people):
+    stored = np.load(INPUTS)
+    embedder = torch.load(INPUTS.with_name("embedder.pth"), weights_only=True)
+    prefix = "roi_heads.embedder.embedder_made_up_130."
+    features, embeddings = (embedder[prefix + name].float() for name in ("features", "embeddings"))
+    vertices = torch.nn.functional.normalize(features @ embeddings, dim=1, eps=1e-6)
+    embedded = people[:]
+    embedded.remove("pred_densepose")
+    embedded.pred_densepose = DensePoseEmbeddingOutput(
+        coarse_segm=people.pred_densepose.coarse_segm,
+        embedding=torch.from_numpy(stored["cse_embedding"]).float(),
+        coarse_segm_confidence=people.pred_densepose.coarse_segm_confidence,
+        meshes=MeshesOfPeople({"made_up_130": vertices}, torch.zeros(3, dtype=torch.int64)),
+    )
+    return embedded
+
+
+@pytest.mark.parametrize(
+    ("sampler", "draws"),
+    [
+        ("densepose_cse_uniform", FirstOnes()),
+        ("densepose_cse_coarse_segm_confidence", LastOnes()),
+    ],
+)
+def test_points_of_embeddings_are_the_official_ones(embedded_people, sampler, draws):
+    case = json.loads(INPUTS.with_name("expected_samples.json").read_text())
+    labeller = Labeller(
+        None,
+        sampler=sampler,
+        count_per_class=case["count_per_class"],
+        min_score=case["min_score"],
+    )
+    found = labeller.annotations(embedded_people, draws)
+    for one, other in zip(found, case["samples"][sampler], strict=True):
+        assert zlib.crc32(painted_map(one["dp_masks"]).tobytes()) == other["segm_crc32"]
+        np.testing.assert_allclose(one["dp_x"], other["x"], atol=1e-4)
+        np.testing.assert_allclose(one["dp_y"], other["y"], atol=1e-4)
+        np.testing.assert_array_equal(one["dp_vertex"], other["vertex"])
+        assert one["ref_model"] == "made_up_130"

@@ -132,3 +132,8 @@ def test_learning_rates_of_features_and_embeddings(kind):
     assert found["roi_heads.embedder.embedder_ball.embeddings"] == 0.125
     assert found["roi_heads.embedder.embedder_ball.features"] == 0.0625
     assert found["roi_heads.other.weight"] == 0.5
+
+
+def test_a_model_needs_an_embedder():
+    with pytest.raises(ValueError, match=r"CSE\.EMBEDDERS is empty, expected a mesh"):
+        build_embedder(config())
