@@ -257,7 +257,7 @@ def test_bootstrapping_needs_a_list_and_a_model():
     ):
         check_config(cfg)
     for wrong, message in (
-        ("chimpnsee", "= 'chimpnsee', expected a list"),
+        ("chimpnsee", "= 'chimpnsee', expected a l"),
         (["chimpnsee"], r"\[0\]"),
     ):
         cfg.BOOTSTRAP_DATASETS = wrong

@@ -21,6 +21,8 @@ from projects_tests.tiny_run import (
     weights,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def write_teacher(path) -> None:
     """The tiny model with random weights that takes everything for part 2 of somebody."""
@@ -176,30 +178,3 @@ def test_what_is_missing_stops_before_training(place, tmp_path, overrides, error
         cfg.merge_from_list(overrides)
     with pytest.raises(error, match=message):
         build_train_loader(cfg)
-
-
-TWO_PROCESSES = """
-import sys
-import torch
-from detectron2.utils import comm
-from densepose_ext import DensePoseTrainer, load_config
-from densepose_ext.engine.launch import launch
-
-def main():
-    cfg = load_config(sys.argv[1], sys.argv[2:])
-    trainer = DensePoseTrainer(cfg)
-    seen = []
-    original = trainer._trainer.model.forward
-    def forward(batch):
-        seen.extend(str(d["image_id"]) for d in batch)
-        return original(batch)
-    trainer._trainer.model.forward = forward
-    trainer.train()
-    total = sum(float(p.double().sum()) for p in trainer.model.parameters())
-    for rank, (weight, images) in enumerate(comm.all_gather((total, seen))):
-        if comm.is_main_process():
-            print("RANK", rank, repr(weight), *images)
-
-if __name__ == "__main__":
-    launch(main, 2)
-"""

@@ -34,6 +34,7 @@ def tiny():
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [32, 40, 48])
 def test_the_trunk_takes_weights_of_timm(width):
     with torch.device("meta"):
