@@ -394,22 +394,35 @@ class VertexResult(_PickledAlone):
     The box starts at ``int(x0), int(y0)`` of the detected box.
 
     Attributes:
-        labels: (h, w) uint8, coarse part of each pixel (1 for the person in models of two coarse
-            channels), 0 for background.
+        labels: (h, w) uint8, 0 for background, else the coarse part of each pixel (1 for the
+            person in models of two coarse channels); the fine part where ``uv`` is there.
         vertices: (h, w) int32, 0 on background.
         mesh: name of the mesh.
+        uv: (2, h, w) float32, the vertices' chart coordinates, if the mesh has charts.
         embedding: (D, h, w) float32 of the pixels, if it was asked for.
     """
 
     labels: torch.Tensor
     vertices: torch.Tensor
     mesh: str
+    uv: torch.Tensor | None = None
     embedding: torch.Tensor | None = None
 
     def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> VertexResult:
         """The same with ``function`` applied to every tensor that is there."""
-        values = {name: getattr(self, name) for name in ("labels", "vertices", "embedding")}
+        values = {name: getattr(self, name) for name in ("labels", "vertices", "uv", "embedding")}
         return replace(self, **{n: function(v) for n, v in values.items() if v is not None})
+
+    def iuv_uint8(self) -> torch.Tensor:
+        """(3, h, w) uint8: I, U * 255, V * 255, as of :class:`DensePoseResult`.
+
+        Raises:
+            ValueError: the mesh has no charts.
+        """
+        if self.uv is None:
+            raise ValueError(f"the mesh {self.mesh} has no charts, so there are no I, U, V")
+        uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)
+        return torch.cat([self.labels[None], uv])
 
 
 @dataclass

@@ -12,6 +12,7 @@ import torch
 from detectron2.config import CfgNode
 
 from .. import __version__
+from ..cse_config import is_cse_config
 from ..prediction.predictor import DensePosePredictor
 from .branch import branch_network
 from .check import check_export
@@ -91,6 +92,8 @@ def _check(predictor: DensePosePredictor, formats: Sequence[str], what: str) -> 
         raise ValueError(f"format {', '.join(unknown)!r}; expected some of {', '.join(FORMATS)}")
     if what not in PARTS:
         raise ValueError(f"cannot export {what!r}; expected one of {', '.join(PARTS)}")
+    if is_cse_config(predictor.cfg):
+        raise ValueError("a model of embeddings cannot be exported, only one of charts")
     precision = predictor.cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION
     if precision != "fp32":
         raise ValueError(f"the model is in {precision}; only fp32 can be exported")

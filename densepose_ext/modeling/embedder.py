@@ -15,9 +15,12 @@ from detectron2.utils.file_io import PathManager
 from torch import nn
 
 from ..files.plain_pickle import read_plain_pickle
+from ..surface.laplace_beltrami import mesh_features
 
 #: Lower bound of the length that an embedding is divided by.
 EPSILON = 1e-6
+#: As INIT_FILE: features are computed from the mesh of the embedder's name.
+LAPLACE_BELTRAMI = "laplace-beltrami"
 #: Where an embedder lies in a whole model.
 _PREFIX = "roi_heads.embedder.embedder_"
 
@@ -100,7 +103,8 @@ def build_embedder(cfg: CfgNode) -> Embedder:
     """The embedders of a config.
 
     They start at zero; then INIT_FILE, a pickle of a dict with ``features`` or ``embeddings`` or
-    both, is read into each, and what MODEL.WEIGHTS has of it, if that is a file that is here.
+    both, is read into each, and what MODEL.WEIGHTS has of it, if that is a file that is here. With
+    INIT_FILE "laplace-beltrami" the features are computed from the mesh (and cached).
 
     Raises:
         ValueError, OSError: a setting, or a file, that cannot be used.
@@ -117,7 +121,11 @@ def build_embedder(cfg: CfgNode) -> Embedder:
         found = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
         init_file = cse.EMBEDDERS[name].get("INIT_FILE", "")
         if init_file and not embedder.state_dict().keys() <= found.keys():
-            _fill(embedder, _read_init_file(init_file), f"{_key(name)}.INIT_FILE = {init_file}")
+            if init_file == LAPLACE_BELTRAMI:
+                values = {"features": mesh_features(name, cse.EMBEDDERS[name].FEATURE_DIM)}
+            else:
+                values = _read_init_file(init_file)
+            _fill(embedder, values, f"{_key(name)}.INIT_FILE = {init_file}")
         _fill(embedder, found, f"MODEL.WEIGHTS = {cfg.MODEL.WEIGHTS}, {prefix[:-1]}")
     return Embedder(embedders)
 

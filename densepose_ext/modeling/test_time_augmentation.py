@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,9 @@ from detectron2.structures import ImageList, Instances
 from torch import nn
 from torch.nn import functional as F
 
+from ..cse_config import is_cse_config
 from ..data.transforms import affine_matrix
-from ..structures import DensePoseOutput
+from ..structures import DensePoseEmbeddingOutput, DensePoseOutput
 from ..surface.parts import COARSE_MIRROR, FINE_MIRROR
 from ..surface.registry import Surface, get_surface
 
@@ -92,11 +93,12 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
             logger.info("Test-time augmentation leaves keypoints out")
             cfg.MODEL.KEYPOINT_ON = False
         super().__init__(cfg, model, tta_mapper or DensePoseMapperTTA(cfg), batch_size)
-        self._mirror: _MapMirror | None = None
+        self._mirror: Callable | None = None
         if cfg.TEST.AUG.FLIP and self.model.roi_heads.densepose_on:
-            if surface is None:
-                surface = _surface_of(cfg)
-            self._mirror = _MapMirror(surface)
+            if is_cse_config(cfg):
+                self._mirror = _mirror_coarse
+            else:
+                self._mirror = _MapMirror(_surface_of(cfg) if surface is None else surface)
 
     @torch.no_grad()
     def _inference_one_image(self, input: dict) -> dict:
@@ -160,7 +162,9 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
             outputs.extend(found)
         return outputs
 
-    def _average(self, outputs: list[Instances], merged: Instances, transforms) -> DensePoseOutput:
+    def _average(
+        self, outputs: list[Instances], merged: Instances, transforms
+    ) -> DensePoseOutput | DensePoseEmbeddingOutput:
         """Mean of all versions, each one seen from the original boxes."""
         totals: dict[str, torch.Tensor] = {}
         counts: dict[str, int] = {}
@@ -173,11 +177,16 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
             if is_mirrored:
                 output = self._mirror(output)
             for name, value in output.items():
-                if is_mirrored and name in _DIRECTED:
+                if is_mirrored and name in (*_DIRECTED, "embedding"):
                     continue
                 totals[name] = totals[name] + value if name in totals else value
                 counts[name] = counts.get(name, 0) + 1
-        return DensePoseOutput(**{name: total / counts[name] for name, total in totals.items()})
+        means = {name: total / counts[name] for name, total in totals.items()}
+        first = outputs[0].pred_densepose
+        if isinstance(first, DensePoseEmbeddingOutput):
+            # A mirror image shows other vertices: the embeddings are those of the other versions.
+            return DensePoseEmbeddingOutput(**means, meshes=first.meshes)
+        return DensePoseOutput(**means)
 
 
 def _is_rotated(transforms: T.TransformList) -> bool:
@@ -224,6 +233,14 @@ class _ToOriginal:
             return value.flip(3) if self.is_flipped else value
         grid = F.affine_grid(self.theta, list(value.shape), align_corners=False)
         return F.grid_sample(value, grid, padding_mode="border", align_corners=False)
+
+
+def _mirror_coarse(output: DensePoseEmbeddingOutput) -> DensePoseEmbeddingOutput:
+    """Coarse parts in a mirror image, said of the original: left for right."""
+    channels = output.coarse_segm.shape[1]
+    if channels == len(COARSE_MIRROR):
+        output.coarse_segm = output.coarse_segm[:, torch.as_tensor(COARSE_MIRROR)]
+    return output
 
 
 class _MapMirror:

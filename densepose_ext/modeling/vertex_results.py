@@ -43,7 +43,7 @@ def _result(person, size, mesh: str, vertices: torch.Tensor, with_embeddings: bo
     found = torch.zeros(size, dtype=torch.int32, device=labels.device)
     on_body = labels > 0
     found[on_body] = nearest_vertices(embedding[:, on_body].T, vertices).to(torch.int32)
-    return VertexResult(labels, found, mesh, embedding if with_embeddings else None)
+    return VertexResult(labels, found, mesh, embedding=embedding if with_embeddings else None)
 
 
 def coarse_labels(person: DensePoseEmbeddingOutput, size: tuple[int, int]) -> torch.Tensor:

@@ -13,11 +13,10 @@ import numpy as np
 import torch
 
 from ..evaluation.results import decode_iuv, result_entry
-from ..structures import DensePoseResult, Person
+from ..evaluation.vertex_results_file import vertex_entry
+from ..structures import DensePoseResult, Person, VertexResult
 from ..surface.registry import Surface, get_surface
-from ..visualization.compose import compose_iuv, stacked
-
-_RESULT_FIELDS = fields(DensePoseResult)
+from ..visualization.compose import compose_index, compose_iuv, stacked
 
 
 class People(list[Person]):
@@ -50,11 +49,12 @@ class People(list[Person]):
 
         uint8, or uint16 for more than 255 people.
         """
-        _, index = compose_iuv(self, self.size)
-        return index
+        return compose_index(self, self.size)
 
     def to_vertices(self, surface: Surface | str = "open") -> np.ndarray:
         """(H, W) int32: the body's vertex that is nearest in its chart, -1 where nobody is.
+
+        Of a model of embeddings, the vertex that it predicts, on the mesh of each person.
 
         Args:
             surface: that the model was trained on: a name, a folder of the official files, or an
@@ -63,6 +63,13 @@ class People(list[Person]):
         if isinstance(surface, str):
             surface = get_surface(surface)
         vertices = np.full(self.size, -1, np.int32)
+        if any(isinstance(person.result, VertexResult) for person in self):
+            # A model of embeddings has said so itself.
+            for n, inside, own in stacked(self, self.size):
+                person = own[inside.of_labels] > 0
+                found = self[n].result.vertices.numpy()[inside.of_labels]
+                vertices[inside.of_picture][person] = found[person]
+            return vertices
         labels = np.zeros(self.size, np.uint8)
         uv = np.zeros((*self.size, 2), np.float32)
         for n, inside, own in stacked(self, self.size):
@@ -77,22 +84,22 @@ class People(list[Person]):
 
     def to_json(self, image_id: int = 0, category_id: int = 1) -> list[dict]:
         """Entries of a file in the official results format (see :mod:`.evaluation.results`)."""
-        return [
-            result_entry(
-                image_id,
-                category_id,
-                np.concatenate([person.box[:2], person.box[2:] - person.box[:2]]),
-                person.score,
-                person.result.iuv_uint8().numpy(),
-            )
-            for person in self
-        ]
+        entries = []
+        for person in self:
+            box = np.concatenate([person.box[:2], person.box[2:] - person.box[:2]])
+            rest = (image_id, category_id, box, person.score)
+            if isinstance(person.result, VertexResult):
+                entries.append(vertex_entry(*rest, person.result))
+            else:
+                entries.append(result_entry(*rest, person.result.iuv_uint8().numpy()))
+        return entries
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Everything, unrounded, in arrays by name, as a ``.npz`` file holds it.
 
         ``size`` (2,), ``boxes`` (N, 4) XYXY and ``scores`` (N,); of person n ``labels_n`` (h, w),
-        ``uv_n`` (2, h, w) and any other field of its :class:`DensePoseResult`, from column and row
+        ``uv_n`` (2, h, w) and any other field of its :class:`DensePoseResult` or
+        :class:`VertexResult` (whose mesh is ``of_mesh_n``), from column and row
         ``int(boxes[n, :2])`` on; ``mask_n`` (H, W) and ``keypoints_n`` (17, 3) where there are.
         """
         arrays = {
@@ -101,7 +108,9 @@ class People(list[Person]):
             "scores": np.array([person.score for person in self], np.float64),
         }
         for n, person in enumerate(self):
-            maps = {field.name: getattr(person.result, field.name) for field in _RESULT_FIELDS}
+            own = fields(person.result)
+            maps = {field.name: getattr(person.result, field.name) for field in own}
+            maps["of_mesh"] = maps.pop("mesh", None)
             maps |= {"mask": person.mask, "keypoints": person.keypoints}
             arrays |= {f"{k}_{n}": np.asarray(v) for k, v in maps.items() if v is not None}
         return arrays
@@ -115,10 +124,14 @@ class People(list[Person]):
         """
         persons = []
         for n, (box, score) in enumerate(zip(arrays["boxes"], arrays["scores"])):
-            own = {k: f"{k}_{n}" for k in (f.name for f in _RESULT_FIELDS)}
+            mesh = arrays.get(f"of_mesh_{n}")
+            kind = DensePoseResult if mesh is None else VertexResult
+            own = {k: f"{k}_{n}" for k in (f.name for f in fields(kind)) if k != "mesh"}
             maps = {k: torch.from_numpy(arrays[v]) for k, v in own.items() if v in arrays}
+            if mesh is not None:
+                maps["mesh"] = str(mesh)
             rest = {k: arrays[f"{k}_{n}"] for k in ("mask", "keypoints") if f"{k}_{n}" in arrays}
-            persons.append(Person(box, float(score), DensePoseResult(**maps), **rest))
+            persons.append(Person(box, float(score), kind(**maps), **rest))
         height, width = arrays["size"]
         return cls(persons, (height, width))
 

@@ -24,7 +24,8 @@ from ..modeling.build import build_model
 from ..modeling.postprocessing import densepose_results
 from ..modeling.roi_heads import PRECISIONS
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
-from ..structures import Person
+from ..structures import DensePoseResult, Person, VertexResult
+from .charted import charted
 from .people import People
 from .pictures import to_bgr
 
@@ -148,6 +149,11 @@ class DensePosePredictor:
         return T.ResizeTransform(height, width, new_height, new_width).apply_image(picture)
 
 
+def _on_cpu(result: DensePoseResult | VertexResult) -> DensePoseResult | VertexResult:
+    result = result.map(torch.Tensor.cpu)
+    return charted(result) if isinstance(result, VertexResult) else result
+
+
 def _people(instances: Instances, size: tuple[int, int]) -> People:
     order = instances.scores.argsort(descending=True, stable=True)
     instances = instances[order]
@@ -162,7 +168,7 @@ def _people(instances: Instances, size: tuple[int, int]) -> People:
         Person(
             box.copy(),  # a person who is kept must not keep the others
             score,
-            result.map(torch.Tensor.cpu),
+            _on_cpu(result),
             **{name: values[n].copy() for name, values in optional.items()},
         )
         for n, (box, score, result) in enumerate(

@@ -11,12 +11,14 @@ import cv2
 import numpy as np
 
 from ..files.atomic import replacing
+from ..structures import VertexResult
 from ..visualization import (
     control_picture,
     draw_boxes,
     draw_contours,
     draw_keypoints,
     draw_parts,
+    draw_vertices,
 )
 from .people import People
 
@@ -76,7 +78,9 @@ def _iuv(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, 
 
 
 def _overlay(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
-    drawn = draw_keypoints(draw_parts(picture, people), people)
+    of_vertices = any(isinstance(person.result, VertexResult) for person in people)
+    drawn = draw_vertices(picture, people) if of_vertices else draw_parts(picture, people)
+    drawn = draw_keypoints(drawn, people)
     return (_encoded(".jpg", draw_boxes(drawn, people)),)
 
 
@@ -119,7 +123,9 @@ FORMATS = {
         _iuv,
     ),
     "overlay": Format(
-        "parts, boxes, scores, keypoints over the picture", ("_overlay.jpg",), _overlay
+        "parts (or vertices), boxes, scores, keypoints over the picture",
+        ("_overlay.jpg",),
+        _overlay,
     ),
     "parts": Format("parts in colour on black", ("_parts.png",), _parts),
     "uv": Format("U and V in colour on black", ("_u.png", "_v.png"), _uv),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from ..data.chart_vertices import write_with_vertices
 from ..data.coco import load_densepose_coco, register_densepose_coco
 from ..processes.cores import number_of_cores
 from .settings import SPLITS, Settings
@@ -37,6 +38,7 @@ def register_synthetic(
     settings: Settings,
     folder: str | os.PathLike | None = None,
     workers: int | None = None,
+    vertices: bool = False,
 ) -> None:
     """Registers a synthetic dataset, which is generated when Detectron2 first asks for it.
 
@@ -48,6 +50,8 @@ def register_synthetic(
         folder: where the dataset is kept; default: its name, under $DETECTRON2_DATASETS or
             ``./datasets``. A folder belongs to one set of settings.
         workers: number of generating processes; default: one for each core.
+        vertices: people have ``dp_vertex`` on the mesh "open", too. They are in a file of their
+            own, so that the folder may be that of a dataset without.
 
     Raises:
         ValueError: the split is unknown, or the count below 1.
@@ -61,7 +65,8 @@ def register_synthetic(
         folder = os.path.join(root, name)
     folder = Path(folder)
     annotations, images = str(folder / f"densepose_{split}.json"), str(folder / split)
-    register_densepose_coco(name, annotations, images, surface="open")
+    used = annotations.replace(".json", "_cse.json") if vertices else annotations
+    register_densepose_coco(name, used, images, surface="open")
 
     def load():
         # Drawing people needs more of the package than to register does.
@@ -70,15 +75,30 @@ def register_synthetic(
         if not Path(annotations).exists():
             logger.info("generating %d synthetic images (%s) in %s, once", count, split, folder)
         generate(folder, settings, {split: count}, workers or number_of_cores())
-        return load_densepose_coco(annotations, images, name, surface="open")
+        if vertices and _is_older(used, annotations):
+            write_with_vertices(annotations, used)
+        return load_densepose_coco(used, images, name, surface="open")
 
     DatasetCatalog.remove(name)
     DatasetCatalog.register(name, load)
     MetadataCatalog.get(name).set(synthetic=settings.record())
 
 
+def _is_older(file: str, source: str) -> bool:
+    """Whether a file is missing, or older than the one that it is made from."""
+    file, source = Path(file), Path(source)
+    return not file.exists() or file.stat().st_mtime_ns < source.stat().st_mtime_ns
+
+
 def register_default_synthetic() -> None:
-    """Registers all datasets of DEFAULTS."""
+    """Registers all datasets of DEFAULTS, and each with vertices as NAME_cse.
+
+    The latter have the pictures of the former, and their folder.
+    """
+    root = os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets"))
     for name, (split, count, settings) in DEFAULTS.items():
         if name not in DatasetCatalog:
             register_synthetic(name, split, count, settings)
+        if f"{name}_cse" not in DatasetCatalog:
+            folder = os.path.join(root, name)
+            register_synthetic(f"{name}_cse", split, count, settings, folder, vertices=True)

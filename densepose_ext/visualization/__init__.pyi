@@ -16,3 +16,4 @@ from .palette import PART_COLOURS as PART_COLOURS
 from .palette import part_colours as part_colours
 from .palette import person_colour as person_colour
 from .sheet import side_by_side as side_by_side
+from .vertices import draw_vertices as draw_vertices

@@ -15,6 +15,7 @@ COLORMAPS = {
     "cividis": cv2.COLORMAP_CIVIDIS,
     "turbo": cv2.COLORMAP_TURBO,
     "magma": cv2.COLORMAP_MAGMA,
+    "jet": cv2.COLORMAP_JET,
 }
 
 

@@ -38,6 +38,17 @@ def compose_iuv(people: Sequence[Person], size: tuple[int, int]) -> tuple[np.nda
     return iuv, instances
 
 
+def compose_index(people: Sequence[Person], size: tuple[int, int]) -> np.ndarray:
+    """The person at each pixel of a picture of ``size``: 0 on background, else the place from 1.
+
+    uint8, or uint16 for more than 255 people.
+    """
+    index = np.zeros(size, np.uint8 if len(people) < 256 else np.uint16)
+    for n, inside, labels in stacked(people, size):
+        index[inside.of_picture][labels[inside.of_labels] > 0] = n + 1
+    return index
+
+
 def compose_labels(people: Sequence[Person], size: tuple[int, int]) -> np.ndarray:
     """Fine part (H, W) uint8 of each pixel of a picture of ``size``, 0 on background."""
     parts = np.zeros(size, np.uint8)

@@ -1,0 +1,163 @@
+"""A model of embeddings from annotations to pictures: trained, scored, used."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from densepose_ext import DensePosePredictor, DensePoseTrainer, People, register_densepose_coco
+from densepose_ext.data.chart_vertices import with_charts, with_vertices
+from densepose_ext.evaluation.vertex_results_file import decode_vertices
+from densepose_ext.modeling.test_time_augmentation import DensePoseRCNNWithTTA
+from densepose_ext.prediction.charted import charted
+from densepose_ext.prediction.writers import Options, write_files
+from densepose_ext.structures import VertexResult
+from densepose_ext.surface.registry import get_surface
+from projects_tests.tiny_dataset import make_dataset
+from projects_tests.tiny_meshes import write_mesh
+from projects_tests.tiny_model import tiny_config
+
+HEAD = "MODEL.ROI_DENSEPOSE_HEAD."
+EMBEDDER = {
+    "TYPE": "vertex_feature",
+    "NUM_VERTICES": 20,
+    "FEATURE_DIM": 6,
+    "INIT_FILE": "laplace-beltrami",
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A config whose weights have been trained for two steps on people with vertices."""
+    folder = tmp_path_factory.mktemp("cse")
+    write_mesh(folder / "meshes", "ball", 20)
+    path = make_dataset(folder / "data", images=2)
+    content = json.loads(path.read_text())
+    for person in content["annotations"]:
+        for key in ("dp_I", "dp_U", "dp_V"):
+            del person[key]
+        person |= {"dp_vertex": [n % 20 for n in range(len(person["dp_x"]))], "ref_model": "ball"}
+    path.write_text(json.dumps(content))
+    register_densepose_coco("tiny_cse", path, path.parent, surface="open")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DENSEPOSE_EXT_MESHES", str(folder / "meshes"))
+        patch.setenv("DENSEPOSE_EXT_CACHE", str(folder / "cache"))
+        cfg = tiny_config(
+            *(HEAD + "PREDICTOR_NAME", "DensePoseEmbeddingPredictor"),
+            *(HEAD + "LOSS_NAME", "DensePoseCseLoss"),
+            *(HEAD + "CSE.EMBEDDERS", {"ball": EMBEDDER}),
+            *(HEAD + "CSE.EMBED_LOSS_NAME", "SoftEmbeddingLoss"),
+            *("DATASETS.TRAIN", ("tiny_cse",), "DATASETS.TEST", ("tiny_cse",)),
+            *("DENSEPOSE_EVALUATION.TYPE", "cse", "MODEL.WEIGHTS", ""),
+            *("SOLVER.MAX_ITER", 2, "OUTPUT_DIR", str(folder / "out"), "TEST.EVAL_PERIOD", 0),
+            *("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.0, "DATALOADER.NUM_WORKERS", 0),
+        )
+        trainer = DensePoseTrainer(cfg)
+        trainer.resume_or_load(resume=False)
+        trainer.train()
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.MODEL.WEIGHTS = str(folder / "out" / "model_final.pth")
+        yield cfg, trainer, path.parent / "1.jpg"
+    DatasetCatalog.remove("tiny_cse")
+    MetadataCatalog.remove("tiny_cse")
+
+
+@pytest.fixture(scope="module")
+def people(trained):
+    cfg, _, picture = trained
+    found = DensePosePredictor(cfg)(cv2.imread(str(picture)))
+    assert any((person.result.labels > 0).any() for person in found)
+    return found
+
+
+def test_training_moves_the_embeddings_and_not_the_features(trained):
+    cfg, _, _ = trained
+    state = torch.load(cfg.MODEL.WEIGHTS, weights_only=True)["model"]
+    assert state["roi_heads.embedder.embedder_ball.embeddings"].abs().sum() > 0
+    features = state["roi_heads.embedder.embedder_ball.features"]
+    assert (features[:, 0] - features[0, 0]).abs().max() < 1e-4  # the constant eigenfunction
+
+
+def test_scores(trained):
+    cfg, trainer, _ = trained
+    results = DensePoseTrainer.test(cfg, trainer.model)
+    assert {"densepose_gps", "densepose_gpsm", "densepose_segm"} <= results.keys()
+    assert results["densepose_gps"]["AP"] >= 0
+
+
+def test_people_have_vertices_of_the_mesh(people):
+    for person in people:
+        result = person.result
+        assert isinstance(result, VertexResult)
+        assert result.mesh == "ball"
+        assert result.vertices.max() < 20
+    vertices = people.to_vertices()
+    assert vertices.shape == people.size
+    assert ((vertices >= 0) == (people.to_index() > 0)).all()
+    with pytest.raises(ValueError, match="the mesh ball has no charts"):
+        people.to_iuv()
+
+
+def test_people_come_back_from_their_files(people):
+    again = People.from_arrays(people.to_arrays())
+    for one, other in zip(people, again):
+        assert one.result.mesh == other.result.mesh
+        torch.testing.assert_close(one.result.vertices, other.result.vertices)
+    for person, entry in zip(people, people.to_json()):
+        result = decode_vertices(entry["vertices"], entry["ref_model"])
+        torch.testing.assert_close(result.vertices, person.result.vertices)
+        assert ((result.labels > 0) == (person.result.labels > 0)).all()
+
+
+def test_files(people, trained, tmp_path):
+    picture = cv2.imread(str(trained[2]))
+    formats = ("overlay", "vertices", "mask", "npz")
+    write_files(tmp_path, "one", formats, picture, people, Options())
+    stored = np.load(tmp_path / "one_vertices.npz")["vertices"]
+    np.testing.assert_array_equal(stored, people.to_vertices())
+    assert (cv2.imread(str(tmp_path / "one_overlay.jpg")) != picture).any()
+
+
+def test_augmented_testing(trained):
+    cfg, trainer, picture = trained
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.TEST.AUG.MIN_SIZES = (96, 128)
+    model = DensePoseRCNNWithTTA(cfg, trainer.model.eval()).eval()
+    image = torch.from_numpy(cv2.imread(str(picture)).transpose(2, 0, 1).copy())
+    given = {"image": image, "height": image.shape[1], "width": image.shape[2]}
+    output = model([given])[0]["instances"].pred_densepose
+    assert output.meshes.names() == ["ball"] * len(output)
+
+
+def test_vertices_of_the_open_body_have_charts():
+    i, u, v = get_surface("open").vertex_iuv
+    vertices = torch.tensor([[5, 0], [12410, 77]], dtype=torch.int32)
+    labels = torch.tensor([[1, 0], [1, 1]], dtype=torch.uint8)
+    found = charted(VertexResult(labels, vertices, "open"))
+    assert found.labels.tolist() == [[i[5], 0], [i[12410], i[77]]]
+    assert found.uv[:, 1, 0].tolist() == pytest.approx([u[12410], v[12410]])
+    assert found.iuv_uint8().shape == (3, 2, 2)
+
+
+def test_charts_and_vertices_of_an_annotation():
+    chosen = np.arange(0, 12411, 500)
+    vertices = {
+        "dp_x": [1.0] * len(chosen),
+        "dp_y": [2.0] * len(chosen),
+        "dp_vertex": chosen.tolist(),
+        "ref_model": "open",
+    }
+    charts = with_charts(vertices)
+    del charts["dp_vertex"], charts["ref_model"]
+    assert with_vertices(charts)["dp_vertex"] == chosen.tolist()
+    charts["dp_I"][0] = 0
+    assert with_vertices(charts)["dp_vertex"] == chosen[1:].tolist()
+    with pytest.raises(ValueError, match="dp_vertex 99999, expected 0 to 12410"):
+        with_charts(vertices | {"dp_vertex": [99999] * len(chosen)})
+    with pytest.raises(ValueError, match="cat_5001 has no charts"):
+        with_vertices(charts, "cat_5001")
