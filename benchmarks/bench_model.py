@@ -5,7 +5,7 @@
         --device cuda --precision fp32 bf16 fp16
 
 Weights are random, so proposals and people are not the model's: the box branch gets the largest
-number of proposals that the RPN allows, the dense pose branch five fixed people. "results" is the
+number of proposals that the RPN allows, second look and dense pose branch five fixed people. "results" is the
 step from maps to part, U and V at each pixel; "drawing" paints parts and boxes on the picture.
 """
 
@@ -26,7 +26,7 @@ from densepose_ext.modeling.roi_heads import PRECISIONS
 from densepose_ext.structures import Person
 from densepose_ext.visualization import draw_boxes, draw_parts
 
-STAGES = ("backbone", "RPN", "box", "dense pose", "results", "drawing")
+STAGES = ("backbone", "RPN", "box", "second look", "dense pose", "results", "drawing")
 HEIGHT, WIDTH = 480, 640
 #: XYXY boxes of people from near to far, as on a street.
 PEOPLE = np.float32(
@@ -84,6 +84,9 @@ def one_picture(model, cfg, picture: np.ndarray, precision: torch.dtype, clock: 
     model.roi_heads._forward_box(features, proposals)
     clock.lap()
     boxes = torch.from_numpy(PEOPLE).to(device)
+    if model.roi_heads.second_look_on:
+        model.roi_heads.second_look(images.tensor[0], Boxes(boxes * scale))
+    clock.lap()
     found = Instances(size, pred_boxes=Boxes(boxes * scale))
     found.pred_classes = torch.zeros(len(boxes), dtype=torch.long, device=device)
     (found,) = model.roi_heads.forward_with_given_boxes(features, [found])
