@@ -5,8 +5,9 @@
         --device cuda --precision fp32 bf16 fp16
 
 Weights are random, so proposals and people are not the model's: the box branch gets the largest
-number of proposals that the RPN allows, second look and dense pose branch five fixed people. "results" is the
-step from maps to part, U and V at each pixel; "drawing" paints parts and boxes on the picture.
+number of proposals that the RPN allows, second look and dense pose branch five fixed people.
+"results" is the step from maps to part, U and V at each pixel; "drawing" paints parts and boxes on
+the picture.
 """
 
 from __future__ import annotations
