@@ -14,6 +14,7 @@ from detectron2.config import get_cfg
 from .bootstrap_config import add_bootstrap_config, bootstrap_settings
 from .cascade_config import add_cascade_config
 from .cse_config import add_cse_config, check_cse_config, is_cse_config
+from .teacher_config import add_teacher_config
 
 #: MODEL.ROI_HEADS.NAME of a dense pose model.
 ROI_HEADS_NAME = "DensePoseROIHeads"
@@ -67,6 +68,7 @@ def add_densepose_config(cfg: CN) -> None:
     _add_evaluation(cfg)
     add_cse_config(cfg)
     add_cascade_config(cfg)
+    add_teacher_config(cfg)
     add_bootstrap_config(cfg)
     _add_hrnet(cfg)
     _add_own(cfg)

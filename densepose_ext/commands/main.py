@@ -20,6 +20,7 @@ COMMANDS = {
     "mesh": "export a person of a picture as a point cloud and a textured mesh",
     "predict": "find people and their dense pose in pictures",
     "synth": "render a dataset of synthetic people with exact dense pose",
+    "teach": "train a teacher on sparse points, and write dense targets by it",
     "texture": "apply a texture atlas to people, extract one, or transfer one",
     "video": "find, track and draw people in a video",
 }

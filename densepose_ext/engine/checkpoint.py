@@ -14,6 +14,7 @@ from detectron2.checkpoint import DetectionCheckpointer
 
 from ..files.weights import check_weights_file, read_weights
 from ..modeling.roi_heads import DensePoseROIHeads
+from ..modeling.teacher import DensePoseTeacher
 
 #: Modules that a line about parameters lists.
 _LISTED = 6
@@ -85,7 +86,7 @@ class DensePoseCheckpointer(DetectionCheckpointer):
     @property
     def _is_densepose(self) -> bool:
         model = getattr(self.model, "module", self.model)
-        return isinstance(getattr(model, "roi_heads", None), DensePoseROIHeads)
+        return isinstance(getattr(model, "roi_heads", model), (DensePoseROIHeads, DensePoseTeacher))
 
     def _load_file(self, filename: str):
         if not self._is_densepose:

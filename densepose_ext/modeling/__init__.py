@@ -20,4 +20,5 @@ from .registry import (
 )
 from .roi_heads import DensePoseROIHeads
 from .second_look import SecondLook, build_second_look
+from .teacher import DensePoseTeacher
 from .test_time_augmentation import DensePoseRCNNWithTTA

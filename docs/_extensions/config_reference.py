@@ -32,6 +32,7 @@ TITLES = {
     "_add_own": "Keys of this package alone",
     "add_cse_config": "Continuous surface embeddings",
     "add_cascade_config": "Multi-task cascade",
+    "add_teacher_config": "Teacher",
 }
 
 

@@ -19,6 +19,9 @@ from projects_tests import tiny_run
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_model import picture, tiny_config, tiny_model
 
+# Each builds models and trains or tests them.
+pytestmark = pytest.mark.slow
+
 HEAD = "MODEL.ROI_DENSEPOSE_HEAD."
 CASCADE = "MODEL.DENSEPOSE_CASCADE."
 ALL = ["densepose", "mask", "keypoint"]

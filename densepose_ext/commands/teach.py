@@ -1,0 +1,51 @@
+"""``densepose-ext teach``: train a teacher on sparse points, and have it write dense targets."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument("--annotations", required=True, help="COCO JSON with dp_* keys and masks")
+    parser.add_argument("--images", required=True, help="folder of the images")
+    parser.add_argument(
+        "--surface", required=True, help="that I, U, V refer to: open, smpl, or a folder"
+    )
+    parser.add_argument(
+        "--out", required=True, help="folder of the result; an interrupted run goes on there"
+    )
+    parser.add_argument(
+        "--config", default="densepose_teacher_EffLite0.yaml", help="name or file of the teacher's"
+    )
+    parser.add_argument("--processes", type=int, default=1, help="one a GPU, or on the CPU")
+    parser.add_argument(
+        "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="changes of the config"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit status."""
+    from ..config import load_config
+    from ..engine.launch import launch
+    from ..engine.output_folder import check_writable
+    from ..files.configs import get_config_file
+    from ..teacher.run import META_ARCHITECTURE, teach
+
+    path = args.config if os.path.isfile(args.config) else get_config_file(args.config)
+    out = Path(args.out)
+    cfg = load_config(path, [*args.opts, "OUTPUT_DIR", str(out / "teacher")])
+    if cfg.MODEL.META_ARCHITECTURE != META_ARCHITECTURE:
+        raise ValueError(
+            f"{path}: MODEL.META_ARCHITECTURE = {cfg.MODEL.META_ARCHITECTURE!r}, expected"
+            f" {META_ARCHITECTURE!r}"
+        )
+    check_writable(cfg.OUTPUT_DIR)
+    if cfg.MODEL.DEVICE == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    launch(teach, args.processes, args=(cfg, args.annotations, args.images, args.surface, out))
+    print(f"annotations with dense targets: {out / 'annotations.json'}", file=sys.stdout)
+    return 0

@@ -1,0 +1,61 @@
+"""A teacher's whole work: it is trained, and writes the dense targets of the data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.utils import comm
+
+from ..data.coco import register_densepose_coco
+from ..engine.trainer import DensePoseTrainer
+from .write import write_annotations, write_targets
+
+META_ARCHITECTURE = "DensePoseTeacher"
+#: The name that the data set has while it is taught.
+_DATASET = "taught"
+
+
+def teach(cfg: CfgNode, json_file: str, image_root: str, surface: str, out: Path) -> None:
+    """Trains a teacher, then writes targets and ``annotations.json``; goes on where it stopped.
+
+    Called in each of several processes, after ``launch``.
+
+    Args:
+        cfg: of the teacher; OUTPUT_DIR holds its checkpoints.
+        json_file, image_root, surface: as for ``register_densepose_coco``.
+        out: folder of the targets.
+
+    Raises:
+        ValueError, OSError: the data cannot be used, or ``out`` cannot be written.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (_DATASET,), ()
+    register_densepose_coco(_DATASET, json_file, image_root, surface=surface)
+    try:
+        images = DatasetCatalog.get(_DATASET)
+        _check(images, json_file)
+        trainer = DensePoseTrainer(cfg)
+        trainer.resume_or_load(resume=True)
+        if trainer.start_iter < cfg.SOLVER.MAX_ITER:
+            trainer.train()
+        teacher = getattr(trainer.model, "module", trainer.model).eval()
+        write_targets(teacher, images, cfg.INPUT.FORMAT, out)
+        comm.synchronize()
+        if comm.is_main_process():
+            write_annotations(json_file, out)
+    finally:
+        DatasetCatalog.remove(_DATASET)
+        MetadataCatalog.remove(_DATASET)
+
+
+def _check(images: list[dict], json_file: str) -> None:
+    people = [p for image in images for p in image["annotations"] if "segmentation" in p]
+    if not any("dp_x" in person for person in people):
+        raise ValueError(f"{json_file}: nobody has points (dp_x) and a mask (segmentation)")
+    numbers = [person["id"] for person in people]
+    if len(set(numbers)) < len(numbers):
+        twice = next(n for n in numbers if numbers.count(n) > 1)
+        raise ValueError(f"{json_file}: two annotations have the id {twice}")
