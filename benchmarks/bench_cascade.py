@@ -4,8 +4,7 @@
     python benchmarks/bench_cascade.py --config densepose_rcnn_R_50_FPN_DL_s1x --people 20
 
 The branch is decoder, pooling, head and predictor, from the feature levels of one picture to maps
-of the people in it; weights are random. "with keypoints" is the cascade of both tasks, which runs
-the first stage of keypoints, too.
+of the people in it, with random weights. The second stage has half the convolutions of the first.
 """
 
 from __future__ import annotations
@@ -26,12 +25,10 @@ HEIGHT, WIDTH = 800, 1088
 def variants(later_convs: int) -> dict[str, list]:
     """Overrides of a config."""
     two_stages = [CASCADE + "STAGES", 2, CASCADE + "NUM_STACKED_CONVS", later_convs]
-    keypoints = ["MODEL.KEYPOINT_ON", True, CASCADE + "TASKS", ["densepose", "keypoint"]]
     return {
         "one stage": [],
         "two stages": two_stages,
         "two stages, outputs alone": [*two_stages, CASCADE + "TALK_FEATURES", False],
-        "two stages, with keypoints": [*two_stages, *keypoints],
     }
 
 
