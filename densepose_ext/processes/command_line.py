@@ -9,5 +9,7 @@ def runs_a_command() -> bool:
 
     Processes that a command starts, its workers for instance, are started otherwise.
     """
+    if "--multiprocessing-fork" in sys.orig_argv:
+        return False  # started by multiprocessing: sys.argv is that of its parent
     program = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])]
     return program[-2:] == ["-m", "densepose_ext"] or Path(program[-1]).stem == "densepose-ext"

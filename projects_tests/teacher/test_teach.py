@@ -1,6 +1,9 @@
 """The teacher sees people alone, writes targets inside their masks, and students learn of them."""
 
 import json
+import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -17,6 +20,7 @@ from densepose_ext.surface.dense_target import check_dense_target
 from densepose_ext.synthetic.dataset import generate
 from densepose_ext.synthetic.settings import Settings
 from densepose_ext.teacher.write import write_annotations, write_targets
+from projects_tests.reference import ROOT
 from projects_tests.tiny_model import CONFIG
 
 # Each builds a teacher, and most of them train it.
@@ -108,6 +112,23 @@ def test_it_goes_on_where_it_stopped(people, taught, tmp_path, capsys):
     assert first.read_bytes() == before[first.name]
     assert not cv2.imread(str(second)).any()
     second.write_bytes(before[second.name])
+
+
+def test_two_processes_share_the_work(people, taught, tmp_path):
+    """Started as a command: each of its processes registers what the other has registered."""
+    arguments = command(people, tmp_path)
+    config = arguments.index("--config")
+    done = subprocess.run(
+        [
+            sys.executable, "-W", "ignore", "-m", "densepose_ext", *arguments[:config],
+            "--processes", "2", *arguments[config:], "SOLVER.MAX_ITER", "1",
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    names = {path.name for path in (taught / "dense").iterdir()}
+    assert {path.name for path in (tmp_path / "dense").iterdir()} == names
 
 
 def test_it_sees_nothing_but_the_person(teacher):
