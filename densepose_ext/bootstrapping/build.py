@@ -12,7 +12,7 @@ from detectron2.utils import comm
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..bootstrap_config import BootstrapSettings, bootstrap_settings
+from ..config.bootstrapping import BootstrapSettings, bootstrap_settings
 from ..data.build import build_densepose_train_loader
 from ..data.mapper import DensePoseDatasetMapper
 from ..data.sampler import TrainingBatches

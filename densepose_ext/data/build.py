@@ -14,8 +14,8 @@ from detectron2.data.build import filter_images_with_few_keypoints
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
-from ..cascade_config import keeps_people_without_masks
-from ..cse_config import embedder_sizes, needs_instance_masks
+from ..config.cascade import keeps_people_without_masks
+from ..config.embeddings import embedder_sizes, needs_instance_masks
 from ..surface.dense_target import check_dense_target, has_dense_target
 from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface

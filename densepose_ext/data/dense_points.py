@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..structures import ANNOTATION_SIDE, DensePoseAnnotation
+from ..structures import DensePoseAnnotation
+from ..surface.parts import ANNOTATION_SIDE
 
 
 def draw_points(iuv: np.ndarray, bbox: Sequence[float], count: int) -> DensePoseAnnotation | None:

@@ -16,8 +16,8 @@ from detectron2.data import transforms as T
 from detectron2.structures import BoxMode, Instances
 from pycocotools import mask as coco_mask
 
-from ..cascade_config import keeps_people_without_masks
-from ..cse_config import is_cse_config, needs_instance_masks
+from ..config.cascade import keeps_people_without_masks
+from ..config.embeddings import is_cse_config, needs_instance_masks
 from ..structures import DensePoseAnnotation, DensePoseAnnotationList
 from ..surface.dense_target import has_dense_target, read_dense_target
 from ..surface.meshes import get_mesh

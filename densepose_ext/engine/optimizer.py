@@ -11,7 +11,7 @@ from detectron2.solver import get_default_optimizer_params
 from detectron2.solver.build import maybe_add_gradient_clipping
 from torch import nn
 
-from ..cse_config import is_cse_config
+from ..config.embeddings import is_cse_config
 from .muon import MuonAdamW
 
 #: The layers below the FPN, which start from ImageNet weights.

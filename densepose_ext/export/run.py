@@ -12,7 +12,7 @@ import torch
 from detectron2.config import CfgNode
 
 from .. import __version__
-from ..cse_config import is_cse_config
+from ..config.embeddings import is_cse_config
 from ..prediction.predictor import DensePosePredictor
 from .branch import branch_network
 from .check import check_export

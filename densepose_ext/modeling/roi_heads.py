@@ -17,7 +17,7 @@ from detectron2.structures.boxes import matched_pairwise_iou
 from torch import nn
 
 from ..config import check_config
-from ..cse_config import class_meshes, is_cse_config
+from ..config.embeddings import class_meshes, is_cse_config
 from ..structures import DensePoseEmbeddingOutput, DensePoseOutput, MeshesOfPeople
 from .cascade import Answer, CascadeROIHeads, DensePoseCascade, build_cascade
 from .decoder import DensePoseDecoder

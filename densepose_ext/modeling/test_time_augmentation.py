@@ -17,7 +17,7 @@ from detectron2.structures import ImageList, Instances
 from torch import nn
 from torch.nn import functional as F
 
-from ..cse_config import is_cse_config
+from ..config.embeddings import is_cse_config
 from ..data.transforms import affine_matrix
 from ..structures import DensePoseEmbeddingOutput, DensePoseOutput
 from ..surface.parts import COARSE_MIRROR, FINE_MIRROR

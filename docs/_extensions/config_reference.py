@@ -1,4 +1,4 @@
-"""The directive ``config-reference``: all config keys, from densepose_ext/config.py.
+"""The directive ``config-reference``: all config keys, from densepose_ext/config/.
 
 Keys and defaults are those that ``add_densepose_config`` adds to Detectron2's. Their meaning comes
 from the comments of its source: the comment on a key's own line is about that key, the comment
@@ -21,18 +21,19 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from densepose_ext import config
+from densepose_ext.config import keys
 
 #: Headings, where a function's name makes a poor one.
 TITLES = {
     "_add_head": "Dense pose head",
     "_add_data": "Data",
     "_add_evaluation": "Evaluation",
-    "_add_keys_not_built": "Methods of the official project that are not built",
+    "_add_hrnet": "HRNet",
     "_add_own": "Keys of this package alone",
     "add_cse_config": "Continuous surface embeddings",
     "add_cascade_config": "Multi-task cascade",
     "add_teacher_config": "Teacher",
+    "add_bootstrap_config": "Bootstrapping",
 }
 
 
@@ -51,7 +52,7 @@ class Group:
 
 @dataclass
 class Section:
-    """The keys that one function of config.py adds."""
+    """The keys that one function of densepose_ext/config adds."""
 
     title: str
     introduction: str
@@ -61,7 +62,7 @@ class Section:
 def added_keys() -> dict[str, object]:
     """Dotted key -> default, of every key that dense pose adds; an empty node counts as one."""
     before, after = get_cfg(), get_cfg()
-    config.add_densepose_config(after)
+    keys.add_densepose_config(after)
     old = _leaves(before)
     return {key: value for key, value in _leaves(after).items() if key not in old}
 
@@ -81,13 +82,13 @@ def read_sections() -> list[Section]:
     """A section for each function that ``add_densepose_config`` calls, with every added key."""
     missing = added_keys()
     sections = []
-    for statement in _definition(config.add_densepose_config).body:
+    for statement in _definition(keys.add_densepose_config).body:
         call = statement.value if isinstance(statement, ast.Expr) else None
         if not isinstance(call, ast.Call):
             continue
-        function = getattr(config, call.func.id)
+        function = getattr(keys, call.func.id)
         module = inspect.getmodule(function)
-        about = function if module is config else module
+        about = function if module is keys else module
         title = TITLES.get(function.__name__, function.__name__.strip("_").replace("_", " "))
         section = Section(title, inspect.getdoc(about) or "")
         _read_function(_definition(function), _comments(module), section, missing)
@@ -184,11 +185,11 @@ class ConfigReference(SphinxDirective):
     """Sections of tables: key, default, meaning."""
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_dependency(config.__file__)
+        self.env.note_dependency(keys.__file__)
         container = nodes.section()
         container.document = self.state.document
         lines = "\n".join(_markdown(section) for section in read_sections()).splitlines()
-        self.state.nested_parse(StringList(lines, "config.py"), 0, container, match_titles=True)
+        self.state.nested_parse(StringList(lines, "config"), 0, container, match_titles=True)
         return container.children
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from detectron2.config import CfgNode as CN
 
-from .cse_config import needs_instance_masks
+from .embeddings import needs_instance_masks
 
 
 def add_cascade_config(cfg: CN) -> None:

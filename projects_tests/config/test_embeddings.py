@@ -3,7 +3,7 @@
 import pytest
 
 from densepose_ext import get_config_file, load_config
-from densepose_ext.cse_config import embedder_sizes, is_cse_config, needs_instance_masks
+from densepose_ext.config.embeddings import embedder_sizes, is_cse_config, needs_instance_masks
 
 BASE = "densepose_rcnn_R_50_FPN_s1x.yaml"
 HEAD = "MODEL.ROI_DENSEPOSE_HEAD."

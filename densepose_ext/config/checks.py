@@ -1,0 +1,68 @@
+"""What a config may ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from detectron2.config import CfgNode as CN
+from detectron2.config import get_cfg
+
+from .bootstrapping import bootstrap_settings
+from .embeddings import check_cse_config, is_cse_config
+
+
+def check_config(cfg: CN) -> None:
+    """Stop at once if ``cfg`` asks for something that is not built, or contradicts itself.
+
+    Raises:
+        ValueError: naming the key, its value and what was expected.
+    """
+    head = cfg.MODEL.ROI_DENSEPOSE_HEAD
+    prefix = "MODEL.ROI_DENSEPOSE_HEAD."
+
+    if cfg.MODEL.SECOND_LOOK.ENABLED and cfg.MODEL.ROI_HEADS.NUM_CLASSES != 1:
+        raise ValueError(
+            "MODEL.SECOND_LOOK.ENABLED asks whether people are people, but"
+            f" MODEL.ROI_HEADS.NUM_CLASSES = {cfg.MODEL.ROI_HEADS.NUM_CLASSES}, expected 1"
+        )
+    if cfg.FLOAT32_PRECISION and "FLOAT32_PRECISION" not in get_cfg():
+        raise ValueError(
+            f"FLOAT32_PRECISION = {cfg.FLOAT32_PRECISION!r} needs a newer Detectron2; expected ''"
+        )
+
+    check_cse_config(cfg)
+    side = head.POOLER_RESOLUTION * 2 * head.UP_SCALE
+    coarse_channels = (2,) if head.COARSE_SEGM_TRAINED_BY_MASKS else (2, 15)
+    for key, allowed in [
+        ("DENSEPOSE_EVALUATION.TYPE", ("cse",) if is_cse_config(cfg) else ("iou",)),
+        (prefix + "NUM_PATCHES", (24,)),
+        (prefix + "NUM_COARSE_SEGM_CHANNELS", coarse_channels),
+        (prefix + "HEATMAP_SIZE", (side,)),
+        (prefix + "UV_CONFIDENCE.TYPE", ("iid_iso", "indep_aniso")),
+        (prefix + "INFERENCE_PRECISION", ("fp32", "bf16", "fp16")),
+        ("SOLVER.OPTIMIZER", ("SGD", "AdamW", "Muon")),
+    ]:
+        if _get(cfg, key) not in allowed:
+            raise ValueError(
+                f"{key} = {_get(cfg, key)!r}, expected {' or '.join(map(repr, allowed))}"
+                " with the other settings of this config"
+            )
+    bootstrap_settings(cfg)
+    dilations = head.ASPP_DILATIONS
+    if not dilations or any(not isinstance(d, int) or d < 1 for d in dilations):
+        raise ValueError(
+            f"{prefix}ASPP_DILATIONS = {dilations}, expected one or more whole numbers from 1 on"
+        )
+    if not 0 <= cfg.SOLVER.BETA2 < 1:
+        raise ValueError(f"SOLVER.BETA2 = {cfg.SOLVER.BETA2}, expected at least 0 and less than 1")
+    if cfg.SOLVER.OPTIMIZER == "SGD" and cfg.SOLVER.BACKBONE_LR_FACTOR != 1.0:
+        raise ValueError(
+            f"SOLVER.BACKBONE_LR_FACTOR = {cfg.SOLVER.BACKBONE_LR_FACTOR}, expected 1.0 with"
+            " SOLVER.OPTIMIZER SGD, which has one learning rate"
+        )
+
+
+def _get(cfg: CN, key: str) -> Any:
+    for name in key.split("."):
+        cfg = cfg[name]
+    return cfg

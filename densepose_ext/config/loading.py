@@ -1,0 +1,29 @@
+"""Configs out of YAML files."""
+
+from __future__ import annotations
+
+from detectron2.config import CfgNode as CN
+from detectron2.config import get_cfg
+
+from .checks import check_config
+from .keys import add_densepose_config
+
+
+def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -> CN:
+    """Detectron2's defaults, the keys of dense pose, a YAML file, and ``KEY VALUE`` pairs.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a key that does not exist, a value of another type, or something that is not
+            built (see ``check_config``).
+    """
+    cfg = get_cfg()
+    add_densepose_config(cfg)
+    try:
+        cfg.merge_from_file(config_file)
+        cfg.merge_from_list(list(overrides))
+    except (KeyError, AssertionError) as error:
+        raise ValueError(f"{config_file}: {error.args[0] if error.args else error}") from error
+    check_config(cfg)
+    cfg.freeze()
+    return cfg

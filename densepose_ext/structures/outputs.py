@@ -1,0 +1,153 @@
+"""What the network says of people, in maps over their boxes.
+
+N people or RoIs, K coarse channels (2 or 15), 25 fine channels, S side of a map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .storage import PickledAlone
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class _Maps(PickledAlone):
+    """What the two kinds of output share: maps of N people, by name."""
+
+    coarse_segm: torch.Tensor
+
+    def items(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Name and map of every field that is there."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, torch.Tensor):
+                yield field.name, value
+
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Self:
+        """The same with ``function`` applied to every map that is there."""
+        return type(self)(**{name: function(value) for name, value in self.items()})
+
+    def __len__(self) -> int:
+        return len(self.coarse_segm)
+
+    def __getitem__(self, item: int | slice | torch.Tensor) -> Self:
+        """A subset of the people; an int keeps the first dimension, as Instances does."""
+        if isinstance(item, int):
+            item = slice(item, None if item == -1 else item + 1)
+        return self.map(lambda value: value[item])
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        return self.map(lambda value: value.to(*args, **kwargs))
+
+    @staticmethod
+    def cat(outputs: Sequence[_Maps]) -> _Maps:
+        """All people, in order. The outputs must have the same fields."""
+        columns: dict[str, list[torch.Tensor]] = {}
+        for output in outputs:
+            for name, value in output.items():
+                columns.setdefault(name, []).append(value)
+        return type(outputs[0])(**{name: torch.cat(maps) for name, maps in columns.items()})
+
+
+@dataclass
+class DensePoseOutput(_Maps):
+    """What the network says of N people, in maps over their boxes: ``pred_densepose``.
+
+    Attributes:
+        coarse_segm: (N, K, S, S) logits of background and person (K = 2), or of background and
+            the 14 coarse parts (K = 15).
+        fine_segm: (N, 25, S, S) logits of background and the 24 fine parts.
+        u, v: (N, 25, S, S) chart coordinates under the assumption that a pixel is of part c.
+        sigma_2: (N, 25, S, S), before the softplus, with confidences in U and V.
+        kappa_u, kappa_v: (N, 25, S, S), with anisotropic confidences in U and V.
+        fine_segm_confidence, coarse_segm_confidence: (N, 1, S, S), positive; the logits above
+            are already multiplied by them.
+    """
+
+    coarse_segm: torch.Tensor
+    fine_segm: torch.Tensor
+    u: torch.Tensor
+    v: torch.Tensor
+    sigma_2: torch.Tensor | None = None
+    kappa_u: torch.Tensor | None = None
+    kappa_v: torch.Tensor | None = None
+    fine_segm_confidence: torch.Tensor | None = None
+    coarse_segm_confidence: torch.Tensor | None = None
+
+
+@dataclass
+class DensePoseEmbeddingOutput(_Maps):
+    """What a network of embeddings says of N people, in maps over their boxes: ``pred_densepose``.
+
+    Attributes:
+        coarse_segm: (N, K, S, S) logits, as of :class:`DensePoseOutput`.
+        embedding: (N, D, S, S), in the space of the embeddings of vertices; of any length.
+        coarse_segm_confidence: (N, 1, S, S), positive; the logits are multiplied by it already.
+        meshes: at inference, what the embeddings are compared with.
+    """
+
+    coarse_segm: torch.Tensor
+    embedding: torch.Tensor
+    coarse_segm_confidence: torch.Tensor | None = None
+    meshes: MeshesOfPeople | None = None
+
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> DensePoseEmbeddingOutput:
+        """The same with ``function`` applied to every map that is there."""
+        new = super().map(function)
+        new.meshes = self.meshes
+        return new
+
+    def __getitem__(self, item: int | slice | torch.Tensor) -> DensePoseEmbeddingOutput:
+        """A subset of the people; an int keeps the first dimension, as Instances does."""
+        new = super().__getitem__(item)
+        if self.meshes is not None:
+            new.meshes = self.meshes[item]
+        return new
+
+    def to(self, *args: Any, **kwargs: Any) -> DensePoseEmbeddingOutput:
+        new = super().to(*args, **kwargs)
+        if self.meshes is not None:
+            new.meshes = self.meshes.to(new.embedding.device)
+        return new
+
+    @staticmethod
+    def cat(outputs: Sequence[DensePoseEmbeddingOutput]) -> DensePoseEmbeddingOutput:
+        """All people, in order. The outputs must be of one model."""
+        new = _Maps.cat(outputs)
+        if all(output.meshes is not None for output in outputs):
+            numbers = torch.cat([output.meshes.mesh_of_person for output in outputs])
+            new.meshes = replace(outputs[0].meshes, mesh_of_person=numbers)
+        return new
+
+
+@dataclass(frozen=True)
+class MeshesOfPeople:
+    """The mesh of each of N people, and the embeddings of its vertices.
+
+    Attributes:
+        vertices: mesh name -> (n, D) embeddings of length 1.
+        mesh_of_person: (N,) int64, number of a mesh in ``vertices``.
+    """
+
+    vertices: dict[str, torch.Tensor]
+    mesh_of_person: torch.Tensor
+
+    def __getitem__(self, item: int | slice | torch.Tensor) -> MeshesOfPeople:
+        if isinstance(item, int):
+            item = slice(item, None if item == -1 else item + 1)
+        return replace(self, mesh_of_person=self.mesh_of_person[item])
+
+    def to(self, device: torch.device | str) -> MeshesOfPeople:
+        vertices = {name: value.to(device) for name, value in self.vertices.items()}
+        return MeshesOfPeople(vertices, self.mesh_of_person.to(device))
+
+    def names(self) -> list[str]:
+        """The name of each person's mesh."""
+        names = list(self.vertices)
+        return [names[number] for number in self.mesh_of_person.tolist()]

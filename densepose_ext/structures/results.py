@@ -1,0 +1,107 @@
+"""What was found: dense pose of people pixel by pixel. (h, w) is a box, (H, W) a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+
+from .storage import PickledAlone
+
+
+@dataclass
+class DensePoseResult(PickledAlone):
+    """Dense pose of one person, pixel by pixel, in a box of whole pixels.
+
+    The box starts at ``int(x0), int(y0)`` of the detected box.
+
+    Attributes:
+        labels: (h, w) uint8, fine part of each pixel, 0 for background.
+        uv: (2, h, w) float32, chart coordinates, 0 on background. Not clamped: the network may
+            leave [0, 1] a little.
+        sigma_2, kappa_u, kappa_v: (h, w) float32 or None, at the label's channel, 0 on background.
+        fine_segm_confidence, coarse_segm_confidence: (h, w) float32 or None.
+    """
+
+    labels: torch.Tensor
+    uv: torch.Tensor
+    sigma_2: torch.Tensor | None = None
+    kappa_u: torch.Tensor | None = None
+    kappa_v: torch.Tensor | None = None
+    fine_segm_confidence: torch.Tensor | None = None
+    coarse_segm_confidence: torch.Tensor | None = None
+
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> DensePoseResult:
+        """The same with ``function`` applied to every tensor that is there."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return type(self)(**{n: function(value) for n, value in values if value is not None})
+
+    def iuv_uint8(self) -> torch.Tensor:
+        """(3, h, w) uint8: I, U * 255, V * 255, as result files store them (truncated)."""
+        uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)
+        return torch.cat([self.labels[None], uv])
+
+
+@dataclass
+class VertexResult(PickledAlone):
+    """Vertices of a mesh that one person's pixels are, in a box of whole pixels.
+
+    The box starts at ``int(x0), int(y0)`` of the detected box.
+
+    Attributes:
+        labels: (h, w) uint8, 0 for background, else the coarse part of each pixel (1 for the
+            person in models of two coarse channels); the fine part where ``uv`` is there.
+        vertices: (h, w) int32, 0 on background.
+        mesh: name of the mesh.
+        uv: (2, h, w) float32, the vertices' chart coordinates, if the mesh has charts.
+        embedding: (D, h, w) float32 of the pixels, if it was asked for.
+    """
+
+    labels: torch.Tensor
+    vertices: torch.Tensor
+    mesh: str
+    uv: torch.Tensor | None = None
+    embedding: torch.Tensor | None = None
+
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> VertexResult:
+        """The same with ``function`` applied to every tensor that is there."""
+        values = {name: getattr(self, name) for name in ("labels", "vertices", "uv", "embedding")}
+        return replace(self, **{n: function(v) for n, v in values.items() if v is not None})
+
+    def iuv_uint8(self) -> torch.Tensor:
+        """(3, h, w) uint8: I, U * 255, V * 255, as of :class:`DensePoseResult`.
+
+        Raises:
+            ValueError: the mesh has no charts.
+        """
+        if self.uv is None:
+            raise ValueError(f"the mesh {self.mesh} has no charts, so there are no I, U, V")
+        uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)
+        return torch.cat([self.labels[None], uv])
+
+
+@dataclass
+class Person:
+    """One person found in a picture.
+
+    Attributes:
+        box: (4,) float32 XYXY, in the picture's pixels.
+        score: of the detection, 0 to 1.
+        result: dense pose in the box, on the CPU, in charts or as vertices of a mesh; its labels
+            start at :attr:`corner`.
+        mask: (H, W) bool of the picture, if the model has a mask head.
+        keypoints: (17, 3) float32 x, y, score, if the model has a keypoint head.
+    """
+
+    box: np.ndarray
+    score: float
+    result: DensePoseResult | VertexResult
+    mask: np.ndarray | None = None
+    keypoints: np.ndarray | None = None
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Column and row of the picture's pixel where the labels start."""
+        return int(self.box[0]), int(self.box[1])
