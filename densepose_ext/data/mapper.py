@@ -234,9 +234,8 @@ class DensePoseDatasetMapper(DatasetMapper):
         if sparse is None or dense is None:
             return dense or sparse
         if self.supervision == "both":
-            dense = DensePoseAnnotation(
-                *(torch.cat([getattr(sparse, name), getattr(dense, name)]) for name in "xyiuv")
-            )
+            points = [torch.cat([getattr(sparse, n), getattr(dense, n)]) for n in "xyiuv"]
+            dense = DensePoseAnnotation(*points)  # type: ignore[arg-type]
         dense.segm = sparse.segm
         return dense
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,14 +26,18 @@ MAX_DETECTIONS = 20
 VALUES_AT_ONCE = 25 << 20
 
 
-class DensePoseMaps(Protocol):
-    """The dense pose of the detections of an image."""
+class PersonMaps(Protocol):
+    """The masks of the detections of an image, in charts or as vertices."""
+
+    def mask(self, n: int) -> np.ndarray:
+        """Where detection ``n`` has a person. bool, shape (h, w)."""
+
+
+class DensePoseMaps(PersonMaps, Protocol):
+    """The dense pose of the detections of an image, in charts."""
 
     def at(self, n: int, px: np.ndarray, py: np.ndarray) -> np.ndarray:
         """I, U * 255, V * 255 of detection ``n`` at pixels of its box. uint8, shape (3, P)."""
-
-    def mask(self, n: int) -> np.ndarray:
-        """Where detection ``n`` has a part. bool, shape (h, w)."""
 
     def iuv(self, n: int) -> np.ndarray:
         """The whole of detection ``n``. uint8, shape (3, h, w)."""
@@ -45,19 +49,19 @@ class Detections:
 
     Attributes:
         boxes: (D, 4) float64, xywh. scores: (D,) float64. categories: (D,) ids of the dataset.
-        maps: their dense pose.
+        maps: their dense pose, :class:`DensePoseMaps` or those of ``vertex_maps``.
         order: (D,) the number that each of them has in ``maps``.
     """
 
     boxes: np.ndarray
     scores: np.ndarray
     categories: np.ndarray
-    maps: DensePoseMaps
+    maps: Any
     order: np.ndarray
 
     @classmethod
     def best(
-        cls, boxes: np.ndarray, scores: np.ndarray, categories: np.ndarray, maps: DensePoseMaps
+        cls, boxes: np.ndarray, scores: np.ndarray, categories: np.ndarray, maps: PersonMaps
     ) -> Detections:
         """All detections, sorted.
 

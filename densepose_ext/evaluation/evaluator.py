@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ from ..structures import (
 )
 from ..surface.meshes import get_mesh
 from ..surface.registry import Surface, get_surface
-from .detections import ArrayMaps, DensePoseMaps, Detections, OutputMaps
+from .detections import ArrayMaps, Detections, OutputMaps, PersonMaps
 from .gallery import Gallery
 from .gps import Kappa
 from .mesh_alignment import mesh_alignment, read_key_vertices
@@ -107,7 +107,7 @@ class DensePoseEvaluator(DatasetEvaluator):
         if json_file is None:
             raise ValueError(f"dataset {dataset_name!r} has no json_file; is it registered?")
         if by_vertices:
-            self._alignment_meshes = alignment_meshes
+            self._alignment_meshes = alignment_meshes or ()
             self._key_vertices = None if alignment_meshes is None else read_key_vertices()
             surface, needs_surface = None, False
         else:
@@ -230,7 +230,7 @@ class DensePoseEvaluator(DatasetEvaluator):
             boxes = instances.pred_boxes.tensor.detach().cpu().numpy().astype(np.float32)
             boxes = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], 1)
         classes = instances.pred_classes.tolist() if count else []
-        maps: OutputMaps | ArrayMaps = ArrayMaps([])
+        maps: PersonMaps = ArrayMaps([])
         if count:
             if not instances.has("pred_densepose"):
                 raise ValueError(
@@ -283,7 +283,7 @@ class DensePoseEvaluator(DatasetEvaluator):
                 )
         return results
 
-    def _maps(self, dense_pose: object, sizes: np.ndarray) -> DensePoseMaps:
+    def _maps(self, dense_pose: Any, sizes: np.ndarray) -> PersonMaps:
         """The dense pose of N detections: maps of the network, or N results pixel by pixel."""
         is_output = isinstance(dense_pose, (DensePoseOutput, DensePoseEmbeddingOutput))
         first = dense_pose if is_output else dense_pose[0]
@@ -295,7 +295,7 @@ class DensePoseEvaluator(DatasetEvaluator):
                 f" (DENSEPOSE_EVALUATION.TYPE {expected})"
             )
         if isinstance(dense_pose, DensePoseEmbeddingOutput):
-            if self._key_vertices is not None and not self._vertices:
+            if self._key_vertices is not None and not self._vertices and dense_pose.meshes:
                 self._vertices = {
                     name: value.detach().float().cpu().numpy()
                     for name, value in dense_pose.meshes.vertices.items()

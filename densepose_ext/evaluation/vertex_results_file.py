@@ -53,11 +53,11 @@ def decode_vertices(data: str, mesh: str) -> VertexResult:
 
 
 def vertex_entry(
-    image_id: int, category: int, box: np.ndarray, score: float, result: VertexResult
+    image_id: int | str, category: int, box: np.ndarray, score: float, result: VertexResult
 ) -> dict:
     """An entry of a results file. box: xywh."""
     return {
-        "image_id": image_id,
+        "image_id": image_id if isinstance(image_id, str) else int(image_id),
         "category_id": int(category),
         "bbox": [float(value) for value in box],
         "score": float(score),
@@ -66,7 +66,7 @@ def vertex_entry(
     }
 
 
-def detection_entry(image_id: int, detections: Detections, n: int) -> dict:
+def detection_entry(image_id: int | str, detections: Detections, n: int) -> dict:
     """The entry of detection ``n`` of an image, of either kind."""
     rest = (image_id, detections.categories[n], detections.boxes[n], detections.scores[n])
     if isinstance(detections.maps, (EmbeddingMaps, VertexArrayMaps)):

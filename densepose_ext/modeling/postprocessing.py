@@ -32,7 +32,7 @@ def box_sizes(boxes: torch.Tensor) -> list[tuple[int, int]]:
 @torch.no_grad()
 def densepose_results(
     output: DensePoseOutput | DensePoseEmbeddingOutput, boxes: torch.Tensor
-) -> list[DensePoseResult] | list[VertexResult]:
+) -> list[DensePoseResult | VertexResult]:
     """Dense pose of N people at the resolution of the picture.
 
     Of a model of embeddings these are vertices: see :func:`vertex_results`. Of one of charts:
@@ -54,8 +54,8 @@ def densepose_results(
     """
     sizes = box_sizes(boxes)
     if isinstance(output, DensePoseEmbeddingOutput):
-        return vertex_results(output, sizes)
-    results: list[DensePoseResult] = []
+        return [*vertex_results(output, sizes)]
+    results: list[DensePoseResult | VertexResult] = []
     for first, last in _groups([h * w for h, w in sizes]):
         height, width = sizes[first]
         if height * width <= PIXELS_AT_ONCE:

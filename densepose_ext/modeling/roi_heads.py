@@ -92,7 +92,7 @@ class DensePoseROIHeads(CascadeROIHeads):
                 f"MODEL.ROI_BOX_HEAD.REFINEMENTS = {box_refinements}, expected 0 or more"
             )
         self.box_refinements = box_refinements
-        self.second_look = second_look
+        self.second_look: Any = second_look
         self.second_look_on = second_look is not None
         if densepose_precision not in PRECISIONS:
             raise ValueError(
@@ -104,7 +104,7 @@ class DensePoseROIHeads(CascadeROIHeads):
                 f" {densepose_person_threshold}, expected a number between 0 and 1"
             )
         self.densepose_on = densepose_in_features is not None
-        self.cascade = cascade
+        self.cascade: Any = cascade
         if densepose_in_features is None:
             return
         self.densepose_in_features = densepose_in_features
@@ -115,8 +115,8 @@ class DensePoseROIHeads(CascadeROIHeads):
         self.densepose_predictor: Any = densepose_predictor
         self.densepose_loss = densepose_loss
         # A submodule for models of embeddings alone, and called so by published checkpoints.
-        self.embedder = densepose_embedder
-        self.densepose_class_meshes = densepose_class_meshes
+        self.embedder: Any = densepose_embedder
+        self.densepose_class_meshes = densepose_class_meshes or ()
         self.densepose_iou_threshold = densepose_iou_threshold
         self.densepose_precision = densepose_precision
         self.densepose_parts_together = densepose_parts_together
@@ -214,7 +214,7 @@ class DensePoseROIHeads(CascadeROIHeads):
                 instances = self.cascade.last.conclude(task, answers[task], instances)
         if self.densepose_on:
             output = self._densepose_inference(features, boxes, answers.get("densepose"))
-            if self.embedder is not None:
+            if isinstance(output, DensePoseEmbeddingOutput):
                 classes = torch.cat([image.pred_classes for image in instances])
                 output.meshes = self._meshes_of(classes)
             first = 0
@@ -324,9 +324,9 @@ class DensePoseROIHeads(CascadeROIHeads):
         numbers = [number.get(name, -1) for name in self.densepose_class_meshes]
         mesh_of_person = torch.tensor(numbers, device=classes.device)[classes]
         if (mesh_of_person < 0).any():
-            number = int(classes[mesh_of_person < 0][0])
+            unknown = int(classes[mesh_of_person < 0][0])
             raise ValueError(
-                f"class {number} has no mesh: DATASETS.CLASS_TO_MESH_NAME_MAPPING.{number} names"
+                f"class {unknown} has no mesh: DATASETS.CLASS_TO_MESH_NAME_MAPPING.{unknown} names"
                 f" none of {', '.join(names)}"
             )
         used = {name: self.embedder(name).float() for name in names}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from typing import Any
 
 import cv2
 import numpy as np
@@ -63,18 +64,15 @@ class People(list[Person]):
         if isinstance(surface, str):
             surface = get_surface(surface)
         vertices = np.full(self.size, -1, np.int32)
-        if any(isinstance(person.result, VertexResult) for person in self):
-            # A model of embeddings has said so itself.
-            for n, inside, own in stacked(self, self.size):
-                person = own[inside.of_labels] > 0
-                found = self[n].result.vertices.numpy()[inside.of_labels]
-                vertices[inside.of_picture][person] = found[person]
-            return vertices
         labels = np.zeros(self.size, np.uint8)
         uv = np.zeros((*self.size, 2), np.float32)
         for n, inside, own in stacked(self, self.size):
-            own = own[inside.of_labels]
-            own_uv = self[n].result.uv.permute(1, 2, 0).numpy()[inside.of_labels]
+            own, result = own[inside.of_labels], self[n].result
+            if isinstance(result, VertexResult):  # a model of embeddings has said so itself
+                found = result.vertices.numpy()[inside.of_labels]
+                vertices[inside.of_picture][own > 0] = found[own > 0]
+                continue
+            own_uv = result.uv.permute(1, 2, 0).numpy()[inside.of_labels]
             cv2.copyTo(own, own, labels[inside.of_picture])
             uv[inside.of_picture][own > 0] = own_uv[own > 0]
         seen = labels > 0
@@ -127,11 +125,12 @@ class People(list[Person]):
             mesh = arrays.get(f"of_mesh_{n}")
             kind = DensePoseResult if mesh is None else VertexResult
             own = {k: f"{k}_{n}" for k in (f.name for f in fields(kind)) if k != "mesh"}
-            maps = {k: torch.from_numpy(arrays[v]) for k, v in own.items() if v in arrays}
-            if mesh is not None:
-                maps["mesh"] = str(mesh)
+            maps: dict[str, Any] = {
+                k: torch.from_numpy(arrays[v]) for k, v in own.items() if v in arrays
+            }
+            result = kind(**maps if mesh is None else maps | {"mesh": str(mesh)})
             rest = {k: arrays[f"{k}_{n}"] for k in ("mask", "keypoints") if f"{k}_{n}" in arrays}
-            persons.append(Person(box, float(score), kind(**maps), **rest))
+            persons.append(Person(box, float(score), result, **rest))
         height, width = arrays["size"]
         return cls(persons, (height, width))
 

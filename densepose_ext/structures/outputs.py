@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+@dataclass
 class _Maps(PickledAlone):
     """What the two kinds of output share: maps of N people, by name."""
 
@@ -45,14 +46,14 @@ class _Maps(PickledAlone):
     def to(self, *args: Any, **kwargs: Any) -> Self:
         return self.map(lambda value: value.to(*args, **kwargs))
 
-    @staticmethod
-    def cat(outputs: Sequence[_Maps]) -> _Maps:
+    @classmethod
+    def cat(cls, outputs: Sequence[Self]) -> Self:
         """All people, in order. The outputs must have the same fields."""
         columns: dict[str, list[torch.Tensor]] = {}
         for output in outputs:
             for name, value in output.items():
                 columns.setdefault(name, []).append(value)
-        return type(outputs[0])(**{name: torch.cat(maps) for name, maps in columns.items()})
+        return cls(**{name: torch.cat(maps) for name, maps in columns.items()})
 
 
 @dataclass
@@ -97,32 +98,33 @@ class DensePoseEmbeddingOutput(_Maps):
     coarse_segm_confidence: torch.Tensor | None = None
     meshes: MeshesOfPeople | None = None
 
-    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> DensePoseEmbeddingOutput:
+    def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Self:
         """The same with ``function`` applied to every map that is there."""
         new = super().map(function)
         new.meshes = self.meshes
         return new
 
-    def __getitem__(self, item: int | slice | torch.Tensor) -> DensePoseEmbeddingOutput:
+    def __getitem__(self, item: int | slice | torch.Tensor) -> Self:
         """A subset of the people; an int keeps the first dimension, as Instances does."""
         new = super().__getitem__(item)
         if self.meshes is not None:
             new.meshes = self.meshes[item]
         return new
 
-    def to(self, *args: Any, **kwargs: Any) -> DensePoseEmbeddingOutput:
+    def to(self, *args: Any, **kwargs: Any) -> Self:
         new = super().to(*args, **kwargs)
         if self.meshes is not None:
             new.meshes = self.meshes.to(new.embedding.device)
         return new
 
-    @staticmethod
-    def cat(outputs: Sequence[DensePoseEmbeddingOutput]) -> DensePoseEmbeddingOutput:
+    @classmethod
+    def cat(cls, outputs: Sequence[Self]) -> Self:
         """All people, in order. The outputs must be of one model."""
-        new = _Maps.cat(outputs)
-        if all(output.meshes is not None for output in outputs):
-            numbers = torch.cat([output.meshes.mesh_of_person for output in outputs])
-            new.meshes = replace(outputs[0].meshes, mesh_of_person=numbers)
+        new = super().cat(outputs)
+        meshes = [output.meshes for output in outputs if output.meshes is not None]
+        if len(meshes) == len(outputs):
+            numbers = torch.cat([of_output.mesh_of_person for of_output in meshes])
+            new.meshes = replace(meshes[0], mesh_of_person=numbers)
         return new
 
 

@@ -67,8 +67,13 @@ class VertexResult(PickledAlone):
 
     def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> VertexResult:
         """The same with ``function`` applied to every tensor that is there."""
-        values = {name: getattr(self, name) for name in ("labels", "vertices", "uv", "embedding")}
-        return replace(self, **{n: function(v) for n, v in values.items() if v is not None})
+        return replace(
+            self,
+            labels=function(self.labels),
+            vertices=function(self.vertices),
+            uv=None if self.uv is None else function(self.uv),
+            embedding=None if self.embedding is None else function(self.embedding),
+        )
 
     def iuv_uint8(self) -> torch.Tensor:
         """(3, h, w) uint8: I, U * 255, V * 255, as of :class:`DensePoseResult`.

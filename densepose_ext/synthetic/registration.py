@@ -75,7 +75,7 @@ def register_synthetic(
         if not Path(annotations).exists():
             logger.info("generating %d synthetic images (%s) in %s, once", count, split, folder)
         generate(folder, settings, {split: count}, workers or number_of_cores())
-        if vertices and _is_older(used, annotations):
+        if vertices and _is_older(Path(used), Path(annotations)):
             write_with_vertices(annotations, used)
         return load_densepose_coco(used, images, name, surface="open")
 
@@ -84,9 +84,8 @@ def register_synthetic(
     MetadataCatalog.get(name).set(synthetic=settings.record())
 
 
-def _is_older(file: str, source: str) -> bool:
+def _is_older(file: Path, source: Path) -> bool:
     """Whether a file is missing, or older than the one that it is made from."""
-    file, source = Path(file), Path(source)
     return not file.exists() or file.stat().st_mtime_ns < source.stat().st_mtime_ns
 
 
