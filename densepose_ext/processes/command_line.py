@@ -11,5 +11,6 @@ def runs_a_command() -> bool:
     """
     if "--multiprocessing-fork" in sys.orig_argv:
         return False  # started by multiprocessing: sys.argv is that of its parent
-    program = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv[1:])]
+    # Programs may have put other arguments into sys.argv, even more than there were.
+    program = sys.orig_argv[: max(len(sys.orig_argv) - len(sys.argv[1:]), 1)]
     return program[-2:] == ["-m", "densepose_ext"] or Path(program[-1]).stem == "densepose-ext"

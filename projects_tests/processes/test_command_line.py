@@ -23,6 +23,7 @@ from densepose_ext.processes.command_line import runs_a_command
         (["python", "train_net.py", "densepose-ext"], ["train_net.py", "densepose-ext"], False),
         (["python", "-c", "from multiprocessing.spawn import spawn_main"], ["-c"], False),
         (["python"], [""], False),
+        (["python", "-c"], ["train_net.py", "--config-file", "x.yaml"], False),
         # A process that multiprocessing starts has the arguments of its parent.
         (["python", "-c", "...", "--multiprocessing-fork"], ["/bin/densepose-ext", *"abcd"], False),
     ],
