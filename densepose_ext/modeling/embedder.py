@@ -15,7 +15,6 @@ from detectron2.utils.file_io import PathManager
 from torch import nn
 
 from ..files.plain_pickle import read_plain_pickle
-from ..surface.laplace_beltrami import mesh_features
 
 #: Lower bound of the length that an embedding is divided by.
 EPSILON = 1e-6
@@ -122,6 +121,8 @@ def build_embedder(cfg: CfgNode) -> Embedder:
         init_file = cse.EMBEDDERS[name].get("INIT_FILE", "")
         if init_file and not embedder.state_dict().keys() <= found.keys():
             if init_file == LAPLACE_BELTRAMI:
+                from ..surface.laplace_beltrami import mesh_features  # takes SciPy, slow to import
+
                 values = {"features": mesh_features(name, cse.EMBEDDERS[name].FEATURE_DIM)}
             else:
                 values = _read_init_file(init_file)

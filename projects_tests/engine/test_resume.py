@@ -15,6 +15,8 @@ from projects_tests.reference import ROOT
 from projects_tests.tiny_model import CONFIG
 from projects_tests.tiny_run import assert_same_weights, weights
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = [
     "DATASETS.TEST", "()", "SOLVER.MAX_ITER", "5", "SOLVER.CHECKPOINT_PERIOD", "2",
     "INPUT.COLOR_JITTER", "0.2",
@@ -25,7 +27,6 @@ KILLED = """
 import importlib, os, runpy, signal, sys
 from pathlib import Path
 
-pytestmark = pytest.mark.slow
 launcher, module, name, method, count = sys.argv[1:6]
 owner = getattr(importlib.import_module(module), name, None) or importlib.import_module(module)
 original = getattr(owner, method)

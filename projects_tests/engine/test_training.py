@@ -216,7 +216,7 @@ def test_a_checkpoint_of_another_shape_is_refused(workplace, trained):
         "MODEL.ROI_DENSEPOSE_HEAD.CONV_HEAD_DIM", "48",
         flags=["--eval-only"], succeed=False,
     )  # fmt: skip
-    assert "the checkpoint is of another model" in log
+    assert "model_final.pth is of another model" in log
     assert "roi_heads.densepose_head.body_conv_fcn1.weight with (32, 32, 3, 3)" in log
 
 

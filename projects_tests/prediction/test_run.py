@@ -129,7 +129,7 @@ def test_a_broken_run_goes_on(tmp_path, folder, weights, monkeypatch, capsys, fo
     run_module_write = run_module.write_files
     monkeypatch.setattr(run_module, "write_files", write)
     assert predict(weights, folder, "--out", broken, *arguments) == 130
-    assert "goes on" in capsys.readouterr().err
+    assert "run the same command to resume" in capsys.readouterr().err
     monkeypatch.undo()
     kept = files(broken)
     assert len(kept) < len(files(whole))

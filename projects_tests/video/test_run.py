@@ -69,7 +69,7 @@ def test_what_cannot_be_used(tmp_path, capsys):
 
     out = tmp_path / "out.mp4"
     assert "is the input; write" in fails("video", source, "--out", source)
-    assert "--frames 0; expected more" in fails("video", source, "--out", out, "--frames", 0)
+    assert "--frames 0: expected more" in fails("video", source, "--out", out, "--frames", 0)
     assert "none.mp4" in fails("video", tmp_path / "none.mp4", "--out", out)
     assert "weight is 1" in fails("video", source, "--out", out, "--smooth", 1)
     assert "videos are written as" in fails("video", source, "--out", tmp_path / "out.gif")

@@ -90,8 +90,8 @@ def test_colours_of_u_and_v():
     people = [flat_person((0, 0, 9, 9), u=0.25, v=1.0)]
     assert (draw_u(picture, people, 1.0)[4, 4] == colormap("viridis")[63, ::-1]).all()
     assert (draw_v(picture, people, 1.0, "parula")[4, 4] == colormap("parula")[255, ::-1]).all()
-    with pytest.raises(ValueError, match="'jet'; expected one of viridis, parula"):
-        draw_u(picture, people, 1.0, "jet")
+    with pytest.raises(ValueError, match="'hot'; expected one of viridis, parula"):
+        draw_u(picture, people, 1.0, "hot")
 
 
 def test_overlapping_people_are_not_blended():
