@@ -42,7 +42,9 @@ class DensePoseBranch(nn.Module):
         """The outputs of :meth:`forward`, by name."""
         *levels, boxes = levels_and_boxes
         features = dict(zip(self.levels, levels))
-        return self.roi_heads._densepose_inference(features, [Boxes(boxes)])
+        # One box more than there are: onnxruntime cannot reshape tensors of none.
+        boxes = torch.cat([boxes, boxes.new_tensor([[0.0, 0.0, 1.0, 1.0]])])
+        return self.roi_heads._densepose_inference(features, [Boxes(boxes)])[:-1]
 
     def forward(self, *levels_and_boxes: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from detectron2.export import TracingAdapter
 from detectron2.export.torchscript_patch import patch_builtin_len
+from detectron2.structures import Boxes, Instances
 from torch import nn
 
 from ..synthetic.example import make_example
@@ -38,9 +42,37 @@ def rcnn_network(model: nn.Module, maps: list[str]) -> Network:
     )
 
 
+@contextmanager
+def _never_nobody(roi_heads: nn.Module) -> Iterator[None]:
+    """Heads that see one box more than there are, whose results are dropped.
+
+    onnxruntime cannot reshape tensors of no box, as group norm does.
+    """
+    original = roi_heads.forward_with_given_boxes
+
+    def with_one_more(features, instances: list[Instances]) -> list[Instances]:
+        return [image[:-1] for image in original(features, [_with_a_box(i) for i in instances])]
+
+    roi_heads.forward_with_given_boxes = with_one_more
+    try:
+        yield
+    finally:
+        del roi_heads.forward_with_given_boxes
+
+
+def _with_a_box(image: Instances) -> Instances:
+    longer = Instances(image.image_size)
+    box = image.pred_boxes.tensor.new_tensor([[0.0, 0.0, 1.0, 1.0]])
+    longer.pred_boxes = Boxes(torch.cat([image.pred_boxes.tensor, box]))
+    for name in ("scores", "pred_classes"):
+        values = image.get(name)
+        longer.set(name, torch.cat([values, values.new_zeros(1)]))
+    return longer
+
+
 def _people(model: nn.Module, inputs: list[dict]) -> tuple[torch.Tensor, ...]:
     # the number of people must stay a tensor, as in Detectron2's own heads
-    with patch_builtin_len(["densepose_ext.modeling.roi_heads"]):
+    with patch_builtin_len(["densepose_ext.modeling.roi_heads"]), _never_nobody(model.roi_heads):
         [people] = model.inference(inputs, do_postprocess=False)
     maps = (value for _, value in people.pred_densepose.items())
     return people.pred_boxes.tensor, people.scores, *maps

@@ -12,6 +12,7 @@ from torch import nn
 from densepose_ext import DensePosePredictor, densepose_results
 from densepose_ext.commands.main import main
 from densepose_ext.export import DensePoseBranch, PixelDecoder, export_model
+from densepose_ext.export.branch import branch_network
 from densepose_ext.export.check import check_export
 from densepose_ext.export.network import Network, write_onnx, write_torchscript
 from densepose_ext.structures import DensePoseOutput
@@ -231,6 +232,21 @@ def test_other_models(tmp_path, what, overrides):
     differences = export_model(predictor, tmp_path / "out", BOTH, what)
     assert len(differences) == 4
     assert max(differences.values()) < 1e-3
+
+
+@pytest.mark.parametrize("what", ["model", "head"])
+def test_nobody_with_group_norm(tmp_path, what):
+    """onnxruntime cannot reshape tensors of no box, as group norm does."""
+    head = [HEAD + "NAME", "DensePoseDeepLabHead", HEAD + "DECODER_NUM_CLASSES", 64]
+    weights = write_weights(tmp_path / "tiny.pth", *head)
+    predictor = DensePosePredictor(tiny_config(*head), weights, "cpu", min_score=1.0)
+    written = export_model(predictor, tmp_path, BOTH, what)  # compares on a picture of nobody
+    assert len(written) == 4
+    if what == "head":
+        network, _ = branch_network(predictor.model)
+        network.others["boxes"] = network.others["boxes"][:0]
+        for ending in ENDINGS:
+            check_export(network, tmp_path / f"head{ending}")
 
 
 def test_the_branch_of_a_cascade_has_what_dense_pose_hears():
