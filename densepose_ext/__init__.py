@@ -42,8 +42,10 @@ def register() -> None:
         from . import modeling
         from .data.datasets import register_public_datasets
         from .engine import checkpoint
+        from .model_zoo.fetching import register_official_weights
         from .synthetic.registration import register_default_synthetic
 
+    register_official_weights()
     register_public_datasets()
     register_default_synthetic()
     # The path of earlier versions, which READMEs showed.

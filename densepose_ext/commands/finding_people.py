@@ -18,10 +18,14 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME|CONFIG",
-        help="name of a shipped model or config, or a YAML file; default: the shipped model",
+        help="name of a model (densepose-ext models lists them; official ones are fetched once) or "
+        "config, or a YAML file; default: the shipped model",
     )
     parser.add_argument(
-        "--weights", metavar="FILE|URL", help="checkpoint; default: the model's own"
+        "--weights",
+        metavar="FILE|URL",
+        help="checkpoint, or official: the one published for a config of this name; default: the "
+        "model's own",
     )
     parser.add_argument("--device", help="cpu, cuda or cuda:N; default: cuda if available")
     parser.add_argument(

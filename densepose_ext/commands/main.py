@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": "evaluate a results file, from any system",
     "export": "export a model to TorchScript or ONNX, to run without this package",
     "mesh": "export a person of a picture as a point cloud and a textured mesh",
+    "models": "list the shipped models and the official checkpoints",
     "predict": "find people and their dense pose in pictures",
     "synth": "render a dataset of synthetic people with exact dense pose",
     "teach": "train a teacher on sparse points, and write dense targets by it",
@@ -25,7 +26,7 @@ COMMANDS = {
     "video": "find, track and draw people in a video",
 }
 #: Commands that do not import Detectron2, which takes seconds.
-WITHOUT_DETECTRON2 = {"check", "configs", "synth"}
+WITHOUT_DETECTRON2 = {"check", "configs", "models", "synth"}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,17 +5,24 @@ from __future__ import annotations
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
+from ..model_zoo.official_models import official_of_config
 from .checks import check_config
 from .keys import add_densepose_config
+
+#: In place of MODEL.WEIGHTS: the official checkpoint of the config's name.
+OFFICIAL = "official"
 
 
 def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -> CN:
     """Detectron2's defaults, the keys of dense pose, a YAML file, and ``KEY VALUE`` pairs.
 
+    MODEL.WEIGHTS "official" becomes the path of the checkpoint that the official project has
+    published for a config of this name; it is fetched when it is read.
+
     Raises:
         OSError: the file cannot be read.
         ValueError: a key that does not exist, a value of another type, or something that is not
-            built (see ``check_config``).
+            built (see ``check_config``); or no official checkpoint of that name.
     """
     cfg = get_cfg()
     add_densepose_config(cfg)
@@ -24,6 +31,8 @@ def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -
         cfg.merge_from_list(list(overrides))
     except (KeyError, AssertionError) as error:
         raise ValueError(f"{config_file}: {error.args[0] if error.args else error}") from error
+    if cfg.MODEL.WEIGHTS == OFFICIAL:
+        cfg.MODEL.WEIGHTS = official_of_config(config_file).weights
     check_config(cfg)
     cfg.freeze()
     return cfg

@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from ..files.atomic import replacing
 from ..files.configs import get_config_file
 
@@ -70,6 +68,8 @@ def pack(checkpoint: str | os.PathLike, path: str | os.PathLike) -> int:
     Raises:
         ValueError: the checkpoint has no model, or a value that half precision cannot represent.
     """
+    import torch  # here, so that the names of the models are there at once
+
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise ValueError(f"{checkpoint}: expected a checkpoint with the entry 'model'")

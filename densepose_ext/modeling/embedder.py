@@ -15,6 +15,7 @@ from detectron2.utils.file_io import PathManager
 from torch import nn
 
 from ..files.plain_pickle import read_plain_pickle
+from ..model_zoo.official_models import PREFIX as OFFICIAL_PREFIX
 
 #: Lower bound of the length that an embedding is divided by.
 EPSILON = 1e-6
@@ -184,10 +185,13 @@ def _read_init_file(file: str) -> Mapping:
 
 
 def _weights(path: str) -> Mapping:
-    """The parameters in a checkpoint that is here, by name; nothing for one to be downloaded.
+    """The parameters in a checkpoint that is here, by name; nothing for any other URL than an
+    official checkpoint's.
 
     What cannot be read is said when the whole of it is loaded.
     """
+    if path.startswith(OFFICIAL_PREFIX):
+        path = PathManager.get_local_path(path)
     if not path or not os.path.isfile(path):
         return {}
     try:

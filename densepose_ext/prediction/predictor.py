@@ -17,9 +17,11 @@ from PIL import Image
 from torch import nn
 
 from ..config import add_densepose_config, check_config, is_densepose_config, load_config
+from ..config.loading import OFFICIAL
 from ..engine.checkpoint import DensePoseCheckpointer
 from ..files.configs import get_config_file, list_configs
-from ..model_zoo import DEFAULT, get, names
+from ..model_zoo import DEFAULT, get, names, official, official_names
+from ..model_zoo.official_models import official_of_config
 from ..modeling.build import build_model
 from ..modeling.postprocessing import densepose_results
 from ..modeling.roi_heads import PRECISIONS
@@ -58,10 +60,12 @@ class DensePosePredictor:
     ):
         """
         Args:
-            config: a YAML file, the name of a config or of a model that comes with the package,
-                or a CfgNode. Default: the shipped model's.
-            weights: file or URL of a checkpoint. Default: the shipped model's, or MODEL.WEIGHTS
-                of another config.
+            config: a YAML file, the name of a model (shipped, or official, whose checkpoint is
+                then fetched once) or of a config of the package, or a CfgNode. Default: the
+                shipped model's.
+            weights: file or URL of a checkpoint, or "official" for the one that the official
+                project has published for a config of this name. Default: the model's own, or
+                MODEL.WEIGHTS of another config.
             device: of torch. Default: cuda where there is one, else cpu.
             precision: fp32, bf16 or fp16, of the dense pose branch and, on a GPU, of the backbone.
                 Default: MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION, fp32 as a rule.
@@ -69,7 +73,7 @@ class DensePosePredictor:
                 MODEL.ROI_HEADS.SCORE_THRESH_TEST, .05 as a rule; the commands take .5.
 
         Raises:
-            OSError: a file is missing.
+            OSError: a file is missing, or cannot be fetched.
             ValueError: config or weights cannot be used, or do not belong together; or
                 TEST.AUG.FLIP without a surface that says what a mirror image shows.
         """
@@ -182,12 +186,17 @@ def _resolve(config, weights) -> tuple[CfgNode, str]:
     """The configuration, to be changed at will, and the weights."""
     if config is None:
         config = DEFAULT if weights else get(DEFAULT).name
+    path = ""
     if isinstance(config, CfgNode):
         cfg = config.clone()
     else:
         path, zoo_weights = _config_file(os.fspath(config))
         cfg = _read_config(path).clone()
         weights = weights or zoo_weights
+    if weights == OFFICIAL:
+        if not path:
+            raise ValueError("weights 'official' need a config with a name; this is a CfgNode")
+        weights = official_of_config(path).weights
     if is_densepose_config(cfg):
         cfg.defrost()
         add_densepose_config(cfg)  # to those of the official package, which lacks some
@@ -204,16 +213,19 @@ def _resolve(config, weights) -> tuple[CfgNode, str]:
 def _config_file(name: str) -> tuple[str, str | None]:
     """Path of a config by path or name, and the weights that come with it."""
     if name in names():
-        model = get(name)
-        return os.fspath(model.config), os.fspath(model.weights)
+        shipped = get(name)
+        return os.fspath(shipped.config), os.fspath(shipped.weights)
     if os.path.isfile(name):
         return name, None
-    for shipped in (name, f"{name}.yaml"):
-        if shipped in list_configs():
-            return get_config_file(shipped), None
+    if name in official_names():
+        model = official(name)
+        return model.config, model.weights
+    for config in (name, f"{name}.yaml"):
+        if config in list_configs():
+            return get_config_file(config), None
     raise FileNotFoundError(
-        f"no config {name!r}: it is no file, no model ({', '.join(names())}) and no config of the"
-        " package (densepose-ext configs lists them)"
+        f"no config {name!r}: it is no file, no model (densepose-ext models lists them) and no"
+        " config of the package (densepose-ext configs lists them)"
     )
 
 
