@@ -193,3 +193,26 @@ def painted_map(runs: np.ndarray) -> np.ndarray:
     if not len(values):
         return np.zeros((ANNOTATION_SIDE, ANNOTATION_SIDE), dtype=np.uint8)
     return values.repeat(lengths.astype(np.intp) + 1).reshape(ANNOTATION_SIDE, ANNOTATION_SIDE)
+
+
+def encode_part_masks(painted: np.ndarray) -> list:
+    """``dp_masks`` of a painted map: the reverse of :func:`paint_part_masks`.
+
+    Args:
+        painted: (256, 256) uint8, coarse part of each pixel, 0 for none.
+
+    Returns:
+        14 RLEs, whose counts are text; [] for a part without pixels.
+    """
+    seen = np.flatnonzero(np.bincount(painted.ravel(), minlength=NUM_COARSE_PARTS + 1)[1:])
+    # the encoder reads masks in column-major order
+    stacked = (np.ascontiguousarray(painted.T) == seen[:, None, None] + 1).view(np.uint8)
+    masks: list = [[] for _ in range(NUM_COARSE_PARTS)]
+    for part, rle in zip(seen, coco_mask.encode(stacked.transpose(2, 1, 0))):
+        masks[part] = text_of_rle(rle)
+    return masks
+
+
+def text_of_rle(rle: dict) -> dict:
+    """An RLE of pycocotools as JSON takes it."""
+    return {"size": [int(s) for s in rle["size"]], "counts": rle["counts"].decode("ascii")}

@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 from pycocotools import mask as rle
-from scipy.spatial.distance import cdist
 
+from ..data.rle import encode_part_masks, text_of_rle
+from ..data.spread_points import spread
 from ..surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS
 from ..surface.raster import project
 from ..surface.surface import BodySurface
@@ -92,7 +93,7 @@ def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box, points: i
     for inside in np.split(inner, ends[:-1])[1:]:
         if len(inside):
             count = min(points, -(-len(inside) // PIXELS_PER_POINT))
-            pixels.append(_spread(rng, np.stack(np.divmod(inside, width), 1), count))
+            pixels.append(spread(rng, np.stack(np.divmod(inside, width), 1), count))
     if not pixels:
         return {}
     row, column = np.concatenate(pixels).T
@@ -117,63 +118,17 @@ def _rounded(values: np.ndarray, digits: int) -> list[float]:
     return [round(float(value), digits) for value in values]
 
 
-def _spread(rng, pixels: np.ndarray, count: int) -> np.ndarray:
-    """`count` of the pixels (n, 2), spread by k-means: those nearest to the cluster centres."""
-    if count >= len(pixels):
-        return pixels
-    sample = pixels
-    if len(pixels) > 700:
-        sample = pixels[rng.choice(len(pixels), 700, replace=False)]
-    sample = sample.astype(np.float64)
-    centres = sample[_far_apart(sample, rng.integers(len(sample)), count)]
-    for _ in range(4):
-        nearest = cdist(sample, centres, "sqeuclidean").argmin(1)
-        total = np.bincount(nearest, minlength=count)
-        moved = np.stack([np.bincount(nearest, sample[:, k], count) for k in range(2)], 1)
-        centres = np.where(total[:, None] > 0, moved / np.maximum(total, 1)[:, None], centres)
-    chosen = cdist(sample, centres, "sqeuclidean").argmin(0)
-    return sample[np.unique(chosen)].astype(np.int64)
-
-
-def _far_apart(points: np.ndarray, first: int, count: int) -> list[int]:
-    """Farthest-point sampling: indices of `count` of the points (n, 2), starting at `first`."""
-    down, across = np.ascontiguousarray(points.T)
-    chosen = [first]
-    distance = np.full(len(points), np.inf)
-    # thousands of rounds an image, so the arrays are reused
-    square, other = np.empty_like(distance), np.empty_like(distance)
-    while len(chosen) < count:
-        np.subtract(down, down[chosen[-1]], out=square)
-        np.multiply(square, square, out=square)
-        np.subtract(across, across[chosen[-1]], out=other)
-        np.multiply(other, other, out=other)
-        np.add(square, other, out=square)
-        np.minimum(distance, square, out=distance)
-        chosen.append(distance.argmax())
-    return chosen
-
-
 def _part_masks(coarse: np.ndarray) -> list:
     """14 RLEs of the parts in a 256 x 256 frame; [] for a part that is not seen."""
     side = (np.arange(FRAME) + 0.5) / FRAME
     rows = (side * coarse.shape[0]).astype(int)
     columns = (side * coarse.shape[1]).astype(int)
     square = coarse[rows[:, None], columns]
-    seen = np.flatnonzero(np.bincount(square.ravel(), minlength=NUM_COARSE_PARTS + 1)[1:])
-    # the encoder reads masks in column-major order
-    stacked = (np.ascontiguousarray(square.T) == seen[:, None, None] + 1).view(np.uint8)
-    codes = [[] for _ in range(NUM_COARSE_PARTS)]
-    for part, code in zip(seen, rle.encode(stacked.transpose(2, 1, 0))):
-        codes[part] = _text(code)
-    return codes
+    return encode_part_masks(square)
 
 
 def _encode(mask: np.ndarray) -> dict:
-    return _text(rle.encode(np.asfortranarray(mask, np.uint8)))
-
-
-def _text(code: dict) -> dict:
-    return {"size": [int(s) for s in code["size"]], "counts": code["counts"].decode("ascii")}
+    return text_of_rle(rle.encode(np.asfortranarray(mask, np.uint8)))
 
 
 def _keypoints(camera: Camera, points: np.ndarray, seen: Seen, index: int) -> tuple[list, int]:

@@ -1,0 +1,112 @@
+"""A log of actions: one JSON object a line, on the disk before an action counts as done.
+
+The file is only ever appended to. It is locked while it is open, so that two programs cannot write
+to it; the system takes the lock back if the program is killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+
+class EventLog:
+    """An open log.
+
+    Attributes:
+        path: of the file.
+        events: those that the file held when it was opened, oldest first.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        """Opens a log, or begins one.
+
+        A last line that is not whole is that of an action during which the program was killed, and
+        which nobody was told had succeeded: it is cut off.
+
+        Raises:
+            ValueError: another program has it open, or a line before the last is damaged.
+            OSError: it cannot be opened.
+        """
+        self.path = Path(path)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.events, self._end = self._read()
+            os.ftruncate(self._file, self._end)
+            _sync_folder(self.path.parent)
+        except BlockingIOError:
+            os.close(self._file)
+            raise ValueError(
+                f"{self.path} is in use: the same annotations are open in another program"
+            ) from None
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def _read(self) -> tuple[list[dict], int]:
+        with open(self.path, "rb") as stream:
+            content = stream.read()
+        events: list[dict] = []
+        end = 0
+        for line in content.splitlines(keepends=True):
+            event = _parsed(line)
+            if event is None or event.get("n") != len(events):
+                if end + len(line) < len(content):
+                    raise ValueError(
+                        f"{self.path}: line {len(events) + 1} is damaged, expected a JSON object"
+                        f' with "n": {len(events)}'
+                    )
+                break
+            events.append(event)
+            end += len(line)
+        self._count = len(events)
+        return events, end
+
+    def append(self, event: dict) -> dict:
+        """Writes an event, and returns once it is on the disk.
+
+        Returns:
+            the event with its number under ``n``.
+
+        Raises:
+            OSError: it could not be written; the log is as it was before.
+        """
+        event = {"n": self._count, **event}
+        line = json.dumps(event, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        try:
+            done = 0
+            while done < len(line):
+                done += os.pwrite(self._file, line[done:], self._end + done)
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, self._end)
+            raise
+        self._end += len(line)
+        self._count += 1
+        return event
+
+    def close(self) -> None:
+        """Closes the file, which releases its lock."""
+        os.close(self._file)
+
+
+def _parsed(line: bytes) -> dict | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes sure that the name of a new file survives a loss of power, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

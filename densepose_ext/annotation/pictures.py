@@ -1,0 +1,135 @@
+"""The pictures of a project: those below one folder, whole, small, and in tiles."""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..data.picture_files import UNREADABLE, picture_size
+from ..files.media import PICTURE_SUFFIXES
+from ..prediction.pictures import read_picture
+from .project import Picture
+
+#: Side of a tile, pixels.
+TILE = 1024
+#: Pictures that stay decoded; one of 6000 x 4000 pixels takes 72 MB.
+DECODED = 3
+_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
+
+
+def find_pictures(folder: str | os.PathLike) -> list[str]:
+    """Names of the pictures below a folder, relative to it, with slashes, in order.
+
+    Hidden files and folders are left out, and so are links that lead out of the folder.
+
+    Raises:
+        NotADirectoryError: it is no folder.
+        ValueError: there are no pictures in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is no folder of pictures")
+    root = folder.resolve()
+    names = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in name.parts)
+        if hidden or not path.name.lower().endswith(PICTURE_SUFFIXES) or not path.is_file():
+            continue
+        if path.resolve().is_relative_to(root):
+            names.append(name.as_posix())
+    if not names:
+        raise ValueError(f"{folder} has no pictures, expected files such as .jpg and .png")
+    return names
+
+
+def new_pictures(folder: str | os.PathLike, names: list[str], known: dict) -> tuple[list, list]:
+    """Records of pictures that a project does not have yet.
+
+    Args:
+        known: pictures of the project, by id.
+
+    Returns:
+        records with id, file_name, width, height; and a line for each picture that cannot be read.
+    """
+    seen = {picture.file_name for picture in known.values()}
+    number = max(known, default=0)
+    records, faults = [], []
+    for name in names:
+        if name in seen:
+            continue
+        path = os.path.join(folder, name)
+        try:
+            width, height = picture_size(path)
+        except UNREADABLE as error:
+            faults.append(f"{path} cannot be read: {error}")
+            continue
+        number += 1
+        records.append({"id": number, "file_name": name, "width": width, "height": height})
+    return records, faults
+
+
+class PictureFiles:
+    """Reads the pictures of a project, turned as their EXIF data say."""
+
+    def __init__(self, folder: str | os.PathLike):
+        self._folder = Path(folder).resolve()
+        self._lock = threading.Lock()
+        self._decoded = lru_cache(maxsize=DECODED)(self._decode)
+
+    def path(self, picture: Picture) -> Path:
+        """The file of a picture.
+
+        Raises:
+            ValueError: it does not lie below the folder, as when it was replaced by a link.
+        """
+        path = (self._folder / picture.file_name).resolve()
+        if not path.is_relative_to(self._folder):
+            raise ValueError(f"{picture.file_name} lies outside {self._folder}")
+        return path
+
+    def read(self, picture: Picture) -> np.ndarray:
+        """(H, W, 3) uint8 BGR. The array is shared: do not change it.
+
+        Raises:
+            OSError, ValueError: it is missing, damaged, or has another size than before.
+        """
+        with self._lock:
+            return self._decoded(str(self.path(picture)), picture.width, picture.height)
+
+    @staticmethod
+    def _decode(path: str, width: int, height: int) -> np.ndarray:
+        found = read_picture(path)
+        if found.shape[:2] != (height, width):
+            raise ValueError(
+                f"{path} has {found.shape[1]} x {found.shape[0]} pixels, expected {width} x"
+                f" {height}, as it had when it was first annotated"
+            )
+        found.flags.writeable = False
+        return found
+
+    def small(self, picture: Picture, side: int) -> bytes:
+        """A JPEG whose longer side has at most so many pixels."""
+        found = self.read(picture)
+        scale = side / max(found.shape[:2])
+        if scale < 1:
+            size = [max(round(length * scale), 1) for length in found.shape[1::-1]]
+            found = cv2.resize(found, size, interpolation=cv2.INTER_AREA)
+        return cv2.imencode(".jpg", found, _QUALITY)[1].tobytes()
+
+    def tile(self, picture: Picture, column: int, row: int) -> bytes:
+        """A JPEG of one tile at full size, narrower at the right and lower border.
+
+        Raises:
+            ValueError: there is no such tile.
+        """
+        x, y = column * TILE, row * TILE
+        if not (0 <= x < picture.width and 0 <= y < picture.height):
+            raise ValueError(f"{picture.file_name} has no tile {column}, {row}")
+        window = np.ascontiguousarray(self.read(picture)[y : y + TILE, x : x + TILE])
+        return cv2.imencode(".jpg", window, _QUALITY)[1].tobytes()

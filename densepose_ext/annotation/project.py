@@ -1,0 +1,217 @@
+"""The state of an annotation project: what its events add up to.
+
+Applying the same events in the same order gives the same state: nothing here reads a clock, a
+file or a random number. Coordinates are pixels of the picture, from its upper left corner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..data.rle import encode_part_masks, paint_part_masks
+from ..surface.parts import ANNOTATION_SIDE
+
+#: Stages of a person, in order; "left out" people keep their box and get no dense pose.
+STAGES = ("regions", "points", "review", "accepted", "left out")
+
+
+@dataclass
+class Picture:
+    """A picture of the project; ``file_name`` is relative to its folder, with slashes."""
+
+    id: int
+    file_name: str
+    width: int
+    height: int
+    boxes_done: bool = False
+
+
+@dataclass
+class Answer:
+    """A point's place on the body; ``part`` is 0 where the annotator could not tell.
+
+    Attributes:
+        part, u, v: I (1..24), U and V. vertex: of the mesh.
+        view, at: the rendered view that was clicked, and the pixel in it.
+    """
+
+    part: int
+    u: float = 0.0
+    v: float = 0.0
+    vertex: int = -1
+    view: int = -1
+    at: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass
+class Person:
+    """A person.
+
+    Attributes:
+        box: x, y, width, height.
+        source: keys of the COCO annotation that the person comes from, which are kept.
+        regions: ``dp_masks``, or None before they are drawn.
+        points: (x, y, region 1..14) of the points to be placed.
+        answers: for each annotator, the answers by number of the point.
+        annotators: name of each annotator who has placed points or is doing so.
+        finished: numbers of annotators who have placed all points.
+        taken: point -> annotator whose answer counts, where it is not the first one's.
+        note: what a reviewer wrote who sent the person back.
+        version: number of events; a page that has seen another one is out of date.
+    """
+
+    id: int
+    image: int
+    box: list[float]
+    source: dict = field(default_factory=dict)
+    stage: str = "regions"
+    regions: list | None = None
+    points: list[tuple[float, float, int]] = field(default_factory=list)
+    answers: list[dict[int, Answer]] = field(default_factory=list)
+    annotators: list[str] = field(default_factory=list)
+    finished: list[int] = field(default_factory=list)
+    taken: dict[int, int] = field(default_factory=dict)
+    note: str = ""
+    version: int = 0
+
+    def answer(self, point: int) -> Answer | None:
+        """The answer that counts for a point; None where there is none."""
+        layer = self.taken.get(point, 0)
+        return self.answers[layer].get(point) if layer < len(self.answers) else None
+
+
+class Project:
+    """Pictures and people by id, made of events."""
+
+    def __init__(self) -> None:
+        self.pictures: dict[int, Picture] = {}
+        self.people: dict[int, Person] = {}
+        self.categories: list[dict] = [{"id": 1, "name": "person", "supercategory": "person"}]
+        self.surface = ""
+
+    def apply(self, event: dict) -> None:
+        """Applies an event that :class:`~.store.Store` has made."""
+        getattr(self, f"_{event['do']}")(event)
+        if "person" in event and event["person"] in self.people:
+            self.people[event["person"]].version += 1
+
+    def _begin(self, event: dict) -> None:
+        self.surface = event["surface"]
+
+    def _pictures(self, event: dict) -> None:
+        for record in event["pictures"]:
+            self.pictures[record["id"]] = Picture(**record)
+
+    def _import(self, event: dict) -> None:
+        if event.get("categories"):
+            self.categories = event["categories"]
+        for record in event["people"]:
+            self._add({"person": record["id"], **record})
+
+    def _add(self, event: dict) -> None:
+        keys = ("image", "box", "source", "stage", "regions")
+        person = Person(event["person"], **{key: event[key] for key in keys if key in event})
+        person.box = [float(value) for value in person.box]
+        self.people[person.id] = person
+        if "answers" in event:
+            person.points = [_point(point) for point in event["points"]]
+            person.answers = [{n: _answer(found) for n, found in enumerate(event["answers"])}]
+            person.annotators, person.finished = [event.get("by", "")], [0]
+
+    def _remove(self, event: dict) -> None:
+        del self.people[event["person"]]
+
+    def _boxes_done(self, event: dict) -> None:
+        self.pictures[event["image"]].boxes_done = event["value"]
+
+    def _box(self, event: dict) -> None:
+        person = self.people[event["person"]]
+        if person.regions is not None:
+            person.regions = moved_regions(person.regions, person.box, event["box"])
+        person.box = [float(value) for value in event["box"]]
+
+    def _paint(self, event: dict) -> None:
+        self.people[event["person"]].regions = event["regions"]
+
+    def _lay(self, event: dict) -> None:
+        """Regions are finished. Points that are laid again where they were keep their answers."""
+        person = self.people[event["person"]]
+        before = {point: n for n, point in enumerate(person.points)}
+        person.points = [_point(point) for point in event["points"]]
+        kept = {n: before[point] for n, point in enumerate(person.points) if point in before}
+        person.answers = [
+            {n: answers[old] for n, old in kept.items() if old in answers}
+            for answers in person.answers
+        ]
+        person.taken = {n: person.taken[old] for n, old in kept.items() if old in person.taken}
+        person.finished = []
+        person.stage, person.note = "points", ""
+
+    def _answer(self, event: dict) -> None:
+        person = self.people[event["person"]]
+        self._join(person, event)
+        person.answers[event["layer"]][event["point"]] = _answer(event["answer"])
+
+    def _clear(self, event: dict) -> None:
+        self.people[event["person"]].answers[event["layer"]].pop(event["point"], None)
+
+    def _finish(self, event: dict) -> None:
+        person = self.people[event["person"]]
+        self._join(person, event)
+        layer = event["layer"]
+        for n in range(len(person.points)):
+            person.answers[layer].setdefault(n, Answer(0))
+        if layer not in person.finished:
+            person.finished.append(layer)
+        if len(person.finished) >= event["needed"]:
+            person.stage = "review"
+
+    @staticmethod
+    def _join(person: Person, event: dict) -> None:
+        while len(person.answers) <= event["layer"]:
+            person.answers.append({})
+            person.annotators.append(event["by"])
+
+    def _take(self, event: dict) -> None:
+        self.people[event["person"]].taken[event["point"]] = event["layer"]
+
+    def _accept(self, event: dict) -> None:
+        self.people[event["person"]].stage = "accepted"
+
+    def _send_back(self, event: dict) -> None:
+        person = self.people[event["person"]]
+        person.stage, person.note = event["stage"], event["note"]
+        person.finished = []
+
+    def _leave_out(self, event: dict) -> None:
+        self.people[event["person"]].stage = "left out"
+
+
+def _point(values) -> tuple[float, float, int]:
+    x, y, region = values
+    return float(x), float(y), int(region)
+
+
+def _answer(values: list) -> Answer:
+    part, u, v, vertex, view, x, y = values
+    return Answer(part, u, v, vertex, view, (x, y))
+
+
+def moved_regions(regions: list, old: list[float], new: list[float]) -> list:
+    """``dp_masks`` of a person whose box has changed: the same pixels of the picture.
+
+    Args:
+        old, new: boxes x, y, width, height.
+    """
+    painted = paint_part_masks(regions)
+    inside, index = [], []
+    for axis in (0, 1):
+        middle = new[axis] + (np.arange(ANNOTATION_SIDE) + 0.5) * new[axis + 2] / ANNOTATION_SIDE
+        place = np.floor((middle - old[axis]) * ANNOTATION_SIDE / old[axis + 2]).astype(int)
+        inside.append((place >= 0) & (place < ANNOTATION_SIDE))
+        index.append(place.clip(0, ANNOTATION_SIDE - 1))
+    (columns, rows), (seen_x, seen_y) = index, inside
+    moved = painted[rows[:, None], columns] * (seen_y[:, None] & seen_x)
+    return encode_part_masks(moved.astype(np.uint8))

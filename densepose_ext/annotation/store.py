@@ -1,0 +1,408 @@
+"""What annotators do, checked, on the disk, and in the file of annotations.
+
+Every method that changes something writes an event to the log before it returns. Whoever changes a
+person holds its lease, and has seen its latest version.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from ..data.rle import encode_part_masks
+from ..surface.parts import ANNOTATION_SIDE, COARSE_PART_NAMES, NUM_COARSE_PARTS
+from .coco_output import CocoText
+from .event_log import EventLog
+from .importing import import_people
+from .leases import Leases
+from .output_file import OutputFile
+from .pictures import find_pictures, new_pictures
+from .placing import lay_points
+from .project import Person, Project
+from .views import NUM_VIEWS, Views
+
+#: The log lies beside the annotations, under their name and this.
+LOG_SUFFIX = ".log.jsonl"
+#: Smallest side of a box, pixels.
+SMALLEST_BOX = 4
+
+
+class Conflict(ValueError):
+    """Somebody else was faster."""
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who acts: the name of an annotator, and the session of their page.
+
+    Attributes:
+        version: of the person, as the page has seen it; None: whatever it is.
+    """
+
+    name: str
+    session: str
+    version: int | None = None
+
+
+class Store:
+    """An open annotation project.
+
+    Attributes:
+        project: its state; read it, and change it through the methods here alone.
+        faults: a line for each picture that cannot be read.
+        annotators: how many place the points of each person, independently.
+    """
+
+    def __init__(
+        self,
+        pictures: str | os.PathLike,
+        out: str | os.PathLike,
+        views: Views,
+        annotators: int = 1,
+        people: str | os.PathLike | None = None,
+    ):
+        """Opens a project, or begins one.
+
+        Args:
+            pictures: folder; nothing is read but what is below it.
+            out: the annotations, COCO JSON. Their log lies beside them.
+            views: of the body that points are placed on.
+            annotators: see above.
+            people: COCO JSON with people to begin with.
+
+        Raises:
+            OSError, ValueError: a file cannot be used, is no project's, or is open elsewhere.
+        """
+        if annotators < 1:
+            raise ValueError(f"{annotators} annotators, expected 1 or more")
+        self.out, self.folder = Path(out), os.fspath(pictures)
+        names = find_pictures(pictures)
+        if not self.out.absolute().parent.is_dir():
+            raise FileNotFoundError(f"{out}: there is no folder {self.out.absolute().parent}")
+        log = self.out.with_name(self.out.name + LOG_SUFFIX)
+        if self.out.exists() and not log.exists():
+            raise ValueError(
+                f"{out} exists, and was not made here: name another file for --out, and this one"
+                " for --people to go on with it"
+            )
+        self.annotators, self._views = annotators, views
+        self.project, self.leases = Project(), Leases()
+        self._lock = threading.RLock()
+        self._is_closed = False
+        self._log = EventLog(log)
+        try:
+            self._replay(views)
+            self.faults = self._take_in(names, people)
+        except BaseException:
+            self._log.close()
+            raise
+        self._text = CocoText(views.body.mesh)
+        self._output = OutputFile(self.out, self._make_text)
+        self._output.changed()
+
+    def _replay(self, views: Views) -> None:
+        for event in self._log.events:
+            try:
+                self.project.apply(event)
+            except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+                raise ValueError(
+                    f"{self._log.path}: event {event['n']} cannot be applied: {error!r}"
+                ) from error
+        surface = views.body.surface.name
+        if not self._log.events:
+            self._write({"do": "begin", "surface": surface})
+        elif self.project.surface != surface:
+            raise ValueError(
+                f"{self.out} was begun with --surface {self.project.surface}, not {surface}"
+            )
+        self._log.events.clear()
+
+    def _take_in(self, names: list[str], people) -> list[str]:
+        records, faults = new_pictures(self.folder, names, self.project.pictures)
+        if records:
+            self._write({"do": "pictures", "pictures": records})
+        if people is not None:
+            event = import_people(people, self.project, self.folder, self._views.body.mesh)
+            if event["people"]:
+                self._write(event)
+        return faults
+
+    def _make_text(self) -> str:
+        with self._lock:
+            return self._text(self.project)
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while the state is read by others than this class."""
+        return self._lock
+
+    @property
+    def output_error(self) -> str:
+        """Why the annotations could not be written, the last time; else empty."""
+        return self._output.error
+
+    def close(self) -> None:
+        """Writes the annotations, and releases the project; a second call does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._output.close()
+        finally:
+            self._log.close()
+
+    def save(self) -> None:
+        """Writes the annotations now, without waiting for the moment that it takes otherwise."""
+        self._output.write()
+
+    def _write(self, event: dict) -> None:
+        event["time"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self.project.apply(self._log.append(event))
+        if hasattr(self, "_output"):
+            self._output.changed()
+
+    # People and boxes
+
+    def add_person(self, image: int, box: Sequence[float], who: Who) -> Person:
+        """A new person with a box x, y, width, height in pixels; cut at the picture's border."""
+        with self._lock:
+            number = max(self.project.people, default=0) + 1
+            event = {"do": "add", "person": number, "image": image, "by": who.name}
+            self._write({**event, "box": self._box(image, box)})
+            return self.project.people[number]
+
+    def set_box(self, person: int, box: Sequence[float], who: Who) -> None:
+        """Moves a box. Regions stay where they are in the picture."""
+        with self._lock:
+            found = self._mine(person, who)
+            self._do("box", person, who, box=self._box(found.image, box))
+
+    def remove(self, person: int, who: Who) -> None:
+        """Removes somebody who is none. The log keeps what was drawn."""
+        with self._lock:
+            self._mine(person, who)
+            self._do("remove", person, who)
+
+    def leave_out(self, person: int, who: Who) -> None:
+        """Keeps a person's box, and asks for no dense pose."""
+        with self._lock:
+            self._mine(person, who)
+            self._do("leave_out", person, who)
+
+    def set_boxes_done(self, image: int, value: bool, who: Who) -> None:
+        """Says whether everybody in a picture has a box."""
+        with self._lock:
+            self._picture(image)
+            self._write({"do": "boxes_done", "image": image, "value": bool(value), "by": who.name})
+
+    # Stage 1
+
+    def paint(self, person: int, painted: np.ndarray, who: Who) -> None:
+        """Saves regions that are being drawn.
+
+        Args:
+            painted: (256, 256) uint8, region 0..14 of each pixel of the box.
+        """
+        with self._lock:
+            self._mine(person, who, "regions")
+            self._do("paint", person, who, regions=encode_part_masks(_checked_map(painted)))
+
+    def finish_regions(self, person: int, who: Who) -> None:
+        """Ends stage 1: lays the points of stage 2.
+
+        Raises:
+            ValueError: nothing has been drawn.
+        """
+        with self._lock:
+            found = self._mine(person, who, "regions")
+            points = lay_points(found.regions, found.box, person) if found.regions else []
+            if not points:
+                raise ValueError(f"person {person} has no regions yet")
+            self._do("lay", person, who, points=points)
+
+    # Stage 2
+
+    def layer(self, person: int, name: str) -> int:
+        """Number of the annotator, 0 for the first, as whom somebody places a person's points.
+
+        Raises:
+            Conflict: others have placed them all.
+        """
+        found = self._person(person)
+        if self.annotators == 1:
+            return 0
+        if name in found.annotators[: self.annotators]:
+            return found.annotators.index(name)
+        if len(found.annotators) < self.annotators:
+            return len(found.annotators)
+        left = [n for n in range(self.annotators) if n not in found.finished]
+        if left:
+            return left[0]
+        raise Conflict(f"the points of person {person} are placed already")
+
+    def place(self, person: int, point: int, view: int, x: float, y: float, who: Who) -> None:
+        """Places a point of a person on the body.
+
+        Args:
+            point: its number.
+            view: 0..5, of the point's region. x, y: pixel of the view.
+
+        Raises:
+            ValueError: there is no body there.
+        """
+        with self._lock:
+            found = self._mine(person, who, "points")
+            region = self._region(found, point)
+            if not 0 <= view < NUM_VIEWS:
+                raise ValueError(f"view {view}, expected 0 to {NUM_VIEWS - 1}")
+            at = self._views.click(region, view, x, y)
+            if at is None:
+                raise ValueError(f"no {COARSE_PART_NAMES[region]} at {x:g}, {y:g} of view {view}")
+            answer = [at.part, at.u, at.v, at.vertex, view, round(x, 2), round(y, 2)]
+            self._answer(person, point, answer, who)
+
+    def cannot_tell(self, person: int, point: int, who: Who) -> None:
+        """Leaves a point out."""
+        with self._lock:
+            self._region(self._mine(person, who, "points"), point)
+            self._answer(person, point, [0, 0.0, 0.0, -1, -1, 0.0, 0.0], who)
+
+    def clear(self, person: int, point: int, who: Who) -> None:
+        """Takes an answer back."""
+        with self._lock:
+            found = self._mine(person, who, "points")
+            self._region(found, point)
+            layer = self.layer(person, who.name)
+            if layer < len(found.answers) and point in found.answers[layer]:
+                self._do("clear", person, who, point=point, layer=layer)
+
+    def finish_points(self, person: int, who: Who) -> None:
+        """Ends stage 2 for an annotator; points without an answer count as "cannot tell"."""
+        with self._lock:
+            self._mine(person, who, "points")
+            layer = self.layer(person, who.name)
+            self._do("finish", person, who, layer=layer, needed=self.annotators)
+
+    # Review
+
+    def take(self, person: int, point: int, layer: int, who: Who) -> None:
+        """Has the answer of an annotator count for a point."""
+        with self._lock:
+            found = self._mine(person, who, "review")
+            self._region(found, point)
+            if not 0 <= layer < len(found.answers):
+                raise ValueError(f"annotator {layer}, expected 0 to {len(found.answers) - 1}")
+            self._do("take", person, who, point=point, layer=layer)
+
+    def accept(self, person: int, who: Who) -> None:
+        """Ends the annotation of a person."""
+        with self._lock:
+            self._mine(person, who, "review")
+            self._do("accept", person, who)
+
+    def send_back(self, person: int, stage: str, note: str, who: Who) -> None:
+        """Has a person done again from a stage on, regions or points; answers are kept."""
+        if stage not in ("regions", "points"):
+            raise ValueError(f"stage {stage!r}, expected regions or points")
+        with self._lock:
+            found = self._mine(person, who)
+            if stage == "points" and not found.points:
+                raise ValueError(f"person {person} has no points to be placed")
+            self._do("send_back", person, who, stage=stage, note=note[:500])
+
+    # Leases
+
+    def lease(self, person: int, who: Who) -> bool:
+        """Takes or renews a lease; False if somebody else has it."""
+        with self._lock:
+            self._person(person)
+            return self.leases.take(person, who.session, who.name)
+
+    def release(self, person: int, who: Who) -> None:
+        """Ends a lease."""
+        with self._lock:
+            self.leases.give_back(person, who.session)
+
+    def next_person(self, stage: str, who: Who) -> Person | None:
+        """Leases the first person in a stage whom this annotator can work on; None: nobody."""
+        with self._lock:
+            for person in sorted(self.project.people.values(), key=lambda p: (p.image, p.id)):
+                if person.stage != stage or not self.leases.free_for(person.id, who.session):
+                    continue
+                if stage == "points" and self._has_finished(person, who.name):
+                    continue
+                self.leases.take(person.id, who.session, who.name)
+                return person
+            return None
+
+    def _has_finished(self, person: Person, name: str) -> bool:
+        if self.annotators == 1:
+            return False
+        mine = [n for n, other in enumerate(person.annotators) if other == name]
+        return bool(mine) and mine[0] in person.finished
+
+    # Checks
+
+    def _do(self, action: str, person: int, who: Who, **values) -> None:
+        self._write({"do": action, "person": person, "by": who.name, **values})
+
+    def _answer(self, person: int, point: int, answer: list, who: Who) -> None:
+        layer = self.layer(person, who.name)
+        self._do("answer", person, who, point=point, layer=layer, answer=answer)
+
+    def _person(self, person: int) -> Person:
+        if person not in self.project.people:
+            raise ValueError(f"there is no person {person}")
+        return self.project.people[person]
+
+    def _picture(self, image: int):
+        if image not in self.project.pictures:
+            raise ValueError(f"there is no picture {image}")
+        return self.project.pictures[image]
+
+    def _mine(self, person: int, who: Who, stage: str | None = None) -> Person:
+        found = self._person(person)
+        if not self.leases.holds(person, who.session):
+            holder = self.leases.holder(person)
+            raise Conflict(
+                f"{holder} is working on person {person}"
+                if holder
+                else f"the hold on person {person} has ended: open it again"
+            )
+        if who.version is not None and who.version != found.version:
+            raise Conflict(f"person {person} has changed since it was opened")
+        if stage is not None and found.stage != stage:
+            raise Conflict(f"person {person} is in the stage {found.stage!r}, not {stage!r}")
+        return found
+
+    def _region(self, person: Person, point: int) -> int:
+        if not 0 <= point < len(person.points):
+            raise ValueError(f"point {point}, expected 0 to {len(person.points) - 1}")
+        return person.points[point][2]
+
+    def _box(self, image: int, box: Sequence[float]) -> list[float]:
+        picture = self._picture(image)
+        values = np.asarray(box, float)
+        if values.shape != (4,) or not np.isfinite(values).all():
+            raise ValueError(f"box {list(box)}, expected four finite numbers")
+        low = values[:2].clip(0)
+        high = np.minimum(values[:2] + values[2:], [picture.width, picture.height])
+        if ((high - low) < SMALLEST_BOX).any():
+            raise ValueError(
+                f"box {list(box)}, expected {SMALLEST_BOX} pixels or more in each direction"
+            )
+        return [round(float(value), 2) for value in (*low, *(high - low))]
+
+
+def _checked_map(painted: np.ndarray) -> np.ndarray:
+    painted = np.asarray(painted)
+    side = (ANNOTATION_SIDE, ANNOTATION_SIDE)
+    if painted.shape != side or painted.dtype != np.uint8 or painted.max() > NUM_COARSE_PARTS:
+        raise ValueError(f"regions of shape {painted.shape}, expected {side} with 0 to 14")
+    return painted
