@@ -1,10 +1,10 @@
 """densepose_ext: the DensePose R-CNN as a Detectron2 extension.
 
-Importing it registers heads, backbones and datasets with Detectron2. ``__init__.pyi`` lists its
-public names; each is imported when it is first used. The parts can also be used one by one: see
+Importing it registers heads, backbones and datasets with Detectron2. ``__init__.pyi`` lists the
+public names, which are imported on first use. Parts can also be used on their own: see
 ``densepose_ext.modeling``, ``densepose_ext.data``, ``densepose_ext.surface``.
 
-Its loggers are below "detectron2", so its log lines appear wherever Detectron2's do.
+Its loggers are children of "detectron2": its messages appear wherever Detectron2's do.
 """
 
 import sys
@@ -37,7 +37,7 @@ def register() -> None:
             name="detectron2",
         ) from None
     with warnings.catch_warnings():
-        # fvcore and Detectron2 call it as they are imported.
+        # fvcore and Detectron2 call it when they are imported.
         warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
         from . import modeling
         from .data.datasets import register_public_datasets
@@ -48,10 +48,10 @@ def register() -> None:
     register_official_weights()
     register_public_datasets()
     register_default_synthetic()
-    # The path of earlier versions, which READMEs showed.
+    # Its import path in earlier versions.
     sys.modules[f"{__name__}.checkpoint"] = checkpoint
 
 
-# `densepose-ext --help` need not wait for torch: a command registers once it needs Detectron2.
+# Commands register themselves once they need Detectron2, so `densepose-ext --help` starts at once.
 if not runs_a_command():
     register()

@@ -1,12 +1,12 @@
 """Dense pose in Detectron2's own launchers, unmodified.
 
 ``DETECTRON2_ENV_MODULE=densepose_ext.plugin python tools/train_net.py --config-file ...`` trains
-and tests a dense pose config as ``train_net.py`` of this project does. Detectron2 imports the
-module named by that variable in the middle of its own import, before a launcher takes names out of
-it, and calls :func:`setup_environment`. What is replaced then looks at the config first and leaves
-other models alone; :func:`deactivate` puts everything back.
+and tests a dense pose config just as this project's ``train_net.py`` does. Detectron2 imports the
+module named by that variable during its own import, before a launcher imports names from it, and
+calls :func:`setup_environment`. The replaced functions check the config first and treat other
+models as before; :func:`deactivate` restores the originals.
 
-The launchers for Python configs need none of this: ``configs/lazy`` names all parts itself.
+Launchers of Python configs need none of this: ``configs/lazy`` names all parts itself.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ _undo: list[Callable[[], None]] = []
 
 
 def setup_environment() -> None:
-    """Called by Detectron2 while it is being imported.
+    """Called by Detectron2 during its import.
 
-    Detectron2's submodules can be imported by then, but only from within functions: this module
-    itself may be imported before they can.
+    Its submodules can be imported by then, but maybe not yet when this module is imported: so they
+    are imported inside functions.
     """
     activate()
 
 
 def is_active() -> bool:
-    """Whether Detectron2's launchers know dense pose."""
+    """Whether Detectron2's launchers support dense pose."""
     return bool(_undo)
 
 
 def activate() -> None:
-    """Teach Detectron2's launchers dense pose. A second call changes nothing."""
+    """Make Detectron2's launchers support dense pose. A second call changes nothing."""
     if is_active():
         return
-    # Marked first, for the imports below may come back here.
+    # Active from here on: the imports below may call this function again.
     _undo.append(lambda: None)
     try:
         _replace_config_reader()
@@ -47,13 +47,13 @@ def activate() -> None:
 
 
 def deactivate() -> None:
-    """Put back what :func:`activate` replaced. Launchers keep the names they have taken."""
+    """Undo :func:`activate`. Names that launchers have already imported stay replaced."""
     while _undo:
         _undo.pop()()
 
 
 def _replace(owner, name: str, value) -> None:
-    """Set an attribute, and remember how it was. Names that were inherited are deleted again."""
+    """Set an attribute, and remember how to undo that: inherited attributes are deleted again."""
     own = vars(owner)
     original = own.get(name)
     existed = name in own
@@ -69,7 +69,7 @@ def _replace(owner, name: str, value) -> None:
 
 
 def _replace_config_reader() -> None:
-    """A dense pose YAML file brings its keys along; any other leaves the config as it was."""
+    """Reading a dense pose YAML file adds the keys of dense pose; other files add none."""
     from detectron2.config import CfgNode
 
     from .config import add_densepose_config, check_config, is_densepose_config, is_own_config
@@ -89,7 +89,7 @@ def _replace_config_reader() -> None:
 
 
 def _for_densepose(original: classmethod, ours: Callable) -> classmethod:
-    """A class method of a trainer that calls ``ours(cfg, ...)`` for dense pose models."""
+    """A trainer's class method that calls ``ours(cfg, ...)`` for dense pose models."""
     from .config import is_own_config
 
     function = original.__func__
@@ -104,7 +104,7 @@ def _for_densepose(original: classmethod, ours: Callable) -> classmethod:
 
 
 def _replace_in_default_trainer() -> None:
-    """Model, optimizer, loaders, evaluator, hooks, checkpointer, several processes on the CPU."""
+    """Model, optimizer, loaders, evaluator, hooks, checkpointer; several processes on the CPU."""
     from detectron2.engine import DefaultTrainer, defaults
 
     from .config import is_own_config
@@ -133,7 +133,7 @@ def _replace_in_default_trainer() -> None:
     _replace(DefaultTrainer, "build_hooks", build_hooks)
 
     def init_subclass(cls, **kwargs):
-        # A launcher's trainer overrides build_evaluator: the override is wrapped as it is made.
+        # A launcher's trainer overrides build_evaluator: wrap the override.
         super(DefaultTrainer, cls).__init_subclass__(**kwargs)
         own = vars(cls).get("build_evaluator")
         if isinstance(own, classmethod):
@@ -145,7 +145,7 @@ def _replace_in_default_trainer() -> None:
 
 
 def _replace_bound_names() -> None:
-    """Names that launchers take out of Detectron2's packages."""
+    """Classes that launchers import from Detectron2's packages."""
     import detectron2.checkpoint
     import detectron2.modeling
 

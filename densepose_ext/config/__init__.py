@@ -1,4 +1,4 @@
-"""Configuration: the keys that dense pose adds to Detectron2's, their checks, and YAML files."""
+"""Configuration: the keys that dense pose adds to Detectron2's, checks of their values, loading."""
 
 from .checks import check_config
 from .keys import (

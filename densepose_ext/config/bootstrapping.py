@@ -13,7 +13,7 @@ from typing import Any
 from detectron2.config import CfgNode as CN
 
 STRATEGIES = ("random_k", "first_k", "all")
-#: DATA_SAMPLER.TYPE -> the key that has to be on for the confidence it looks at.
+#: DATA_SAMPLER.TYPE -> the confidence it samples by, which must be enabled in the model.
 CHART_SAMPLERS = {
     "densepose_uniform": None,
     "densepose_UV_confidence": "UV_CONFIDENCE",
@@ -25,49 +25,50 @@ EMBEDDING_SAMPLERS = {
     "densepose_cse_coarse_segm_confidence": "SEGM_CONFIDENCE",
 }
 
-#: What an entry of BOOTSTRAP_DATASETS may hold, with its default; None: it has to be given.
+#: The keys of an entry of BOOTSTRAP_DATASETS and their defaults; None: required.
 _DEFAULTS: dict[str, Any] = {
-    # A registered dataset, or a folder with pictures and videos at any depth.
+    # A registered dataset, or a folder that is searched for pictures and videos recursively.
     "DATASET": None,
-    # Pictures of this set for each labelled one.
+    # Pictures of this dataset per labelled picture.
     "RATIO": 0.1,
     "IMAGE_LOADER": {
-        # "image" or "video_keyframe" takes only these out of the set, "" both.
+        # Use only the pictures ("image") or only the videos ("video_keyframe") of the dataset; "":
+        # both.
         "TYPE": "",
-        "BATCH_SIZE": 4,  # read, without effect: batches are those of training
+        "BATCH_SIZE": 4,  # accepted and ignored: training decides the batches
         "NUM_WORKERS": 4,
         "SELECT": {
-            # Of the key frames of a video: NUM_IMAGES at random at each visit (random_k), its first
-            # NUM_IMAGES (first_k), or all.
+            # Key frames to take from a video: NUM_IMAGES random ones each time (random_k), the
+            # first NUM_IMAGES (first_k), or all.
             "STRATEGY": "random_k",
             "NUM_IMAGES": 4,
-            "MAX_NUM_IMAGES": 0,  # another name of NUM_IMAGES
+            "MAX_NUM_IMAGES": 0,  # an alias of NUM_IMAGES
         },
-        # Size of the pictures that the frozen model sees: shorter edge, and longer edge at most.
+        # Input size of the frozen model: shorter edge, and maximum of the longer edge.
         "TRANSFORM": {"TYPE": "resize", "MIN_SIZE": 800, "MAX_SIZE": 1333},
     },
     "INFERENCE": {
-        "INPUT_BATCH_SIZE": 4,  # pictures that the frozen model sees at once
-        "OUTPUT_BATCH_SIZE": 2,  # read, without effect
+        "INPUT_BATCH_SIZE": 4,  # batch size of the frozen model
+        "OUTPUT_BATCH_SIZE": 2,  # accepted and ignored
     },
     "DATA_SAMPLER": {
-        # One of CHART_SAMPLERS, or of EMBEDDING_SAMPLERS for a model of embeddings.
+        # One of CHART_SAMPLERS, or of EMBEDDING_SAMPLERS for CSE models.
         "TYPE": None,
-        "COUNT_PER_CLASS": 8,  # points of a part, or of a person for a model of embeddings
-        # A detection gets the class of the annotation in its place; without one it is dropped.
+        "COUNT_PER_CLASS": 8,  # points per part, or per person for CSE models
+        # Give each detection the class of the annotation that it matches; drop unmatched ones.
         "USE_GROUND_TRUTH_CATEGORIES": False,
     },
-    # A detection becomes an annotation if its score is MIN_VALUE or more.
+    # Detections with a score of at least MIN_VALUE become annotations.
     "FILTER": {"TYPE": "detection_score", "MIN_VALUE": 0.8},
 }
 
 
 @dataclass(frozen=True)
 class BootstrapSettings:
-    """An entry of BOOTSTRAP_DATASETS, checked. The names are those of its keys.
+    """A validated entry of BOOTSTRAP_DATASETS. Attributes are named after its keys.
 
     Attributes:
-        key: where it stands, for messages: "BOOTSTRAP_DATASETS[0]".
+        key: its position, for messages: "BOOTSTRAP_DATASETS[0]".
         loader_type: "image", "video_keyframe" or "".
         sampler: DATA_SAMPLER.TYPE.
     """
@@ -90,18 +91,18 @@ class BootstrapSettings:
 
 def add_bootstrap_config(cfg: CN) -> None:
     """Add the keys, in place."""
-    # Unlabelled sets that training is mixed with (Sanakoyeu et al., "Transferring Dense Pose to
-    # Proximal Animal Classes", CVPR 2020): a list of entries as _DEFAULTS.
+    # Unlabelled datasets to mix into training (Sanakoyeu et al., "Transferring Dense Pose to
+    # Proximal Animal Classes", CVPR 2020): a list of dicts with the keys of _DEFAULTS.
     cfg.BOOTSTRAP_DATASETS = []
-    # The frozen model that labels them: that of this config with other weights.
+    # The frozen model that labels them: the model of this config, with these weights.
     cfg.BOOTSTRAP_MODEL = CN({"WEIGHTS": "", "DEVICE": "cuda"})
 
 
 def bootstrap_settings(cfg: CN) -> list[BootstrapSettings]:
-    """The entries of BOOTSTRAP_DATASETS.
+    """The validated entries of BOOTSTRAP_DATASETS.
 
     Raises:
-        ValueError: naming the key, its value and what was expected.
+        ValueError: a value is invalid; the message names key, value and what was expected.
     """
     if isinstance(cfg.BOOTSTRAP_DATASETS, str):
         raise ValueError(
@@ -113,7 +114,7 @@ def bootstrap_settings(cfg: CN) -> list[BootstrapSettings]:
     ]
     if settings and not cfg.BOOTSTRAP_MODEL.WEIGHTS:
         raise ValueError(
-            "BOOTSTRAP_MODEL.WEIGHTS = '', expected the checkpoint of the model that labels"
+            "BOOTSTRAP_MODEL.WEIGHTS = '', expected a checkpoint of the model that labels"
             " BOOTSTRAP_DATASETS"
         )
     return settings
@@ -152,7 +153,7 @@ def _settings(key: str, entry: object, cfg: CN) -> BootstrapSettings:
     one_of("DATA_SAMPLER.TYPE", sampler["TYPE"], samplers)
     confidence = samplers[sampler["TYPE"]]
     if confidence is not None:
-        switch = f"with MODEL.ROI_DENSEPOSE_HEAD.{confidence}.ENABLED True"
+        switch = f"MODEL.ROI_DENSEPOSE_HEAD.{confidence}.ENABLED True with it"
         check("DATA_SAMPLER.TYPE", sampler["TYPE"], head[confidence].ENABLED, switch)
     whole("DATA_SAMPLER.COUNT_PER_CLASS", sampler["COUNT_PER_CLASS"], 1)
     by_category = sampler["USE_GROUND_TRUTH_CATEGORIES"]
@@ -179,12 +180,12 @@ def _settings(key: str, entry: object, cfg: CN) -> BootstrapSettings:
 
 
 def _filled(key: str, entry: object, defaults: dict[str, Any]) -> dict[str, Any]:
-    """An entry with the defaults for what it does not name."""
+    """The entry, with defaults for missing keys."""
     if not isinstance(entry, Mapping):
         raise ValueError(f"{key} = {entry!r}, expected {', '.join(defaults)}")
     for name in entry:
         if name not in defaults:
-            raise ValueError(f"{key}.{name} is no key, expected one of {', '.join(defaults)}")
+            raise ValueError(f"{key}.{name}: no such key, expected one of {', '.join(defaults)}")
     filled = {}
     for name, default in defaults.items():
         value = entry.get(name, default)

@@ -1,4 +1,4 @@
-"""What a config may ask for."""
+"""Validation of configs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .embeddings import check_cse_config, is_cse_config
 
 
 def check_config(cfg: CN) -> None:
-    """Stop at once if ``cfg`` asks for something that is not built, or contradicts itself.
+    """Check that ``cfg`` is consistent and asks only for what is implemented.
 
     Raises:
-        ValueError: naming the key, its value and what was expected.
+        ValueError: it is not; the message names key, value and what was expected.
     """
     head = cfg.MODEL.ROI_DENSEPOSE_HEAD
     prefix = "MODEL.ROI_DENSEPOSE_HEAD."
 
     if cfg.MODEL.SECOND_LOOK.ENABLED and cfg.MODEL.ROI_HEADS.NUM_CLASSES != 1:
         raise ValueError(
-            "MODEL.SECOND_LOOK.ENABLED asks whether people are people, but"
-            f" MODEL.ROI_HEADS.NUM_CLASSES = {cfg.MODEL.ROI_HEADS.NUM_CLASSES}, expected 1"
+            f"MODEL.ROI_HEADS.NUM_CLASSES = {cfg.MODEL.ROI_HEADS.NUM_CLASSES}, expected 1 with"
+            " MODEL.SECOND_LOOK.ENABLED, which is for models of people only"
         )
     if cfg.FLOAT32_PRECISION and "FLOAT32_PRECISION" not in get_cfg():
         raise ValueError(
@@ -51,7 +51,7 @@ def check_config(cfg: CN) -> None:
     dilations = head.ASPP_DILATIONS
     if not dilations or any(not isinstance(d, int) or d < 1 for d in dilations):
         raise ValueError(
-            f"{prefix}ASPP_DILATIONS = {dilations}, expected one or more whole numbers from 1 on"
+            f"{prefix}ASPP_DILATIONS = {dilations}, expected one or more positive whole numbers"
         )
     if not 0 <= cfg.SOLVER.BETA2 < 1:
         raise ValueError(f"SOLVER.BETA2 = {cfg.SOLVER.BETA2}, expected at least 0 and less than 1")

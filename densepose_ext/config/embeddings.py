@@ -13,7 +13,7 @@ def is_cse_config(cfg: CN) -> bool:
 
 
 def embedder_sizes(cfg: CN) -> dict[str, int] | None:
-    """Mesh name -> number of vertices of each of the config's embedders; None for chart models."""
+    """Mesh name -> number of vertices, for each embedder of ``cfg``; None for chart models."""
     if not is_cse_config(cfg):
         return None
     embedders = cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS
@@ -21,9 +21,9 @@ def embedder_sizes(cfg: CN) -> dict[str, int] | None:
 
 
 def class_meshes(cfg: CN) -> list[str]:
-    """Name of the mesh of each class of the model; "" for a class without one.
+    """Name of the mesh of each class of the model; "" for a class without a mesh.
 
-    A single embedder serves the classes that DATASETS.CLASS_TO_MESH_NAME_MAPPING leaves out.
+    A single embedder also serves the classes that DATASETS.CLASS_TO_MESH_NAME_MAPPING leaves out.
     """
     embedders = list(cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS)
     rest = embedders[0] if len(embedders) == 1 else ""
@@ -34,7 +34,7 @@ def class_meshes(cfg: CN) -> list[str]:
 
 
 def needs_instance_masks(cfg: CN) -> bool:
-    """Whether the losses of the dense pose branch take instance masks."""
+    """Whether the losses of the dense pose branch need instance masks."""
     head = cfg.MODEL.ROI_DENSEPOSE_HEAD
     cycle = is_cse_config(cfg) and head.CSE.PIX_TO_SHAPE_CYCLE_LOSS.ENABLED
     return head.COARSE_SEGM_TRAINED_BY_MASKS or cycle
@@ -48,16 +48,17 @@ def add_cse_config(cfg: CN) -> None:
     cse.EMBEDDERS = CN(new_allowed=True)
     cse.EMBED_SIZE = 16  # D, dimensions of an embedding
 
-    # Points: EmbeddingLoss (the true vertex alone) or SoftEmbeddingLoss (its neighbours too).
+    # EmbeddingLoss (only the annotated vertex is right) or SoftEmbeddingLoss (so are, to a degree,
+    # vertices near it).
     cse.EMBED_LOSS_NAME = "EmbeddingLoss"
     cse.EMBED_LOSS_WEIGHT = 0.6
     cse.EMBEDDING_DIST_GAUSS_SIGMA = 0.01
     cse.GEODESIC_DIST_GAUSS_SIGMA = 0.01  # metres
-    # Learning rates of the embedders' parameters, in terms of SOLVER.BASE_LR.
+    # Learning rates of the embedders' parameters, as factors of SOLVER.BASE_LR.
     cse.EMBEDDING_LR_FACTOR = 1.0
     cse.FEATURES_LR_FACTOR = 1.0
 
-    # From the vertices of a mesh to those of another and back.
+    # From the vertices of one mesh to those of another and back.
     shapes = cse.SHAPE_TO_SHAPE_CYCLE_LOSS = CN()
     shapes.ENABLED = False
     shapes.WEIGHT = 0.025
@@ -70,40 +71,39 @@ def add_cse_config(cfg: CN) -> None:
     pixels.WEIGHT = 0.0001
     pixels.NORM_P = 2
     pixels.USE_ALL_MESHES_NOT_GT_ONLY = False
-    pixels.NUM_PIXELS_TO_SAMPLE = 100  # 0 or less: all of the mask
-    pixels.PIXEL_SIGMA = 5.0  # read, without effect, as in the official project
+    pixels.NUM_PIXELS_TO_SAMPLE = 100  # per mask; 0 or less: all
+    pixels.PIXEL_SIGMA = 5.0  # accepted and ignored, as in the official project
     pixels.TEMPERATURE_PIXEL_TO_VERTEX = 0.05
     pixels.TEMPERATURE_VERTEX_TO_PIXEL = 0.05
 
-    # Number of a class of the model, as text -> mesh whose vertices its pixels are. One mesh may be
-    # left to stand for all classes.
+    # Class index, as a string -> name of its mesh. Not needed with a single mesh for all classes.
     cfg.DATASETS.CLASS_TO_MESH_NAME_MAPPING = CN(new_allowed=True)
-    # How well the embeddings of pairs of meshes agree, by key vertices.
+    # Evaluate how well the embeddings of each pair of meshes align, on their key vertices.
     cfg.DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT = False
-    cfg.DENSEPOSE_EVALUATION.MESH_ALIGNMENT_MESH_NAMES = []  # none: all of the embedders'
+    cfg.DENSEPOSE_EVALUATION.MESH_ALIGNMENT_MESH_NAMES = []  # []: the meshes of all embedders
 
 
 def check_cse_config(cfg: CN) -> None:
-    """Stop at once if the keys contradict each other.
+    """Check that the keys of CSE agree with each other.
 
     Raises:
-        ValueError: naming the key, its value and what was expected.
+        ValueError: they do not; the message names key, value and what was expected.
     """
     head = cfg.MODEL.ROI_DENSEPOSE_HEAD
     if not is_cse_config(cfg):
         if head.CSE.EMBEDDERS:
             raise ValueError(
-                f"{_HEAD}CSE.EMBEDDERS names {', '.join(head.CSE.EMBEDDERS)}, which takes"
+                f"{_HEAD}CSE.EMBEDDERS names {', '.join(head.CSE.EMBEDDERS)}, which requires"
                 f" {_HEAD}PREDICTOR_NAME DensePoseEmbeddingPredictor, not {head.PREDICTOR_NAME}"
             )
         if cfg.DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT:
             raise ValueError(
-                "DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT = True takes"
+                "DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT = True requires"
                 f" {_HEAD}PREDICTOR_NAME DensePoseEmbeddingPredictor, not {head.PREDICTOR_NAME}"
             )
         if head.LOSS_NAME == "DensePoseCseLoss":
             raise ValueError(
-                f"{_HEAD}LOSS_NAME = {head.LOSS_NAME!r} takes {_HEAD}PREDICTOR_NAME"
+                f"{_HEAD}LOSS_NAME = {head.LOSS_NAME!r} requires {_HEAD}PREDICTOR_NAME"
                 f" DensePoseEmbeddingPredictor, not {head.PREDICTOR_NAME}"
             )
         return
@@ -119,11 +119,11 @@ def check_cse_config(cfg: CN) -> None:
         )
     for key in ("EMBEDDING_DIST_GAUSS_SIGMA", "GEODESIC_DIST_GAUSS_SIGMA"):
         if not head.CSE[key] > 0:
-            raise ValueError(f"{_HEAD}CSE.{key} = {head.CSE[key]}, expected a number over 0")
+            raise ValueError(f"{_HEAD}CSE.{key} = {head.CSE[key]}, expected a number above 0")
     for number, mesh in cfg.DATASETS.CLASS_TO_MESH_NAME_MAPPING.items():
         key = f"DATASETS.CLASS_TO_MESH_NAME_MAPPING.{number}"
         if not str(number).isdigit():
-            raise ValueError(f"{key} = {mesh!r}: {number!r} is no number of a class")
+            raise ValueError(f"{key} = {mesh!r}: {number!r} is not the index of a class")
         if mesh not in head.CSE.EMBEDDERS:
             raise ValueError(
                 f"{key} = {mesh!r}, expected one of {_HEAD}CSE.EMBEDDERS:"

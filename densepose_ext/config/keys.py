@@ -1,7 +1,7 @@
 """Every configuration key that dense pose adds to Detectron2's, with its default and meaning.
 
 Names and defaults are those of the official DensePose project, whose YAML files load unchanged.
-The last block of :func:`add_densepose_config` holds the few keys that are ours alone.
+:func:`_add_own` adds the few keys that the official project does not have.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ def is_densepose_config(cfg: CN) -> bool:
 
 
 def has_own_keys(cfg: CN) -> bool:
-    """Whether this package's keys were added to ``cfg``, not only those of the official project."""
+    """Whether ``cfg`` has the keys of this package, not only those of the official project."""
     return "INFERENCE_PRECISION" in cfg.get("MODEL", {}).get("ROI_DENSEPOSE_HEAD", {})
 
 
 def is_own_config(cfg: CN) -> bool:
-    """Whether ``cfg`` describes a dense pose model of this package, not of the official one."""
+    """Whether ``cfg`` describes a dense pose model and has the keys of this package."""
     return is_densepose_config(cfg) and has_own_keys(cfg)
 
 
 def add_densepose_config(cfg: CN) -> None:
-    """Add the keys of dense pose to ``cfg``, in place. Adding them twice changes nothing.
+    """Add the keys of dense pose to ``cfg``, in place. A second call changes nothing.
 
-    Where the official package added its keys, those this package lacks are added: values stay.
+    If the official package has added its keys, the missing ones are added; values are kept.
     """
     if has_own_keys(cfg):
         return
@@ -54,7 +54,7 @@ def add_densepose_config(cfg: CN) -> None:
 
 
 def _restore(cfg: CN, values: CN) -> None:
-    """Put back all values that there were."""
+    """Put all of ``values`` back into ``cfg``."""
     for key, value in values.items():
         if isinstance(value, CN) and key in cfg:
             _restore(cfg[key], value)
@@ -75,8 +75,8 @@ def _add_head(cfg: CN) -> None:
     head.DEEPLAB.NORM = "GN"
     head.DEEPLAB.NONLOCAL_ON = 0
 
-    # Features of a RoI. With the decoder they come from one map that sums all FPN levels at
-    # DECODER_COMMON_STRIDE, without it from the level of the RoI's size.
+    # RoI features: pooled from one map that sums all FPN levels at DECODER_COMMON_STRIDE with the
+    # decoder, without it from the level that suits the RoI's size.
     head.POOLER_TYPE = "ROIAlignV2"
     head.POOLER_RESOLUTION = 28
     head.POOLER_SAMPLING_RATIO = 2
@@ -86,8 +86,8 @@ def _add_head(cfg: CN) -> None:
     head.DECODER_NORM = ""
     head.DECODER_COMMON_STRIDE = 4
 
-    # Maps. Their side is POOLER_RESOLUTION * 2 (transposed convolution) * UP_SCALE (bilinear);
-    # HEATMAP_SIZE states it.
+    # Output maps. HEATMAP_SIZE, their side, must be POOLER_RESOLUTION * 2 (transposed convolution)
+    # * UP_SCALE (bilinear).
     head.PREDICTOR_NAME = "DensePoseChartWithConfidencePredictor"
     head.NUM_PATCHES = 24
     head.NUM_COARSE_SEGM_CHANNELS = 2  # 2: background, person. 15: background, 14 coarse parts.
@@ -95,13 +95,13 @@ def _add_head(cfg: CN) -> None:
     head.UP_SCALE = 2
     head.HEATMAP_SIZE = 112
 
-    # Losses. A RoI is trained when its IoU with its person is above FG_IOU_THRESHOLD.
+    # Losses, of RoIs whose IoU with their ground-truth box is above FG_IOU_THRESHOLD.
     head.LOSS_NAME = "DensePoseChartWithConfidenceLoss"
     head.FG_IOU_THRESHOLD = 0.7
     head.INDEX_WEIGHTS = 5.0  # coarse segmentation (S)
     head.PART_WEIGHTS = 1.0  # fine segmentation (I)
     head.POINT_REGRESSION_WEIGHTS = 0.01  # U and V
-    # Train the coarse segmentation by instance masks in place of dp_masks (K = 2 only).
+    # Train the coarse segmentation with instance masks instead of dp_masks (K = 2 only).
     head.COARSE_SEGM_TRAINED_BY_MASKS = False
 
     # Confidence in U and V (Neverova et al., Correlated Uncertainty for Learning Dense
@@ -117,24 +117,25 @@ def _add_head(cfg: CN) -> None:
 
 
 def _add_data(cfg: CN) -> None:
-    # One of these angles (degrees) is drawn for each training image.
+    # Angles (degrees) of which one is drawn for each training image.
     cfg.INPUT.ROTATION_ANGLES = [0]
-    # Test-time augmentation adds every image rotated by each of these angles.
+    # Test-time augmentation also rotates every image by each of these angles.
     cfg.TEST.AUG.ROTATION_ANGLES = ()
-    # Dataset name -> {category id in its JSON: category id to take it for}.
+    # Dataset name -> {category id in its JSON: category id to replace it with}.
     cfg.DATASETS.CATEGORY_MAPS = CN(new_allowed=True)
-    # Dataset name -> [category ids to keep]; a dataset that is not named keeps all.
+    # Dataset name -> [category ids to keep]; datasets not named here keep all.
     cfg.DATASETS.WHITELISTED_CATEGORIES = CN(new_allowed=True)
 
 
 def _add_evaluation(cfg: CN) -> None:
     node = cfg.DENSEPOSE_EVALUATION = CN()
-    # What predictions are compared with: "iou" I, U, V of charts, "cse" vertices of embeddings.
+    # "iou": compare I, U, V of charts; "cse": compare vertices, found by their embeddings.
     node.TYPE = "iou"
-    # The evaluation scores each image as it comes and stores no maps: read, without effect.
+    # Accepted and ignored: the evaluation scores each image as it comes and stores no maps.
     node.STORAGE = "none"
     node.DISTRIBUTED_INFERENCE = True
-    # AP is averaged over thresholds .5:.05:.95; at or under .2, .3, .4 this adds AP20, AP30, AP40.
+    # AP is averaged over the thresholds .5:.05:.95. AP20, AP30 and AP40 are added if this is at or
+    # below .2, .3 and .4.
     node.MIN_IOU_THRESHOLD = 0.5
 
 
@@ -155,74 +156,75 @@ def _add_hrnet(cfg: CN) -> None:
             }
         )
 
-    # Newer Detectron2 has this key itself, and dumps of its configs carry it.
+    # Newer versions of Detectron2 have this key themselves, and so do config files they write.
     if "FLOAT32_PRECISION" not in cfg:
         cfg.FLOAT32_PRECISION = ""
 
 
 def _add_own(cfg: CN) -> None:
-    """The keys that are ours alone."""
-    # At inference the box head corrects its own boxes this many times: for models trained so
-    # briefly that once is not enough.
+    """The keys that the official project does not have."""
+    # At inference, apply the box head to its own boxes this many more times. Helps models that
+    # were trained only briefly.
     cfg.MODEL.ROI_BOX_HEAD.REFINEMENTS = 0
-    # Arithmetic of the dense pose branch at inference: fp32, bf16 or fp16. Boxes, masks and
+    # Precision of the dense pose branch at inference: fp32, bf16 or fp16. Boxes, masks and
     # keypoints do not depend on it.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION = "fp32"
-    # With 15 coarse channels a pixel is the person's, at inference, where one part outweighs the
-    # background (False, as the official models were scored) or all parts together do (True).
+    # With 15 coarse channels, a pixel belongs to the person, at inference, if a single part is more
+    # probable than the background (False, as the official models were scored) or all parts
+    # together are (True).
     cfg.MODEL.ROI_DENSEPOSE_HEAD.COARSE_PARTS_TOGETHER = False
-    # At inference a pixel is the person's where the probability of that is larger.
+    # Probability above which a pixel belongs to the person, at inference.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.PERSON_THRESHOLD = 0.5
-    # With 15 coarse channels: the logit of each coarse part is added to those of its fine parts.
+    # With 15 coarse channels, add the logit of each coarse part to those of its fine parts.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.FINE_FROM_COARSE = False
-    # Of the 3 x 3 branches of DensePoseDeepLabHead, in cells. The official ones suit its maps of 28
-    # cells; on those of 14, where 12 and 56 reach past nearly everything, smaller ones see more.
+    # Dilations of the 3 x 3 branches of DensePoseDeepLabHead, in cells. The official ones suit maps
+    # of 28 cells. On maps of 14, smaller ones see more: 12 and 56 reach beyond the map.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.ASPP_DILATIONS = [6, 12, 56]
-    # Strength of random brightness, contrast and saturation in training: each is multiplied by a
-    # factor drawn from [1 - x, 1 + x]. 0 leaves colours alone.
+    # Random brightness, contrast and saturation in training: each is multiplied by a factor drawn
+    # from [1 - x, 1 + x]. 0: off.
     cfg.INPUT.COLOR_JITTER = 0.0
-    # What dense pose is trained on: annotated "points"; "dense" targets (dp_iuv), in place of the
-    # points of people who have one; or "both". So many points of a target are drawn at a time.
+    # What dense pose is trained on: annotated "points"; "dense" targets (dp_iuv) instead of the
+    # points, for people who have them; or "both". DENSE_POINTS points are drawn from a target.
     cfg.INPUT.DENSEPOSE_SUPERVISION = "points"
     cfg.INPUT.DENSE_POINTS = 100
-    # All pictures of a batch get the same one of MIN_SIZE_TRAIN: a batch is padded to its largest.
+    # Draw one of MIN_SIZE_TRAIN per batch rather than per picture, which saves padding.
     cfg.INPUT.SAME_SIZE_IN_BATCH = False
-    # SGD, AdamW, or Muon for hidden layers and AdamW for all else; with the latter two the learning
-    # rate of the layers below the FPN is scaled by a factor.
+    # SGD, AdamW, or Muon (for hidden layers, with AdamW for all others). AdamW and Muon multiply
+    # the learning rate of the layers below the FPN by BACKBONE_LR_FACTOR.
     cfg.SOLVER.OPTIMIZER = "SGD"
     cfg.SOLVER.BACKBONE_LR_FACTOR = 1.0
-    # AdamW's second beta. At .999 the mean of squared gradients looks back over about a thousand
-    # steps, down to the first ones, which are large: lower it where there are hardly more.
-    # SOLVER.MOMENTUM is that of SGD and Muon.
+    # AdamW's second beta. At .999 the mean of squared gradients spans about a thousand steps, and
+    # the large gradients of the first ones weigh on short schedules: lower it there.
+    # (SOLVER.MOMENTUM is the momentum of SGD and Muon.)
     cfg.SOLVER.BETA2 = 0.999
-    # Write model_latest.pth whenever this many seconds have passed since the last time; 0: never.
-    # It comes on top of the checkpoint every SOLVER.CHECKPOINT_PERIOD iterations.
+    # Write model_latest.pth every so many seconds; 0: never. This is in addition to the checkpoints
+    # every SOLVER.CHECKPOINT_PERIOD iterations.
     cfg.SOLVER.CHECKPOINT_SECONDS = 0.0
-    # Weights and features with the channels last in memory: about a quarter faster on the CPU,
-    # the same results but for rounding.
+    # Keep weights and features in channels-last memory format: about a quarter faster on the CPU,
+    # with the same results up to rounding.
     cfg.MODEL.CHANNELS_LAST = False
 
-    # At inference an ImageNet classifier looks again at the boxes found, and lowers the scores of
-    # those that it takes for animals, cars or furniture (densepose_ext.modeling.SecondLook). For
-    # models of one class, the person.
+    # At inference, classify the detected boxes with an ImageNet model, and lower the scores of
+    # those that it takes for animals, cars or furniture (densepose_ext.modeling.SecondLook). Only
+    # for models of one class, the person.
     look = cfg.MODEL.SECOND_LOOK = CN()
     look.ENABLED = False
-    # package:efficientnet-lite0, -lite1 or -lite2. Where that is not installed there is a warning
-    # and no second look.
+    # package:efficientnet-lite0, -lite1 or -lite2. If the package is not installed, there is a
+    # warning and no second look.
     look.WEIGHTS = "package:efficientnet-lite0"
-    # Side of the squares it sees, pixels.
+    # Side of the classifier's input, pixels.
     look.SIZE = 160
 
-    # Backbone "build_timm_fpn_backbone": any timm model with features_only, under an FPN.
+    # Backbone "build_timm_fpn_backbone": an FPN on any timm model that supports features_only.
     timm = cfg.MODEL.TIMM = CN()
     timm.NAME = "tf_efficientnet_lite0"
-    # "": random. "timm": timm's own ImageNet weights, out of its cache or downloaded.
-    # "package:NAME": of an installed package (package:efficientnet-lite0). Else a file.
+    # "": random. "timm": timm's ImageNet weights, from its cache or downloaded. "package:NAME": of
+    # an installed package (package:efficientnet-lite0). Anything else: path of a file.
     timm.WEIGHTS = ""
     # Batch norm: FrozenBN, BN or SyncBN.
     timm.NORM = "FrozenBN"
-    # Freeze this many feature stages, the first one counting the stem.
+    # Freeze this many stages; the stem counts as part of the first.
     timm.FREEZE_AT = 2
-    # Keep the kernels of depthwise convolutions. They hold few of the weights (a sixteenth in
+    # Freeze depthwise convolutions. They hold few of the weights (a sixteenth in
     # EfficientNet-Lite0), but on a CPU their gradients are slow.
     timm.FREEZE_DEPTHWISE = False

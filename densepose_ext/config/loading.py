@@ -1,4 +1,4 @@
-"""Configs out of YAML files."""
+"""Configs from YAML files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ OFFICIAL = "official"
 
 
 def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -> CN:
-    """Detectron2's defaults, the keys of dense pose, a YAML file, and ``KEY VALUE`` pairs.
+    """Load a YAML file over the defaults, then ``KEY VALUE`` overrides over both.
 
     MODEL.WEIGHTS "official" becomes the path of the checkpoint that the official project has
     published for a config of this name; it is fetched when it is read.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: a key that does not exist, a value of another type, or something that is not
-            built (see ``check_config``); or no official checkpoint of that name.
+        ValueError: a key does not exist, a value has the wrong type, ``check_config`` refuses it,
+            or there is no official checkpoint for a config of this name.
     """
     cfg = get_cfg()
     add_densepose_config(cfg)

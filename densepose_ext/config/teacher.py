@@ -7,8 +7,8 @@ from detectron2.config import CfgNode as CN
 
 def add_teacher_config(cfg: CN) -> None:
     """Add the keys, in place."""
-    # MODEL.META_ARCHITECTURE DensePoseTeacher sees every person alone, cut out of the picture with
-    # a margin (in terms of the box's larger side), in a square of CROP_SIZE pixels.
+    # With MODEL.META_ARCHITECTURE DensePoseTeacher, every person is cropped with a margin (in terms
+    # of the box's longer side) and resized to a square of CROP_SIZE pixels.
     teacher = cfg.MODEL.DENSEPOSE_TEACHER = CN()
     teacher.CROP_SIZE = 256
     teacher.MARGIN = 0.1

@@ -1,1 +1,1 @@
-"""Reading and writing files safely: whole or not at all, cached by content, pickles restricted."""
+"""Files: atomic writes, a cache by content, and pickles read without running their code."""

@@ -1,9 +1,9 @@
-"""Where derived files live, and how they come into being.
+"""The cache of derived files.
 
-What takes long to compute (geodesics) or to read (the official files) is kept in files under
-``$DENSEPOSE_EXT_CACHE``, else ``~/.cache/densepose_ext``: never beside the data, whose folder may
-be read-only. The names of cache files carry a format version and a key of the content they come
-from, so that a cache is never stale and never belongs to another file of the same name.
+What takes long to compute (geodesics) or to read (the official files) is cached under
+``$DENSEPOSE_EXT_CACHE``, by default ``~/.cache/densepose_ext``: never beside the data, whose folder
+may be read-only. The name of a cache file contains a format version and a hash of the content it
+was made from, so it is never stale and never mistaken for that of another file of the same name.
 """
 
 import fcntl
@@ -22,10 +22,10 @@ _KNOWN_KEYS = "content-keys-v1.json"
 
 
 def cache_folder() -> Path:
-    """The folder of cache files; made if it is missing.
+    """The cache folder; made if it is missing.
 
     Raises:
-        OSError: if it cannot be made; the message names the folder and the variable to set.
+        OSError: it cannot be made; the message names the folder and the variable to set.
     """
     folder = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "densepose_ext")
     try:
@@ -39,13 +39,13 @@ def cache_folder() -> Path:
 
 
 def content_key(path: str | os.PathLike) -> str:
-    """Key of the content of a file: 16 hexadecimal digits of its SHA-256.
+    """Hash of a file's content: the first 16 hexadecimal digits of its SHA-256.
 
-    Reading 1.5 GB takes seconds, so the key of a file is remembered in the cache together with its
-    size and its time of change, and computed again only when one of those differs.
+    Reading 1.5 GB takes seconds, so hashes are cached with the file's size and modification time,
+    and computed again only when one of these has changed.
 
     Raises:
-        OSError: if the file cannot be read.
+        OSError: the file cannot be read.
     """
     path = Path(path).resolve()
     status = path.stat()
@@ -68,7 +68,7 @@ def content_key(path: str | os.PathLike) -> str:
 
 
 def _read_known(memory: Path) -> dict[str, list]:
-    """Remembered keys by path; none if the file is missing or spoilt (it is only a shortcut)."""
+    """Cached hashes by path; empty if the file is missing or damaged (it is only a shortcut)."""
     try:
         entries = json.loads(memory.read_text())
     except (FileNotFoundError, ValueError):
@@ -78,16 +78,16 @@ def _read_known(memory: Path) -> dict[str, list]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Holds the lock of ``path``, which the system takes back if the process dies."""
+    """Holds a lock for ``path``, which the system releases if the process dies."""
     with open(path.with_name(path.name + ".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def build_once(name: str, build: Callable[[Path], None]) -> Path:
-    """Path of the cache file ``name``, built by ``build(temporary path)`` if it is not there.
+    """Path of the cache file ``name``, which ``build(temporary path)`` makes if it is missing.
 
-    When several processes want the file at once, one builds it and the others wait for it.
+    If several processes ask for the file at once, one builds it and the others wait.
     """
     path = cache_folder() / name
     if not path.exists():

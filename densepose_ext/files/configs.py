@@ -1,4 +1,4 @@
-"""The configs that the package ships, found by name."""
+"""The configs shipped with the package, by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def get_config_file(name: str) -> str:
         name: path below ``configs/``, such as ``"densepose_rcnn_R_50_FPN_s1x.yaml"``.
 
     Raises:
-        FileNotFoundError: there is none of that name; the message lists those there are.
+        FileNotFoundError: there is no such config; the message lists all names.
     """
     path = _folder() / name
     if not path.is_file():
@@ -33,6 +33,6 @@ def list_configs() -> list[str]:
 
 def _folder() -> Path:
     package = Path(__file__).parents[1]
-    # A wheel holds the configs inside the package, a checkout beside it.
+    # configs/ is inside the package in a wheel, and beside it in a checkout.
     inside, beside = package / "configs", package.parent / "configs"
     return inside if inside.is_dir() else beside

@@ -1,4 +1,4 @@
-"""Which files are pictures, and which are videos, by the ends of their names."""
+"""Suffixes of picture and video files."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ VIDEO_SUFFIXES = (
 
 
 def is_video(path: str) -> bool:
-    """Whether a path names a video, by its ending."""
+    """Whether a path has the suffix of a video, and is not a folder."""
     return path.lower().endswith(VIDEO_SUFFIXES) and not os.path.isdir(path)

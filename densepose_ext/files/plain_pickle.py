@@ -1,9 +1,9 @@
-"""Numbers, arrays and plain containers out of a pickle, and nothing else.
+"""Reads numbers, arrays and plain containers from a pickle, and refuses everything else.
 
-Unpickling runs what the file says. A list of allowed names is not enough: numpy's own
-``dtype.__setstate__`` takes what it is given, so that a damaged file ends the process, or changes
-what float32 is for the rest of it. So numpy's names stand for classes of ours here, which check
-what they are given and read the values with ``numpy.frombuffer``.
+Unpickling can run arbitrary code. A list of allowed names is not enough: numpy's own
+``dtype.__setstate__`` does not check its arguments, so a damaged file can crash the process, or
+alter float32 for the rest of it. So numpy's names resolve to classes of ours here, which check
+their arguments and read the values with ``numpy.frombuffer``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 
 
 def read_plain_pickle(stream: BinaryIO):
-    """The object in a pickle of any protocol; text of Python 2 is read as latin1.
+    """The object in a pickle of any protocol; strings of Python 2 are decoded as latin1.
 
     Returns:
         dicts, lists, tuples, sets, strings, bytes, numbers, None, and arrays of numbers.
 
     Raises:
-        ValueError: it is no pickle, is damaged, or holds something else, which the message names.
+        ValueError: it is not a pickle, is damaged, or holds anything else, which the message names.
     """
     try:
         return _plain(_unpickler(stream).load())
@@ -37,7 +37,7 @@ def read_plain_pickle(stream: BinaryIO):
 
 
 def _unpickler(stream: BinaryIO) -> pickle.Unpickler:
-    # The classes are made anew for every file: a pickle can set attributes of what it names.
+    # The classes are made anew for every file, because a pickle can set attributes of its classes.
     class Dtype:
         def __init__(self, name, align=False, copy=False):
             if not re.fullmatch("b1|[iu][1248]|f[248]", str(name)):
@@ -80,7 +80,7 @@ def _unpickler(stream: BinaryIO) -> pickle.Unpickler:
         ("numpy", "dtype"): Dtype,
     }
     for builtins in ("builtins", "__builtin__"):
-        names[builtins, "bytes"] = lambda: b""  # as old protocols write none at all
+        names[builtins, "bytes"] = lambda: b""  # how old protocols write empty bytes
         names[builtins, "set"], names[builtins, "frozenset"] = set, frozenset
     for core in ("core", "_core"):
         names["numpy." + core + ".multiarray", "_reconstruct"] = lambda *arguments: Array()
@@ -97,7 +97,7 @@ def _unpickler(stream: BinaryIO) -> pickle.Unpickler:
 
 
 def _plain(value):
-    """The same with arrays in place of what stands for them."""
+    """The same value with numpy arrays in place of their stand-ins."""
     if value is None or isinstance(value, (bool, int, float, str, bytes, bytearray)):
         return value
     if isinstance(value, dict):
@@ -107,4 +107,4 @@ def _plain(value):
     found = getattr(value, "value", None)
     if isinstance(found, np.ndarray):
         return found
-    raise pickle.UnpicklingError(f"it holds a {type(value).__name__} that is no value")
+    raise pickle.UnpicklingError(f"it holds a {type(value).__name__} where a value is expected")

@@ -7,7 +7,7 @@ import numpy as np
 try:
     import av
 
-    # Older versions, such as those that torchvision's readers need, lack functions used here.
+    # Old versions, which some versions of torchvision need, lack functions used here.
     if not hasattr(av.VideoFrame, "rotation"):
         av = None
 except ImportError:
@@ -15,7 +15,7 @@ except ImportError:
 
 
 def upright(frame) -> np.ndarray:
-    """BGR (H, W, 3) of a PyAV frame, rotated upright: phones store the angle, counter-clockwise."""
+    """BGR (H, W, 3) of a PyAV frame, rotated upright by the angle that phones store with it."""
     picture = frame.to_ndarray(format="bgr24")
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture

@@ -1,4 +1,4 @@
-"""Files of weights, told apart by content rather than by name, and read without running code."""
+"""Reads files of weights: recognized by content rather than by name, and without running code."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .plain_pickle import read_plain_pickle
 
 _EXPECTED = "a checkpoint: tensors or arrays by name, saved by torch.save or pickle"
 
-#: Under these keys, at any depth, training frameworks put the weights.
+#: Keys under which training frameworks store the weights, possibly nested.
 _WRAPPERS = ("model", "state_dict", "model_state", "model_state_dict", "module")
 
-#: What wrappers of a model put before the names of all its parameters.
+#: Prefixes that wrappers of a model add to the names of all its parameters.
 _PREFIXES = ("module.", "model.", "_orig_mod.")
 
-#: How torch.save began its files before version 1.6: a pickle of this number.
+#: How torch.save began its files before version 1.6: a pickled magic number.
 _OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 _UNPACK = "unpack it first"
@@ -45,17 +45,17 @@ _MAGIC = (
 def read_weights(path: str | os.PathLike) -> dict:
     """The content of a checkpoint.
 
-    Understood are files of torch.save (Detectron2's own, state dicts of any framework), pickles of
-    arrays (Detectron2's model zoo) and those of Caffe2's Detectron. Weights are taken out of
-    ``state_dict`` and the like, and prefixes of all names (``module.``) are removed.
+    Supported are files of torch.save (Detectron2's own, state dicts of any framework) and pickles
+    of arrays (Detectron2's model zoo, Caffe2's Detectron). Wrappers such as ``state_dict`` and
+    prefixes common to all names (``module.``) are removed.
 
     Returns:
-        a dict as ``DetectionCheckpointer`` takes it: ``model`` has tensors or arrays by name, and
-        what else a checkpoint of Detectron2 has stands beside it.
+        a dict as ``DetectionCheckpointer`` expects it: tensors or arrays by name under ``model``,
+        beside whatever else a checkpoint of Detectron2 holds.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is something else, which the message names in one line.
+        ValueError: it is not a checkpoint; the message says in one line what it is.
     """
     path = os.fspath(path)
     check_weights_file(path)
@@ -68,7 +68,7 @@ def read_weights(path: str | os.PathLike) -> dict:
 
 
 def check_weights_file(path: str | os.PathLike) -> None:
-    """Looks at the first bytes of a file, and at the table of contents of an archive.
+    """Checks the first bytes of a file, and the table of contents of an archive.
 
     Raises:
         OSError: the file cannot be read.
@@ -107,7 +107,7 @@ def describe_other_file(path: str | os.PathLike) -> str | None:
 
 
 def is_safetensors(head: bytes) -> bool:
-    """Whether a file that begins so is one of safetensors: the length of a JSON text, and it."""
+    """Whether a file with this beginning is one of safetensors: the length of a JSON, then it."""
     return head[8:10] in (b'{"', b"{ ", b"{}") and 2 <= int.from_bytes(head[:8], "little") < 1 << 30
 
 
@@ -117,8 +117,8 @@ def _describe_zip(path: str | os.PathLike) -> str | None:
             names = archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return (
-            "damaged or incomplete: a file of torch.save, or another zip archive, that ends too"
-            f" early, after {os.path.getsize(path):,} bytes"
+            "a truncated or damaged file of torch.save, or another zip archive, of"
+            f" {os.path.getsize(path):,} bytes"
         )
     if any(name.endswith("constants.pkl") or "/code/" in name for name in names):
         return "a TorchScript program, which torch.jit.load runs"
@@ -130,7 +130,7 @@ def _describe_zip(path: str | os.PathLike) -> str | None:
 
 
 def _describe_text(head: bytes) -> str | None:
-    # A pickle of protocol 0 is text, too: a dict, list or tuple, or a name that is called.
+    # A pickle of protocol 0 is text too: a dict, list or tuple, or a name to call.
     if re.match(rb"\([dlt]p|\(i|c[\w.]+\n", head):
         return None
     try:
@@ -141,7 +141,7 @@ def _describe_text(head: bytes) -> str | None:
         return None
     start = text.lstrip("\ufeff \t\r\n")
     if start.lower().startswith(("<!doctype html", "<html", "<head")):
-        return "a web page; the link leads to a page about the file rather than to the file"
+        return "a web page; its link leads to a page about the file, not to the file itself"
     line = start.split("\n", 1)[0].strip()
     return f"a text that begins with {line[:60]!r}"
 
@@ -156,11 +156,11 @@ def _load_torch(stream, path: str):
         found = re.search(r"GLOBAL ([\w.]+)", str(error))
         if found:
             raise ValueError(
-                f"{path} holds a {found[1]}, which only running code of the file could read;"
+                f"{path} holds a {found[1]}, which cannot be read without running code of the file;"
                 f" expected {_EXPECTED}"
             ) from error
         raise ValueError(
-            f"{path} is damaged, or no checkpoint: {_first_sentence(error)}"
+            f"{path} is damaged, or not a checkpoint: {_first_sentence(error)}"
         ) from error
 
 
@@ -179,7 +179,7 @@ def _first_sentence(error: Exception) -> str:
 
 
 def _checkpoint(content: object, path: str) -> dict:
-    """A checkpoint in Detectron2's form out of what a file holds."""
+    """The content of a file as a checkpoint in Detectron2's format."""
     extras = {}
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         extras = {key: value for key, value in content.items() if key != "model"}
@@ -191,10 +191,10 @@ def _checkpoint(content: object, path: str) -> dict:
         wrappers.append(key)
         weights = weights[key]
     weights = _without_prefixes(_arrays(weights, path))
-    if "model_state" in wrappers:  # of pycls, whose names only end as Detectron2's do
+    if "model_state" in wrappers:  # pycls, whose names share only their endings with Detectron2's
         weights = {k: v for k, v in weights.items() if not k.endswith("num_batches_tracked")}
         extras |= {"__author__": "pycls", "matching_heuristics": True}
-    # Names of Caffe2 have no dots: res2_0_branch1_w, AnnIndex_lowres_b.
+    # Names in Caffe2 have no dots: res2_0_branch1_w, AnnIndex_lowres_b.
     if "blobs" in wrappers or ("__author__" not in extras and not any("." in k for k in weights)):
         weights = {k: v for k, v in weights.items() if not k.endswith("_momentum")}
         extras |= {"__author__": "Caffe2", "matching_heuristics": True}
@@ -205,7 +205,7 @@ def _arrays(weights: object, path: str) -> dict:
     if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
         raise ValueError(
             f"{path} is not a checkpoint: expected arrays by name, found"
-            f" {_a(weights) if not isinstance(weights, dict) else 'names that are no text'}"
+            f" {_a(weights) if not isinstance(weights, dict) else 'names that are not strings'}"
         )
     for name, value in weights.items():
         if not isinstance(value, (torch.Tensor, np.ndarray)):

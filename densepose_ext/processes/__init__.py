@@ -1,1 +1,1 @@
-"""How many processes to use, and how to start ones that need neither torch nor Detectron2."""
+"""Processes: how many to use, how to start light ones, and what they may print."""

@@ -1,7 +1,7 @@
-"""Processes of parts of the package that need neither torch nor Detectron2.
+"""Processes that import parts of the package without torch and Detectron2.
 
-Importing the package imports both and registers with Detectron2 what a config may name: five
-seconds of each process. Those that draw people or measure a body have no use for it.
+Importing the package imports both and registers with Detectron2, which takes each process five
+seconds. Processes that render people or compute geodesics do not need them.
 """
 
 import sys
@@ -16,10 +16,10 @@ sys.modules["densepose_ext"] = package
 
 
 def command(program: str) -> list[str]:
-    """What starts a Python process whose ``import densepose_ext`` runs nothing.
+    """Command line of a Python process in which ``import densepose_ext`` does nothing.
 
     Args:
-        program: Python code. It can import the package's modules, with what they import.
+        program: Python code, which can import the package's modules.
     """
     folder = str(Path(__file__).resolve().parents[1])
     return [sys.executable, "-W", "ignore", "-c", _START.format(folder=folder) + program]

@@ -7,10 +7,10 @@ from pathlib import Path
 def runs_a_command() -> bool:
     """Whether Python was started as ``densepose-ext ...`` or ``python -m densepose_ext ...``.
 
-    Processes that a command starts, its workers for instance, are started otherwise.
+    False in processes that a command starts, such as its workers.
     """
     if "--multiprocessing-fork" in sys.orig_argv:
-        return False  # started by multiprocessing: sys.argv is that of its parent
-    # Programs may have put other arguments into sys.argv, even more than there were.
+        return False  # started by multiprocessing, with the sys.argv of its parent
+    # A program may have put other arguments into sys.argv, even more than it was started with.
     program = sys.orig_argv[: max(len(sys.orig_argv) - len(sys.argv[1:]), 1)]
     return program[-2:] == ["-m", "densepose_ext"] or Path(program[-1]).stem == "densepose-ext"

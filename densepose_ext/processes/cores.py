@@ -4,9 +4,9 @@ import os
 
 
 def number_of_cores() -> int:
-    """Cores the process may run on: those of its job or container, where these have only some.
+    """Number of cores that this process may use: in a job or container, often not all.
 
-    Python 3.13 has ``os.process_cpu_count``; before, ``os.cpu_count`` counts all of the machine.
+    Like ``os.process_cpu_count`` of Python 3.13; ``os.cpu_count`` counts those of the machine.
     """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""The types that everything in the package passes around."""
+"""The data types that the rest of the package passes around."""
 
 from .annotations import ABSENT, DensePoseAnnotation, DensePoseAnnotationList
 from .outputs import DensePoseEmbeddingOutput, DensePoseOutput, MeshesOfPeople

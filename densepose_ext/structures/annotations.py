@@ -1,4 +1,4 @@
-"""Dense pose as annotated: of one person, and of many in one piece. P points, N people or RoIs."""
+"""Dense pose annotations of one person, and of many. P points, N people or RoIs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from ..surface.parts import ANNOTATION_SIDE
 from .storage import PickledAlone
 
-#: Stands for a part, vertex or mesh that is not annotated.
+#: Marks a part, vertex or mesh that is not annotated.
 ABSENT = -1
 
 
 @dataclass
 class DensePoseAnnotation(PickledAlone):
-    """Dense pose of one person as annotated: points on the surface, and coarse part masks.
+    """Annotated dense pose of one person: points on the surface, and coarse part masks.
 
-    A point is given in charts (i, u, v), as a vertex of a mesh, or both.
+    Points are annotated in charts (i, u, v), as vertices of a mesh, or both.
 
     Attributes:
         x, y: (P,) float32, position in the person's box, in 1/256 of its width and height.
@@ -39,21 +39,21 @@ class DensePoseAnnotation(PickledAlone):
     mesh: str | None = None
 
     def with_charts_only(self) -> DensePoseAnnotation | None:
-        """The same without vertices; None if it has no charts."""
+        """A copy without vertices; None if there are no chart coordinates."""
         return None if self.i is None else replace(self, vertex=None, mesh=None)
 
     def with_vertices_only(self) -> DensePoseAnnotation | None:
-        """The same without charts; None if it has no vertices."""
+        """A copy without chart coordinates; None if there are no vertices."""
         return None if self.vertex is None else replace(self, i=None, u=None, v=None)
 
 
 class DensePoseAnnotationList(PickledAlone):
     """Annotations of several people or RoIs: the field ``gt_densepose`` of an ``Instances``.
 
-    A person without dense pose is None. Detectron2 samples hundreds of RoIs out of a few people by
-    indexing this list, and the targets of all RoIs are computed at once: so the points of all
-    people are stored end to end, and an element is only the number of a person. Indexing copies
-    those numbers, never points or masks.
+    A person without dense pose is None. Detectron2 indexes this list to sample hundreds of RoIs
+    from a few people, and the targets of all RoIs are computed at once. So the points of all people
+    are stored end to end, and an element is only the index of a person: indexing the list copies
+    these indices, never points or masks.
     """
 
     def __init__(self, annotations: Sequence[DensePoseAnnotation | None]):
@@ -74,19 +74,19 @@ class DensePoseAnnotationList(PickledAlone):
 
         #: (N,) int64: the person of each element, -1 for None.
         self.person = torch.tensor([-1 if a is None else next(numbers) for a in annotations]).long()
-        #: Points of all people, (sum of P,); i and vertex are ABSENT where they are not annotated.
+        #: Points of all people, (sum of P,); i and vertex are ABSENT where not annotated.
         self.x, self.y = joined("x", torch.float32), joined("y", torch.float32)
         self.i = joined("i", torch.int64)
         self.u, self.v = joined("u", torch.float32), joined("v", torch.float32)
         self.vertex = joined("vertex", torch.int64)
-        #: Meshes by number, and (people,) int64: the number of each person's mesh, ABSENT for none.
+        #: Names of meshes, and (people,) int64: index of each person's mesh, ABSENT for none.
         self.meshes = tuple(dict.fromkeys(a.mesh for a in present if a.mesh is not None))
         self.mesh_of_person = torch.tensor(
             [ABSENT if a.mesh is None else self.meshes.index(a.mesh) for a in present]
         ).long()
         #: (people + 1,) int64: person m has the points offsets[m] to offsets[m + 1].
         self.offsets = torch.tensor([0, *counts]).cumsum(0)
-        #: (masks, 256, 256) uint8, and (people,) int64: the mask of each person, -1 for none.
+        #: (masks, 256, 256) uint8, and (people,) int64: index of each person's mask, -1 for none.
         self.segm = (
             torch.stack(segms)
             if segms
@@ -110,7 +110,7 @@ class DensePoseAnnotationList(PickledAlone):
         return new
 
     def __getstate__(self) -> dict:
-        """Without the points and masks of people whom the list no longer has."""
+        """Drop the points and masks of people who are no longer in the list."""
         used, person = self.person[self.present].unique(return_inverse=True)
         if len(used) == len(self.offsets) - 1:
             return super().__getstate__()
@@ -151,7 +151,7 @@ class DensePoseAnnotationList(PickledAlone):
 
     @property
     def present(self) -> torch.Tensor:
-        """(N,) bool: which elements have dense pose."""
+        """(N,) bool: whether each element has dense pose."""
         return self.person >= 0
 
     def to(self, device: torch.device | str) -> DensePoseAnnotationList:
@@ -185,7 +185,7 @@ class DensePoseAnnotationList(PickledAlone):
         return lists[0]._with(torch.cat(person), meshes, **storage)
 
     def _mesh_numbers(self, meshes: tuple[str, ...]) -> torch.Tensor:
-        """(people,): ``mesh_of_person`` by their numbers in a longer list of meshes."""
+        """(people,): ``mesh_of_person``, as indices into a longer list of meshes."""
         if self.meshes == meshes[: len(self.meshes)]:
             return self.mesh_of_person
         number = torch.tensor([*(meshes.index(name) for name in self.meshes), ABSENT])

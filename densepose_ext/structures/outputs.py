@@ -1,4 +1,4 @@
-"""What the network says of people, in maps over their boxes.
+"""Raw outputs of the network: maps over the boxes of people.
 
 N people or RoIs, K coarse channels (2 or 15), 25 fine channels, S side of a map.
 """
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Maps(PickledAlone):
-    """What the two kinds of output share: maps of N people, by name."""
+    """Named maps of N people: the common part of both kinds of output."""
 
     coarse_segm: torch.Tensor
 
     def items(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Name and map of every field that is there."""
+        """Name and map of every field that is not None."""
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, torch.Tensor):
                 yield field.name, value
 
     def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Self:
-        """The same with ``function`` applied to every map that is there."""
+        """A copy with ``function`` applied to every map."""
         return type(self)(**{name: function(value) for name, value in self.items()})
 
     def __len__(self) -> int:
@@ -58,17 +58,17 @@ class _Maps(PickledAlone):
 
 @dataclass
 class DensePoseOutput(_Maps):
-    """What the network says of N people, in maps over their boxes: ``pred_densepose``.
+    """Raw output of a chart model for N people: the field ``pred_densepose``.
 
     Attributes:
         coarse_segm: (N, K, S, S) logits of background and person (K = 2), or of background and
             the 14 coarse parts (K = 15).
         fine_segm: (N, 25, S, S) logits of background and the 24 fine parts.
-        u, v: (N, 25, S, S) chart coordinates under the assumption that a pixel is of part c.
-        sigma_2: (N, 25, S, S), before the softplus, with confidences in U and V.
-        kappa_u, kappa_v: (N, 25, S, S), with anisotropic confidences in U and V.
+        u, v: (N, 25, S, S) chart coordinates; channel c holds those of pixels of part c.
+        sigma_2: (N, 25, S, S), before the softplus; only with UV_CONFIDENCE.
+        kappa_u, kappa_v: (N, 25, S, S); only with UV_CONFIDENCE of TYPE indep_aniso.
         fine_segm_confidence, coarse_segm_confidence: (N, 1, S, S), positive; the logits above
-            are already multiplied by them.
+            are already multiplied by them. Only with SEGM_CONFIDENCE.
     """
 
     coarse_segm: torch.Tensor
@@ -84,13 +84,13 @@ class DensePoseOutput(_Maps):
 
 @dataclass
 class DensePoseEmbeddingOutput(_Maps):
-    """What a network of embeddings says of N people, in maps over their boxes: ``pred_densepose``.
+    """Raw output of a CSE model for N people: the field ``pred_densepose``.
 
     Attributes:
-        coarse_segm: (N, K, S, S) logits, as of :class:`DensePoseOutput`.
-        embedding: (N, D, S, S), in the space of the embeddings of vertices; of any length.
-        coarse_segm_confidence: (N, 1, S, S), positive; the logits are multiplied by it already.
-        meshes: at inference, what the embeddings are compared with.
+        coarse_segm: (N, K, S, S) logits, as in :class:`DensePoseOutput`.
+        embedding: (N, D, S, S), not normalized.
+        coarse_segm_confidence: (N, 1, S, S), positive; the logits are already multiplied by it.
+        meshes: at inference, the vertices that the embeddings are compared with.
     """
 
     coarse_segm: torch.Tensor
@@ -99,7 +99,7 @@ class DensePoseEmbeddingOutput(_Maps):
     meshes: MeshesOfPeople | None = None
 
     def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> Self:
-        """The same with ``function`` applied to every map that is there."""
+        """A copy with ``function`` applied to every map."""
         new = super().map(function)
         new.meshes = self.meshes
         return new
@@ -119,7 +119,7 @@ class DensePoseEmbeddingOutput(_Maps):
 
     @classmethod
     def cat(cls, outputs: Sequence[Self]) -> Self:
-        """All people, in order. The outputs must be of one model."""
+        """All people, in order. The outputs must come from one model."""
         new = super().cat(outputs)
         meshes = [output.meshes for output in outputs if output.meshes is not None]
         if len(meshes) == len(outputs):
@@ -133,8 +133,8 @@ class MeshesOfPeople:
     """The mesh of each of N people, and the embeddings of its vertices.
 
     Attributes:
-        vertices: mesh name -> (n, D) embeddings of length 1.
-        mesh_of_person: (N,) int64, number of a mesh in ``vertices``.
+        vertices: mesh name -> (n, D) embeddings of unit length.
+        mesh_of_person: (N,) int64, index of a mesh in ``vertices``.
     """
 
     vertices: dict[str, torch.Tensor]

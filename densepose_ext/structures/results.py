@@ -1,4 +1,4 @@
-"""What was found: dense pose of people pixel by pixel. (h, w) is a box, (H, W) a picture."""
+"""Results: dense pose of people, pixel by pixel. (h, w) is a box, (H, W) a picture."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class DensePoseResult(PickledAlone):
 
     Attributes:
         labels: (h, w) uint8, fine part of each pixel, 0 for background.
-        uv: (2, h, w) float32, chart coordinates, 0 on background. Not clamped: the network may
-            leave [0, 1] a little.
-        sigma_2, kappa_u, kappa_v: (h, w) float32 or None, at the label's channel, 0 on background.
+        uv: (2, h, w) float32, chart coordinates, 0 on background. Not clamped: values may lie
+            slightly outside [0, 1].
+        sigma_2, kappa_u, kappa_v: (h, w) float32 or None, of the pixel's part, 0 on background.
         fine_segm_confidence, coarse_segm_confidence: (h, w) float32 or None.
     """
 
@@ -34,7 +34,7 @@ class DensePoseResult(PickledAlone):
     coarse_segm_confidence: torch.Tensor | None = None
 
     def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> DensePoseResult:
-        """The same with ``function`` applied to every tensor that is there."""
+        """A copy with ``function`` applied to every tensor."""
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return type(self)(**{n: function(value) for n, value in values if value is not None})
 
@@ -46,17 +46,17 @@ class DensePoseResult(PickledAlone):
 
 @dataclass
 class VertexResult(PickledAlone):
-    """Vertices of a mesh that one person's pixels are, in a box of whole pixels.
+    """The mesh vertex of each pixel of one person, in a box of whole pixels.
 
     The box starts at ``int(x0), int(y0)`` of the detected box.
 
     Attributes:
-        labels: (h, w) uint8, 0 for background, else the coarse part of each pixel (1 for the
-            person in models of two coarse channels); the fine part where ``uv`` is there.
+        labels: (h, w) uint8, 0 for background. With ``uv``: the fine part of each pixel; without:
+            its coarse part (1 in models with two coarse channels).
         vertices: (h, w) int32, 0 on background.
         mesh: name of the mesh.
         uv: (2, h, w) float32, the vertices' chart coordinates, if the mesh has charts.
-        embedding: (D, h, w) float32 of the pixels, if it was asked for.
+        embedding: (D, h, w) float32 of the pixels, if requested.
     """
 
     labels: torch.Tensor
@@ -66,7 +66,7 @@ class VertexResult(PickledAlone):
     embedding: torch.Tensor | None = None
 
     def map(self, function: Callable[[torch.Tensor], torch.Tensor]) -> VertexResult:
-        """The same with ``function`` applied to every tensor that is there."""
+        """A copy with ``function`` applied to every tensor."""
         return replace(
             self,
             labels=function(self.labels),
@@ -76,13 +76,13 @@ class VertexResult(PickledAlone):
         )
 
     def iuv_uint8(self) -> torch.Tensor:
-        """(3, h, w) uint8: I, U * 255, V * 255, as of :class:`DensePoseResult`.
+        """(3, h, w) uint8: I, U * 255, V * 255, as :meth:`DensePoseResult.iuv_uint8`.
 
         Raises:
             ValueError: the mesh has no charts.
         """
         if self.uv is None:
-            raise ValueError(f"the mesh {self.mesh} has no charts, so there are no I, U, V")
+            raise ValueError(f"the mesh {self.mesh} has no charts, and so no I, U, V")
         uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)
         return torch.cat([self.labels[None], uv])
 
@@ -108,5 +108,5 @@ class Person:
 
     @property
     def corner(self) -> tuple[int, int]:
-        """Column and row of the picture's pixel where the labels start."""
+        """(column, row) in the picture of the top left pixel of the labels."""
         return int(self.box[0]), int(self.box[1])

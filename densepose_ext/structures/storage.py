@@ -1,4 +1,4 @@
-"""Tensors that hold no more than themselves, pickled or sent to another process."""
+"""Pickling of tensors that are views, without the rest of their storage."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 def owned(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor itself, or a copy if it is a view of a larger one.
 
-    torch keeps the whole storage of a view alive, and pickles it whole.
+    torch keeps the whole storage of a view alive, and pickles all of it.
     """
     return tensor if tensor.untyped_storage().nbytes() == tensor.nbytes else tensor.clone()
 
 
 class PickledAlone:
-    """Tensors that are views are pickled, sent and deep-copied without what they are views of."""
+    """Mixin: attributes that are views are pickled, sent and deep-copied as they are, alone."""
 
     def __getstate__(self) -> dict:
         return {

@@ -42,14 +42,17 @@ def test_a_config_of_charts():
         (dict.fromkeys(CSE) | {"DENSEPOSE_EVALUATION.TYPE": "cse"}, r"'cse', expected 'iou'"),
         (
             dict.fromkeys(CSE) | {"DENSEPOSE_EVALUATION.EVALUATE_MESH_ALIGNMENT": True},
-            r"EVALUATE_MESH_ALIGNMENT = True takes",
+            r"EVALUATE_MESH_ALIGNMENT = True requires",
         ),
         (dict.fromkeys(CSE) | {HEAD + "LOSS_NAME": "DensePoseCseLoss"}, r"LOSS_NAME = "),
         ({HEAD + "LOSS_NAME": None}, r"LOSS_NAME = 'DensePoseChart.*expected 'DensePoseCseLoss'"),
         ({"DENSEPOSE_EVALUATION.TYPE": "iou"}, r"TYPE = 'iou', expected 'cse'"),
         ({HEAD + "CSE.EMBED_LOSS_NAME": "Hard"}, r"EMBED_LOSS_NAME = 'Hard', expected"),
         ({HEAD + "CSE.EMBEDDING_DIST_GAUSS_SIGMA": 0.0}, r"GAUSS_SIGMA = 0.0, expected"),
-        ({"DATASETS.CLASS_TO_MESH_NAME_MAPPING": {"a": "open"}}, r"'a' is no number of a class"),
+        (
+            {"DATASETS.CLASS_TO_MESH_NAME_MAPPING": {"a": "open"}},
+            r"'a' is not the index of a class",
+        ),
         ({"DATASETS.CLASS_TO_MESH_NAME_MAPPING": {"0": "cat"}}, r"MAPPING.0 = 'cat', .*: open"),
     ],
 )

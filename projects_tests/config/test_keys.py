@@ -119,7 +119,8 @@ def test_shipped_schedules_are_sound(name):
     assert cfg.MODEL.ROI_HEADS.NUM_CLASSES == 1
     if "_synth" in name:
         assert all(name.startswith("densepose_synth_") for name in cfg.DATASETS.TRAIN)
-        assert cfg.DATASETS.TEST == ("densepose_synth_val",)
+        kind = "_cse" if "_CSE" in name else ""
+        assert list(cfg.DATASETS.TEST) == ["densepose_synth_val" + kind]
     elif not name.startswith("quick"):
         assert cfg.DATASETS.TRAIN == (
             "densepose_coco_2014_train",
@@ -222,7 +223,7 @@ BOOTSTRAPPED = {"DATASET": "chimpnsee", "DATA_SAMPLER": {"TYPE": "densepose_unif
         ),
         (
             {"DATA_SAMPLER": {"TYPE": "densepose_UV_confidence"}},
-            r"\.DATA_SAMPLER\.TYPE = 'densepose_UV_confidence', expected with MODEL\.ROI_DENSEPOSE_"
+            r"\.DATA_SAMPLER\.TYPE = 'densepose_UV_confidence', expected MODEL\.ROI_DENSEPOSE_"
             r"HEAD\.UV_CONFIDENCE\.ENABLED True",
         ),
         (
@@ -231,7 +232,7 @@ BOOTSTRAPPED = {"DATASET": "chimpnsee", "DATA_SAMPLER": {"TYPE": "densepose_unif
         ),
         ({"FILTER": {"MIN_VALUE": 80}}, r"\.FILTER\.MIN_VALUE = 80, expected from 0 to 1"),
         ({"FILTER": {"TYPE": "size"}}, r"\.FILTER\.TYPE = 'size', expected one of 'detection_sc"),
-        ({"SHARE": 0.5}, r"\.SHARE is no key, expected one of DATASET, RATIO, "),
+        ({"SHARE": 0.5}, r"\.SHARE: no such key, expected one of DATASET, RATIO, "),
         ({"FILTER": 0.8}, r"\.FILTER = 0\.8, expected TYPE, MIN_VALUE"),
         (
             {"IMAGE_LOADER": {"SELECT": {"STRATEGY": "last_k"}}},
@@ -252,9 +253,7 @@ def test_entries_of_bootstrapping_name_what_is_wrong(changes, message):
 def test_bootstrapping_needs_a_list_and_a_model():
     cfg = defaults()
     cfg.BOOTSTRAP_DATASETS = [BOOTSTRAPPED]
-    with pytest.raises(
-        ValueError, match=r"^BOOTSTRAP_MODEL\.WEIGHTS = '', expected the checkpoint"
-    ):
+    with pytest.raises(ValueError, match=r"^BOOTSTRAP_MODEL\.WEIGHTS = '', expected a checkpoint"):
         check_config(cfg)
     for wrong, message in (
         ("chimpnsee", "= 'chimpnsee', expected a l"),
