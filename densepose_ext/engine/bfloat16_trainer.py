@@ -1,4 +1,4 @@
-"""Training in bfloat16 on the CPU, as Detectron2's AMPTrainer trains in half precision on a GPU."""
+"""Mixed precision on the CPU, in bfloat16: the counterpart of Detectron2's AMPTrainer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import nn
 
 
 class BFloat16Trainer(SimpleTrainer):
-    """SimpleTrainer whose convolutions and products compute in bfloat16, by torch's autocast.
+    """SimpleTrainer whose convolutions and matrix products run in bfloat16, by torch's autocast.
 
-    bfloat16 has the range of single precision: losses need no scaling. Weights, their gradients and
-    the optimizer's state stay in single precision, and so do losses and normalization.
+    bfloat16 has the range of single precision, so losses need no scaling. Weights, gradients,
+    optimizer state, losses and normalization stay in single precision.
     """
 
     def __init__(self, model: nn.Module, *args, **kwargs):
@@ -33,9 +33,9 @@ class BFloat16Trainer(SimpleTrainer):
 
 
 def keep_norms_in_single_precision(model: nn.Module) -> None:
-    """Has GroupNorm computed in single precision, in place, as autocast does on a GPU.
+    """Makes GroupNorm compute in single precision, as autocast does on a GPU. Changes ``model``.
 
-    That of the CPU leaves them in bfloat16, which takes five times as long there.
+    On a CPU, autocast leaves it in bfloat16, which is five times slower.
     """
     for module in model.modules():
         if isinstance(module, nn.GroupNorm):
@@ -43,9 +43,9 @@ def keep_norms_in_single_precision(model: nn.Module) -> None:
 
 
 def multiplies_bfloat16() -> bool:
-    """Whether the CPU has units for products of matrices in bfloat16 (AMX).
+    """Whether the CPU has matrix units for bfloat16 (AMX).
 
-    With them a step of ``make demo`` takes four fifths of the time or less.
+    They make a step of ``make demo`` at least a fifth shorter.
     """
     return bool(getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False))
 

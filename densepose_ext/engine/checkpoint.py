@@ -1,4 +1,4 @@
-"""Checkpoints: files that run no code when read, and are whole whenever the writer is killed."""
+"""Checkpoints that are written atomically, and read without running code."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..files.weights import check_weights_file, read_weights
 from ..modeling.roi_heads import DensePoseROIHeads
 from ..modeling.teacher import DensePoseTeacher
 
-#: Modules that a line about parameters lists.
+#: How many modules a message about parameters lists.
 _LISTED = 6
 
 
 def check_weights(path: str) -> None:
-    """Whether MODEL.WEIGHTS is there and may be a checkpoint, as far as that shows at once.
+    """Check quickly that MODEL.WEIGHTS exists and may be a checkpoint. URLs are not checked.
 
     Raises:
-        FileNotFoundError: it is a file, and there is none.
-        ValueError: the file is something else, such as a Git LFS pointer or a web page.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is something else, such as a Git LFS pointer or a web page.
     """
-    file = path.partition("?")[0]  # what follows tells Detectron2 how to read it
+    file = path.partition("?")[0]  # a query tells Detectron2 how to read the file
     if not file or "://" in file:
         return
     if not os.path.isfile(file):
@@ -36,50 +36,49 @@ def check_weights(path: str) -> None:
 
 
 class DensePoseCheckpointer(DetectionCheckpointer):
-    """DetectionCheckpointer that writes whole files, and is strict about dense pose models.
+    """DetectionCheckpointer that writes atomically, and is strict about dense pose models.
 
-    - A file appears under its name when all of it is written; until then the one that was there
-      remains. So does ``last_checkpoint``, which is written after the file it names.
-    - Files are told apart by their content, may come from other frameworks, and run no code:
-      see :func:`densepose_ext.files.weights.read_weights`.
-    - In a model that is loaded to be used, not trained (nothing else is loaded with it: no
-      trainer), no parameter may have another shape than in the checkpoint.
-    - What a checkpoint lacks, and what of it is not used, is said in one line.
+    - Files are written atomically, ``last_checkpoint`` after the checkpoint that it names.
+    - Files may come from other frameworks, are recognized by their content, and run no code: see
+      :func:`densepose_ext.files.weights.read_weights`.
+    - When a model is loaded for inference (without a trainer), all parameters must have the shapes
+      of the checkpoint.
+    - One log line names missing and unused parameters.
 
-    Other models are loaded as Detectron2 loads them.
+    Other models are loaded as by Detectron2.
     """
 
     def __init__(self, model, save_dir: str = "", **kwargs):
         super().__init__(model, save_dir, **kwargs)
         self.path_manager = _WholeFiles(self.path_manager)
-        #: Path or URL of the checkpoint that was loaded last.
+        #: Path or URL of the last checkpoint loaded.
         self.source: str | None = None
 
     def get_checkpoint_file(self) -> str:
         """The file to resume from.
 
         Raises:
-            FileNotFoundError: ``last_checkpoint`` names one that is not there.
+            FileNotFoundError: the file that ``last_checkpoint`` names does not exist.
         """
         path = super().get_checkpoint_file()
         if path and not self.path_manager.isfile(path):
             raise FileNotFoundError(
-                f"{os.path.join(self.save_dir, 'last_checkpoint')} names {path}, which is not"
-                " there; write the name of another checkpoint of that folder into it, or remove it"
+                f"{os.path.join(self.save_dir, 'last_checkpoint')} names {path}, which does not"
+                " exist; write the name of another checkpoint of that folder into it, or remove it"
                 " to start anew"
             )
         return path
 
     def load(self, path: str, checkpointables: list[str] | None = None) -> dict:
-        """As Detectron2's.
+        """As ``DetectionCheckpointer.load``.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: it is no checkpoint, or one of another model.
+            FileNotFoundError: the file does not exist.
+            ValueError: it is not a checkpoint, or one of another model.
         """
         if self._is_densepose:
             check_weights(path or "")
-        self._parsed_url_during_load = None  # a load that failed leaves it set
+        self._parsed_url_during_load = None  # a failed load leaves it set
         self.source = path
         return super().load(path, checkpointables)
 
@@ -97,7 +96,7 @@ class DensePoseCheckpointer(DetectionCheckpointer):
             checkpoint["matching_heuristics"] = True
         if queries:
             raise ValueError(
-                f"MODEL.WEIGHTS asks for {', '.join(queries)} behind its question mark; expected"
+                f"MODEL.WEIGHTS has {', '.join(queries)} after its question mark; expected"
                 " matching_heuristics=True or nothing"
             )
         return checkpoint
@@ -105,31 +104,31 @@ class DensePoseCheckpointer(DetectionCheckpointer):
     def _load_model(self, checkpoint):
         if not self._is_densepose:
             return super()._load_model(checkpoint)
-        with _silenced("detectron2.checkpoint.c2_model_loading"):  # a line for each parameter
+        with _silenced("detectron2.checkpoint.c2_model_loading"):  # logs a line per parameter
             incompatible = super()._load_model(checkpoint)
         wrong = incompatible.incorrect_shapes
         if wrong and self._is_to_be_used:
             name, found, expected = wrong[0]
             raise ValueError(
-                f"{self.source} is of another model: {len(wrong)} parameters have another shape,"
-                f" the first is {name} with {tuple(found)}, expected {tuple(expected)}"
+                f"{self.source} is of another model: {len(wrong)} parameters differ in shape, the"
+                f" first is {name} with {tuple(found)}, expected {tuple(expected)}"
             )
         parameters = [name for name, _ in self.model.named_parameters()]
         if set(parameters) <= set(incompatible.missing_keys):
             found = ", ".join(incompatible.unexpected_keys[:2]) or "nothing"
             raise ValueError(
-                f"{self.source} is of another model: it has {found} ..., and no parameter of this"
+                f"{self.source} is of another model: it has {found} ..., but no parameter of this"
                 f" one, such as {parameters[0]}"
             )
         return incompatible
 
     @property
     def _is_to_be_used(self) -> bool:
-        """Whether the model is loaded to be used as it is: no trainer comes with it."""
+        """Whether the model is loaded for inference: without a trainer."""
         return not self.checkpointables
 
     def _log_incompatible_keys(self, incompatible) -> None:
-        """One line in place of the lists of Detectron2, which are as long as the model."""
+        """Log one line instead of Detectron2's lists, which are as long as the model."""
         if not self._is_densepose:
             super()._log_incompatible_keys(incompatible)
             return
@@ -139,19 +138,19 @@ class DensePoseCheckpointer(DetectionCheckpointer):
         if incompatible.incorrect_shapes:
             name, found, expected = incompatible.incorrect_shapes[0]
             said.append(
-                f"{len(incompatible.incorrect_shapes)} of these have another shape in the file, the"
+                f"{len(incompatible.incorrect_shapes)} of these differ in shape from the file, the"
                 f" first is {name} with {tuple(found)}, expected {tuple(expected)}"
             )
         if incompatible.unexpected_keys:
             unknown = incompatible.unexpected_keys
-            said.append(f"{len(unknown)} of the file belong to no layer: {_modules(unknown)}")
+            said.append(f"{len(unknown)} in the file are not in the model: {_modules(unknown)}")
         if said:
             level = logging.WARNING if missing and self._is_to_be_used else logging.INFO
             self.logger.log(level, f"Weights loaded; {'; '.join(said)}")
 
 
 def _modules(names: list[str]) -> str:
-    """The modules that parameters belong to, two levels deep, and how many they are."""
+    """The modules that parameters belong to, two levels deep, and the number of those omitted."""
     counts = Counter(".".join(name.split(".")[:-1][:2]) or name for name in names)
     listed = [f"{module} ({count})" for module, count in counts.most_common(_LISTED)]
     return ", ".join(listed) + (", ..." if len(counts) > _LISTED else "")
@@ -159,7 +158,7 @@ def _modules(names: list[str]) -> str:
 
 @contextmanager
 def _silenced(logger_name: str) -> Iterator[None]:
-    """Only errors of a logger are logged."""
+    """Lets a logger log errors only."""
     silenced = logging.getLogger(logger_name)
     level = silenced.level
     silenced.setLevel(logging.ERROR)
@@ -170,10 +169,10 @@ def _silenced(logger_name: str) -> Iterator[None]:
 
 
 class _WholeFiles:
-    """Detectron2's PathManager, but for files that are written: they are renamed into place.
+    """Detectron2's PathManager, with atomic writes of local files.
 
-    The name until then is always the same, so that a large ``.tmp`` file that a killed run leaves
-    behind is overwritten by the run that resumes it.
+    The temporary name is always the same: the large ``.tmp`` file that a killed run leaves behind
+    is overwritten when the run is resumed.
     """
 
     def __init__(self, path_manager):
@@ -183,7 +182,7 @@ class _WholeFiles:
         return getattr(self._path_manager, name)
 
     def open(self, path: str, mode: str = "r", **kwargs):
-        # Only a local folder can rename.
+        # Only local files can be renamed.
         if "w" in mode and "://" not in path:
             return _whole_file(path, mode)
         return self._path_manager.open(path, mode, **kwargs)

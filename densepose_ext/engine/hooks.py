@@ -1,4 +1,4 @@
-"""Hooks of Detectron2's trainer that let a run be stopped, killed and resumed at any moment."""
+"""Training hooks, which make a run safe to stop, kill and resume at any moment."""
 
 from __future__ import annotations
 
@@ -28,13 +28,11 @@ LATEST = "model_latest"
 
 
 def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
-    """The hooks of a trainer that is being built, and those of this module.
-
-    Called for hooks that hold these already it changes nothing.
+    """Adds the hooks of this module to those of a trainer, unless they are among them.
 
     Raises:
         OSError: OUTPUT_DIR has no room for the checkpoints.
-        ValueError, OSError: a test set cannot be scored.
+        ValueError, OSError: a test set cannot be used.
     """
     if any(isinstance(hook, SeededIterations) for hook in hooks):
         return hooks
@@ -47,7 +45,7 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
         check_test_sets(trainer)
     batches = getattr(trainer.data_loader, "batch_sampler", None)
     latest = LatestCheckpoint(trainer.checkpointer, cfg.SOLVER.CHECKPOINT_SECONDS)
-    # Evaluation can take long, and what comes before it would not be saved until its end.
+    # Before evaluation, which can take long: the checkpoint is to be written first.
     places = (n for n, hook in enumerate(hooks) if isinstance(hook, EvalHook))
     place = next(places, len(hooks))
     return [
@@ -60,18 +58,18 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
 
 
 class SeededIterations(HookBase):
-    """Makes each iteration a function of the seed, its number and the process.
+    """Makes each iteration depend only on the seed, its number and the process.
 
-    What the model draws (the RoIs it is trained on) comes from torch's global generator, which is
-    seeded before each iteration; the batches start where the run does. The seed is stored in
-    checkpoints: where SEED is negative, a resumed run goes on with the one that was drawn.
+    The model draws (the RoIs it is trained on) from torch's global generator, which is seeded
+    before each iteration; the batches start at the iteration that is resumed. Checkpoints store the
+    seed: with a negative SEED, a resumed run uses the seed that was drawn first.
     """
 
     def __init__(self, seed: int, batches: TrainingBatches | None):
         """
         Args:
             seed: of the config.
-            batches: of the trainer; None if its loader has none.
+            batches: of the trainer's loader; None if it has none.
         """
         self._is_drawn = seed < 0
         self._batches = batches
@@ -80,7 +78,7 @@ class SeededIterations(HookBase):
         self.seed = comm.shared_random_seed() if seed < 0 else seed
 
     def before_train(self) -> None:
-        # The main process may be the only one that could read the checkpoint.
+        # Maybe only the main process could read the checkpoint.
         self.seed = comm.all_gather(self.seed)[0]
         if self._batches is not None:
             self._batches.seed = self.seed
@@ -97,19 +95,18 @@ class SeededIterations(HookBase):
             self.seed = state["seed"]
         elif self.seed != state["seed"]:
             logger.warning(
-                f"SEED = {self.seed}, the interrupted run had {state['seed']}: the weights will"
-                " not be those of a run without interruption"
+                f"SEED = {self.seed}, but the interrupted run had {state['seed']}: the weights will"
+                " differ from those of an uninterrupted run"
             )
 
 
 class FiniteLosses(HookBase):
-    """Stops training at a loss that is infinite or no number, naming the images it came from.
+    """Stops training at an infinite or NaN loss, and names all losses and the images of the batch.
 
-    Detectron2 looks at the losses after the backward pass, and within the model at the RPN's
-    scores; it names neither losses that are still sound nor images.
+    Detectron2 checks the losses only after the backward pass, and names no images.
 
     Raises:
-        FloatingPointError: before anything is learned from them.
+        FloatingPointError: before the backward pass.
     """
 
     def __init__(self):
@@ -121,7 +118,7 @@ class FiniteLosses(HookBase):
 
     def after_train(self) -> None:
         if self._forward is not None:
-            del self.trainer.model.forward  # the class has its own
+            del self.trainer.model.forward  # back to that of the class
 
     def _checked_forward(self, batch: list[dict], *arguments, **more):
         try:
@@ -129,12 +126,12 @@ class FiniteLosses(HookBase):
         except FloatingPointError as error:
             raise FloatingPointError(self._message(str(error), batch)) from error
         if self.trainer.model.training and isinstance(output, dict) and output:
-            # One transfer from the device for all of them.
+            # One transfer from the device for all losses.
             values = torch.stack([loss.detach().float().sum() for loss in output.values()])
             values = values.tolist()
             if not all(map(math.isfinite, values)):
                 losses = ", ".join(f"{name} {value:.4g}" for name, value in zip(output, values))
-                raise FloatingPointError(self._message(f"a loss is no number: {losses}", batch))
+                raise FloatingPointError(self._message(f"a loss is not finite: {losses}", batch))
         return output
 
     def _message(self, found: str, batch: list[dict]) -> str:
@@ -147,22 +144,22 @@ class FiniteLosses(HookBase):
 
 
 class LatestCheckpoint(HookBase):
-    """A rolling checkpoint by the clock, and one when the run is told to stop.
+    """Writes a rolling checkpoint every so many seconds, and one when the run is stopped.
 
-    Ctrl-C (SIGINT) ends a run after the iteration in progress, at once in the midst of evaluation,
-    with a checkpoint and a line that says how to go on; a second one ends it without. So does
-    SIGTERM where there is one process. Among several SIGTERM is what a failed process makes the
-    launcher send to the others, which may wait for it in vain: there it kills as ever, and when the
-    launcher itself is killed, its processes get SIGINT.
+    Ctrl-C (SIGINT) stops a run after the current iteration, or at once during evaluation, with a
+    checkpoint and a message that says how to resume. A second Ctrl-C stops it without a checkpoint.
+    With a single process, SIGTERM does the same. With several, the launcher sends SIGTERM to the
+    others when one has failed and they may wait for it in vain, so there it kills as usual; when
+    the launcher itself is killed, its processes get SIGINT.
 
     Raises:
-        KeyboardInterrupt: at either signal, with that line as its message.
+        KeyboardInterrupt: at either signal, with that message.
     """
 
     def __init__(self, checkpointer: Checkpointer, seconds: float):
         """
         Args:
-            seconds: between rolling checkpoints; 0 for none.
+            seconds: between rolling checkpoints; 0: none.
         """
         self._checkpointer = checkpointer
         self._seconds = seconds
@@ -178,10 +175,10 @@ class LatestCheckpoint(HookBase):
         if comm.is_main_process() and self.trainer.start_iter == 0 and os.path.exists(last):
             os.replace(last, f"{last}.before")
             logger.warning(
-                f"{last} was of another run, with which --resume must not go on: it is now"
+                f"{last} was of another run, which --resume must not continue: it was renamed to"
                 f" {last}.before"
             )
-        # Python lets no other thread handle signals.
+        # Only the main thread can handle signals.
         if threading.current_thread() is threading.main_thread():
             alone = comm.get_world_size() == 1
             for number in (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGINT,):
@@ -189,7 +186,7 @@ class LatestCheckpoint(HookBase):
 
     def after_step(self) -> None:
         self._finished = self.trainer.iter
-        # All processes stop together, or some would wait for the others.
+        # All processes stop together: otherwise some would wait for the others for ever.
         if any(comm.all_gather(self._is_told)):
             self._stop()
         if self._is_finished():
@@ -199,7 +196,7 @@ class LatestCheckpoint(HookBase):
 
     def after_train(self) -> None:
         for number, handler in self._handlers.items():
-            # None: it was not set by Python, and cannot be put back.
+            # None: it was not set from Python, and cannot be restored.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if self._stopping:
             if not self._is_finished():
@@ -210,12 +207,12 @@ class LatestCheckpoint(HookBase):
         if self._is_told:
             raise KeyboardInterrupt("Stopped at once, without a checkpoint")
         self._is_told = True
-        # Between iterations there is nothing to wait for. But among several processes the others
-        # could not know, and would wait for this one.
+        # Between iterations, stop at once; but not with several processes, since the others would
+        # wait for this one.
         if self._finished == self.trainer.iter and comm.get_world_size() == 1:
             self._stop()
-        # Not by the logger, which this signal may have interrupted.
-        os.write(2, b"\nStopping after this iteration; once more stops at once, without saving\n")
+        # Not through the logger, which the signal may have interrupted.
+        os.write(2, b"\nStopping after this iteration; Ctrl-C again stops at once, unsaved\n")
 
     def _stop(self) -> None:
         self._stopping = True
@@ -237,7 +234,7 @@ class LatestCheckpoint(HookBase):
         self._saved_at = time.monotonic()
 
     def _remove(self) -> None:
-        """The final checkpoint is there, and later."""
+        """Remove the rolling checkpoint, which the final one supersedes."""
         path = os.path.join(self._checkpointer.save_dir, f"{LATEST}.pth")
         files = self._checkpointer.path_manager
         if (

@@ -1,4 +1,4 @@
-"""Detectron2's launcher of processes, whose processes end in order."""
+"""Detectron2's launcher, with an orderly end of its processes."""
 
 import gc
 
@@ -19,17 +19,17 @@ def launch(
     args: tuple = (),
     timeout=DEFAULT_TIMEOUT,
 ) -> None:
-    """``main(*args)`` in each of ``num_processes`` processes; in this one if it is the only one.
+    """Runs ``main(*args)`` in each of ``num_processes`` processes; a single one is this process.
 
-    Detectron2's launcher leaves the process group to the end of Python. A thread of gloo that lets
-    go of a tensor just then is killed by Python, and the whole process with it ("terminate called
-    without an active exception", SIGABRT): a run that has done all its work fails. So the group is
-    taken down here, where its threads are waited for.
+    Detectron2's launcher leaves the process group to the exit of Python, which may kill a thread of
+    gloo that is just releasing a tensor, and with it the process ("terminate called without an
+    active exception", SIGABRT): a run that has completed fails. So the group is destroyed here,
+    which waits for its threads.
 
     Args:
-        main: a function that processes can be started with: at the top of its module.
-        args: what it gets; what it returns is lost with several processes.
-        timeout: for each communication between the processes, a ``datetime.timedelta``.
+        main: a function at the top level of its module, so that processes can import it.
+        args: its arguments. Its return value is lost.
+        timeout: of each communication between processes, a ``datetime.timedelta``.
 
     Raises:
         torch.multiprocessing.ProcessRaisedException, ProcessExitedException: a process failed.
@@ -42,10 +42,10 @@ def launch(
 def _main(main, *args) -> None:
     hide_notices()
     main(*args)
-    # Not after an error: the other processes may wait for this one, which has to end at once.
+    # Not after an error: the other processes may be waiting, so this one must end at once.
     dist.destroy_process_group()
-    # Its threads end with the last of those who hold it: Detectron2's two references, and models
-    # of DistributedDataParallel in cycles of objects.
+    # Its threads end with the last reference to it. Detectron2 holds two; others are in models of
+    # DistributedDataParallel, in reference cycles.
     comm._get_global_gloo_group.cache_clear()
     comm._LOCAL_PROCESS_GROUP = None
     gc.collect()

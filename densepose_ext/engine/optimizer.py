@@ -1,4 +1,4 @@
-"""The optimizer of a config: Detectron2's SGD, AdamW or Muon, slower in a pretrained backbone."""
+"""The optimizer of a config: SGD, AdamW or Muon."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .muon import MuonAdamW
 #: The layers below the FPN, which start from ImageNet weights.
 _PRETRAINED = "backbone.bottom_up."
 
-#: Embeddings of vertices, whose learning rates are set apart.
+#: Vertex embeddings, which have their own learning rates.
 _EMBEDDER = "roi_heads.embedder."
 
-#: The last layers of the RPN and of each head, by what Detectron2 and this package call them.
+#: Names of the last layers of the RPN and of each head.
 _LAST = (
     "objectness_logits",
     "anchor_deltas",
@@ -32,13 +32,13 @@ _LAST = (
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
-    """An optimizer over the parameters of ``model`` that are trained.
+    """An optimizer of the trainable parameters of ``model``.
 
-    With AdamW (Loshchilov and Hutter, ICLR 2019) SOLVER.BACKBONE_LR_FACTOR scales the learning
-    rate of the layers below the FPN, which start from ImageNet weights while all others are new.
-    Muon (see :class:`MuonAdamW`) trains the hidden layers above these, AdamW the rest; its momentum
-    is SOLVER.MOMENTUM. SOLVER.BETA2 is AdamW's second. Embeddings of vertices, and their features,
-    have factors of their own with all of them: CSE.EMBEDDING_LR_FACTOR and FEATURES_LR_FACTOR.
+    SGD is Detectron2's. With AdamW (Loshchilov and Hutter, ICLR 2019), SOLVER.BACKBONE_LR_FACTOR
+    scales the learning rate of the layers below the FPN, which are pretrained, unlike the others.
+    With Muon (see :class:`MuonAdamW`), the hidden layers above these are trained by Muon and all
+    others by AdamW. With each of the three, CSE.EMBEDDING_LR_FACTOR and FEATURES_LR_FACTOR scale
+    the learning rates of vertex embeddings and of their features.
     """
     if cfg.SOLVER.OPTIMIZER == "SGD" and not is_cse_config(cfg):
         return build_sgd(cfg, model)
@@ -70,16 +70,16 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         parameters = _hidden_apart(parameters, hidden_weights(model))
         arguments["momentum"] = cfg.SOLVER.MOMENTUM
     kind = {"AdamW": torch.optim.AdamW, "Muon": MuonAdamW}[cfg.SOLVER.OPTIMIZER]
-    # One pass over all values in place of a dozen small operations for each parameter. On a GPU a
-    # fused step would take gradients that mixed precision has not scaled back yet, and clip them.
+    # A fused step is one pass over all values instead of a dozen small operations per parameter.
+    # Not on a GPU, where it would clip gradients before mixed precision has unscaled them.
     on_cpu = {parameter.device.type for parameter in model.parameters()} == {"cpu"}
-    if on_cpu and torch.__version__ >= (2, 4):  # older ones fuse on GPUs alone
+    if on_cpu and torch.__version__ >= (2, 4):  # older versions fuse on GPUs only
         arguments["fused"] = True
     return maybe_add_gradient_clipping(cfg, kind)(parameters, **arguments)
 
 
 def _lr_factors(cfg: CfgNode) -> Callable[[str], float]:
-    """(name of a parameter) -> factor of its learning rate."""
+    """A function from the name of a parameter to the factor of its learning rate."""
     cse = cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE
 
     def factor(name: str) -> float:
@@ -92,9 +92,9 @@ def _lr_factors(cfg: CfgNode) -> Callable[[str], float]:
 
 
 def hidden_weights(model: nn.Module) -> set[nn.Parameter]:
-    """Matrices and convolutions that Muon trains: neither pretrained nor the last of their branch.
+    """Matrices and convolutions for Muon: those neither pretrained nor the last of their branch.
 
-    Depthwise convolutions, whose channels have nothing to do with each other, are not among them.
+    Depthwise convolutions are left out: their channels are independent.
     """
     return {
         parameter
@@ -108,7 +108,7 @@ def hidden_weights(model: nn.Module) -> set[nn.Parameter]:
 
 
 def _hidden_apart(groups: list[dict], hidden: set[nn.Parameter]) -> list[dict]:
-    """Groups of which each holds only hidden weights, for Muon, or only others."""
+    """Splits groups into those of hidden weights, for Muon, and those of other parameters."""
     split = []
     for group in groups:
         for orthogonal in (False, True):

@@ -1,4 +1,4 @@
-"""Whether a run can write what it is going to write, found out before it starts."""
+"""Checks before a run that its output folder can take what it will write."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import nn
 
 
 def check_writable(folder: str) -> None:
-    """Make a folder if there is none, and write a file into it.
+    """Make the folder if it is missing, and check that files can be written there.
 
     Raises:
-        OSError: naming the folder and the reason.
+        OSError: they cannot; the message names the folder and the reason.
     """
     try:
         os.makedirs(folder, exist_ok=True)
@@ -29,10 +29,10 @@ def check_writable(folder: str) -> None:
 
 
 def checkpoints_to_come(folder: str, max_iter: int, period: int) -> int:
-    """How many files a run will add: all that are kept, the final one, and one being written.
+    """Number of files that a run will add: those kept, the final one, and one being written.
 
     Args:
-        folder: where those of a run that is resumed are.
+        folder: may hold checkpoints of a run that is resumed.
         max_iter, period: SOLVER.MAX_ITER, SOLVER.CHECKPOINT_PERIOD.
     """
     there = len(list(Path(folder).glob("model_[0-9]*.pth")))
@@ -40,31 +40,31 @@ def checkpoints_to_come(folder: str, max_iter: int, period: int) -> int:
 
 
 def check_space(folder: str, checkpoint_bytes: int, count: int) -> None:
-    """Stop a run that its disk is too full for.
+    """Check that the disk has room for all checkpoints of a run.
 
     Args:
-        checkpoint_bytes, count: of the checkpoints it will write.
+        checkpoint_bytes: size of one. count: how many will be written.
 
     Raises:
-        OSError: naming the folder, the free bytes and the bytes needed.
+        OSError: it has not; the message names the folder, the free bytes and the bytes needed.
     """
     free, needed = _free_bytes(folder), count * checkpoint_bytes
     if free < needed:
         raise OSError(
-            f"OUTPUT_DIR = {os.path.abspath(folder)} has {free:,} bytes free, training needs about"
-            f" {needed:,}: {count} checkpoints of {checkpoint_bytes:,}. A larger"
+            f"OUTPUT_DIR = {os.path.abspath(folder)} has {free:,} bytes free, but training needs"
+            f" about {needed:,} for {count} checkpoints of {checkpoint_bytes:,}. A larger"
             " SOLVER.CHECKPOINT_PERIOD makes fewer"
         )
 
 
 def checkpoint_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """About the size of a checkpoint of a run: the model's state, and the optimizer's to be.
+    """Approximate size of a checkpoint: the state of the model and of the optimizer.
 
-    An optimizer has no state before its first step; what it will keep is known of its kind.
+    An optimizer has no state before its first step, so its size is derived from its kind.
     """
     averages = 0
     for group in optimizer.param_groups:
-        # Adam and its kin keep two averages of each gradient, Muon and SGD with momentum one.
+        # Adam and AdamW keep two averages of each gradient, Muon and SGD with momentum one.
         two = "betas" in group and not group.get("orthogonal")
         count = 2 if two else int(bool(group.get("momentum")))
         averages += count * sum(map(_bytes, group["params"]))
@@ -76,7 +76,7 @@ def _bytes(tensor: torch.Tensor) -> int:
 
 
 def _free_bytes(folder: str) -> int:
-    """Of the file system that a folder is on, or would be made on."""
+    """Free bytes of the file system that a folder is on, or would be made on."""
     folder = os.path.abspath(folder)
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)

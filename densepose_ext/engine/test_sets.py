@@ -1,4 +1,4 @@
-"""Whether a run will be able to score its test sets, found out before it trains."""
+"""Checks before training that the test sets of a run can be scored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check_test_sets(trainer: DefaultTrainer) -> None:
     """Read the annotations of all test sets, build their evaluators, decode their pictures.
 
     Raises:
-        ValueError, OSError: a set cannot be scored; naming the file and what is wrong with it.
+        ValueError, OSError: a set cannot be scored; the message names the file and the fault.
     """
     datasets = trainer.cfg.DATASETS
     for name in datasets.TEST:
@@ -23,4 +23,4 @@ def check_test_sets(trainer: DefaultTrainer) -> None:
         images = load_registered(
             name, datasets.WHITELISTED_CATEGORIES.get(name), datasets.CATEGORY_MAPS.get(name)
         )
-        check_pictures(images, f"dataset {name!r}, to be tested on")
+        check_pictures(images, f"test dataset {name!r}")

@@ -32,7 +32,7 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 def build_train_loader(cfg: CfgNode) -> DataLoader | BootstrappedLoader:
-    """Training batches of a config, for ever; bootstrapped if BOOTSTRAP_DATASETS says so."""
+    """An infinite loader of training batches, bootstrapped if BOOTSTRAP_DATASETS is set."""
     return bootstrapping.build_train_loader(
         cfg, lambda model, path: DensePoseCheckpointer(model).load(path)
     )
@@ -41,11 +41,11 @@ def build_train_loader(cfg: CfgNode) -> DataLoader | BootstrappedLoader:
 def build_evaluator(
     cfg: CfgNode, dataset_name: str, output_folder: str | None = None
 ) -> DatasetEvaluator:
-    """Everything that the model's heads can be scored by on a dataset.
+    """The evaluators of all heads of the model on a dataset.
 
     Args:
-        output_folder: for detections and scores; default OUTPUT_DIR/inference, and in it a folder
-            for each dataset where there are several.
+        output_folder: for detections and scores. Default: OUTPUT_DIR/inference, with a folder per
+            dataset if there are several.
     """
     output_folder = output_folder or os.path.join(cfg.OUTPUT_DIR, "inference")
     if len(cfg.DATASETS.TEST) > 1:
@@ -66,11 +66,11 @@ def build_evaluator(
 
 
 class DensePoseTrainer(DefaultTrainer):
-    """DefaultTrainer with the data, the evaluation and the augmented testing of dense pose.
+    """DefaultTrainer with the data, evaluation and test-time augmentation of dense pose.
 
-    A run that was stopped or killed at any moment and is resumed ends with the weights of one that
-    was not, to the bit on the CPU: see ``training_hooks``. TEST.PRECISE_BN is an exception: it
-    averages statistics over images that depend on where the run was resumed.
+    A run that is stopped or killed at any moment and resumed ends with the weights of an
+    uninterrupted run, on the CPU to the bit: see :mod:`.hooks`. TEST.PRECISE_BN is an exception,
+    since the images that it averages over depend on where the run was resumed.
     """
 
     def __init__(self, cfg: CfgNode):
@@ -104,7 +104,7 @@ class DensePoseTrainer(DefaultTrainer):
 
     @classmethod
     def test_with_TTA(cls, cfg: CfgNode, model: nn.Module) -> OrderedDict:
-        """Scores with test-time augmentation, under the names of the others plus ``_TTA``."""
+        """Scores with test-time augmentation, with ``_TTA`` appended to their names."""
         logger.info("Testing with test-time augmentation ...")
         folder = os.path.join(cfg.OUTPUT_DIR, "inference_TTA")
         evaluators = [cls.build_evaluator(cfg, name, folder) for name in cfg.DATASETS.TEST]
@@ -114,9 +114,9 @@ class DensePoseTrainer(DefaultTrainer):
 
 @contextmanager
 def densepose_parts_in_default_trainer(device: str) -> Iterator[None]:
-    """While DefaultTrainer builds itself: our checkpointer; on the CPU several processes and AMP.
+    """Makes DefaultTrainer use our checkpointer and, on the CPU, several processes and AMP.
 
-    It takes them by name from its module and offers no method to replace them.
+    It refers to them by name in its module, and has no method that could be overridden.
 
     Args:
         device: MODEL.DEVICE.
@@ -135,7 +135,7 @@ def densepose_parts_in_default_trainer(device: str) -> Iterator[None]:
 
 
 def on_any_device(create_ddp_model):
-    """``create_ddp_model`` that names no GPU for a model on the CPU, where torch refuses it."""
+    """A ``create_ddp_model`` that names no GPU for models on the CPU: torch would refuse it."""
 
     @functools.wraps(create_ddp_model)
     def create(model: nn.Module, **kwargs):

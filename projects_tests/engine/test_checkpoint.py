@@ -160,7 +160,7 @@ def test_a_checkpoint_of_another_shape(model, arrays, tmp_path):
     arrays[name] = arrays[name][:, :1]
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps({"model": arrays, "__author__": "tests"}))
-    with pytest.raises(ValueError, match=rf"1 parameters have another shape, the first is {name}"):
+    with pytest.raises(ValueError, match=rf"1 parameters differ in shape, the first is {name}"):
         load(model, path)
 
     class Trainer:
@@ -316,6 +316,6 @@ def test_a_file_that_is_half_written_does_not_take_the_place_of_a_whole_one(
 def test_a_last_checkpoint_that_is_gone_is_named(model, tmp_path):
     (tmp_path / "last_checkpoint").write_text("model_0000009.pth")
     with pytest.raises(
-        FileNotFoundError, match=r"last_checkpoint names .*model_0000009\.pth, which is not there"
+        FileNotFoundError, match=r"last_checkpoint names .*model_0000009\.pth, which does not exist"
     ):
         DensePoseCheckpointer(model, str(tmp_path)).resume_or_load("")

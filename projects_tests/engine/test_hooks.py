@@ -122,7 +122,7 @@ def test_another_seed_of_the_config_is_taken_and_said(tmp_path, caplog):
     with pytest.raises(Killed):
         train(config(tmp_path), before_step=kill_at(2))
     train(config(tmp_path, "SEED", 5, "SOLVER.MAX_ITER", 3), resume=True)
-    assert "SEED = 5, the interrupted run had 1" in caplog.text
+    assert "SEED = 5, but the interrupted run had 1" in caplog.text
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -190,7 +190,7 @@ def test_a_checkpoint_by_the_clock(tmp_path):
     [
         (
             "roi_heads.box_predictor.cls_score",
-            r"a loss is no number: loss_cls nan, .*loss_rpn",
+            r"a loss is not finite: loss_cls nan, .*loss_rpn",
         ),
         # Detectron2 itself finds out, in the midst of the model.
         ("proposal_generator.rpn_head.objectness_logits", "Predicted boxes or scores contain Inf"),
@@ -218,7 +218,7 @@ def test_a_loss_that_is_no_number_names_the_images(spoilt, found, tmp_path):
 def test_a_full_disk_is_said_before_training(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**6))
-    with pytest.raises(OSError, match=r"has 1,000,000 bytes free, training needs about"):
+    with pytest.raises(OSError, match=r"has 1,000,000 bytes free, but training needs about"):
         DensePoseTrainer(config(tmp_path))
 
 

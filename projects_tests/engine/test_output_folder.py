@@ -32,7 +32,7 @@ def test_a_full_disk_is_named_with_what_is_needed(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=2_999))
     check_space(str(tmp_path), 999, 3)
     with pytest.raises(
-        OSError, match=r"has 2,999 bytes free, .* about 3,000: 3 checkpoints of 1,0"
+        OSError, match=r"has 2,999 bytes free, .* about 3,000 for 3 checkpoints of 1,0"
     ):
         check_space(str(tmp_path), 1000, 3)
 
