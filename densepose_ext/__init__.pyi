@@ -14,6 +14,7 @@ from .evaluation.evaluator import DensePoseEvaluator as DensePoseEvaluator
 from .files.configs import get_config_file as get_config_file
 from .modeling.postprocessing import densepose_results as densepose_results
 from .modeling.roi_heads import DensePoseROIHeads as DensePoseROIHeads
+from .prediction.exported import ExportedPredictor as ExportedPredictor
 from .prediction.people import People as People
 from .prediction.predictor import DensePosePredictor as DensePosePredictor
 from .structures import DensePoseAnnotation as DensePoseAnnotation

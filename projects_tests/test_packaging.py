@@ -216,12 +216,12 @@ class Hide:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Hide())
-import densepose_ext
 """
 
 
-def test_without_detectron2_it_says_how_to_get_it(tmp_path):
-    done = python("-c", HIDE, cwd=tmp_path, path=ROOT)
+@pytest.mark.parametrize("code", ["densepose_ext.register()", "densepose_ext.DensePosePredictor"])
+def test_without_detectron2_it_says_how_to_get_it(tmp_path, code):
+    done = python("-c", f"{HIDE}\nimport densepose_ext\n{code}", cwd=tmp_path, path=ROOT)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("ModuleNotFoundError: densepose_ext extends Detectron2, which is not")
@@ -231,7 +231,7 @@ def test_without_detectron2_it_says_how_to_get_it(tmp_path):
 
 
 def test_a_command_without_detectron2_says_so_in_a_line(tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(HIDE.replace("import densepose_ext\n", ""))
+    (tmp_path / "sitecustomize.py").write_text(HIDE)
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = python("-m", "densepose_ext", "predict", "a.jpg", "--out", "b", cwd=tmp_path, path=path)
     assert done.returncode == 2

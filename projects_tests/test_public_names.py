@@ -7,7 +7,9 @@ import pytest
 import densepose_ext
 
 
-@pytest.mark.parametrize("folder", ["", ".data", ".engine", ".evaluation", ".visualization"])
+@pytest.mark.parametrize(
+    "folder", ["", ".data", ".engine", ".evaluation", ".modeling", ".visualization"]
+)
 def test_every_public_name_is_there(folder):
     package = importlib.import_module(f"densepose_ext{folder}")
     assert len(package.__all__) > 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..prediction.exported import ExportedPredictor
     from ..prediction.predictor import DensePosePredictor
     from ..structures import Person
 
@@ -19,7 +20,7 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
         "--model",
         metavar="NAME|CONFIG",
         help="name of a model (densepose-ext models lists them; official ones are fetched once) or "
-        "config, or a YAML file; default: the shipped model",
+        "config, a YAML file, or an exported model (model.onnx); default: the shipped model",
     )
     parser.add_argument(
         "--weights",
@@ -68,11 +69,11 @@ def add_people_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def predictor_of(args: argparse.Namespace) -> DensePosePredictor:
+def predictor_of(args: argparse.Namespace) -> DensePosePredictor | ExportedPredictor:
     """The predictor that the options ask for."""
-    from ..prediction.predictor import DensePosePredictor
+    from ..prediction.opening import open_predictor
 
-    return DensePosePredictor(args.model, args.weights, args.device, args.precision, args.min_score)
+    return open_predictor(args.model, args.weights, args.device, args.precision, args.min_score)
 
 
 def read_with_people(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+#: What predictors take for a picture: an array, a Pillow image, or the path of a file.
+Picture = np.ndarray | Image.Image | str | os.PathLike
 
 #: What Pillow's and OpenCV's decoders raise on damaged files.
 _DECODING_ERRORS = (
@@ -32,7 +36,7 @@ _DECODING_ERRORS = (
 _DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
-def to_bgr(picture: np.ndarray | Image.Image | str | os.PathLike) -> np.ndarray:
+def to_bgr(picture: Picture) -> np.ndarray:
     """Any picture as (H, W, 3) uint8, BGR.
 
     Args:
@@ -56,6 +60,18 @@ def to_bgr(picture: np.ndarray | Image.Image | str | os.PathLike) -> np.ndarray:
                 f"the Pillow image of mode {picture.mode} cannot be used: {reason}"
             ) from error
     raise ValueError(f"the picture is {_what_to_do(picture)}")
+
+
+def batch_to_bgr(pictures: Sequence[Picture]) -> list[np.ndarray]:
+    """Several pictures, each as :func:`to_bgr` does.
+
+    Raises:
+        OSError, ValueError: one cannot be used, or ``pictures`` is a single one.
+    """
+    is_one = isinstance(pictures, np.ndarray) and pictures.ndim < 4
+    if is_one or isinstance(pictures, (str, bytes, os.PathLike, Image.Image)):
+        raise ValueError("batch takes a list of pictures; for one call the predictor itself")
+    return [to_bgr(picture) for picture in pictures]
 
 
 def as_bgr(picture: np.ndarray) -> np.ndarray:

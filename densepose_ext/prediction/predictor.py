@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,6 @@ from detectron2.config import CfgNode
 from detectron2.data import transforms as T
 from detectron2.structures import Instances
 from detectron2.utils.file_io import PathManager
-from PIL import Image
 from torch import nn
 
 from ..config import add_densepose_config, check_config, is_densepose_config, load_config
@@ -29,10 +29,7 @@ from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from ..structures import DensePoseResult, Person, VertexResult
 from .charted import charted
 from .people import People
-from .pictures import to_bgr
-
-#: What the predictor takes for a picture.
-Picture = np.ndarray | Image.Image | str | os.PathLike
+from .pictures import Picture, batch_to_bgr
 
 
 class DensePosePredictor:
@@ -101,6 +98,20 @@ class DensePosePredictor:
         if cfg.TEST.AUG.ENABLED:
             self.tested = DensePoseRCNNWithTTA(cfg, self.model).eval()
 
+    def identity(self) -> dict:
+        """What results depend on, in terms of JSON: a hash of config and weights, and settings."""
+        cfg = self.cfg.clone()
+        cfg.defrost()
+        precision = cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION
+        min_score = cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST
+        cfg.MODEL.DEVICE = cfg.MODEL.WEIGHTS = cfg.OUTPUT_DIR = ""
+        cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION = "fp32"
+        cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.0
+        model = hashlib.sha256(cfg.dump().encode())
+        for parameter in self.model.state_dict().values():
+            model.update(parameter.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+        return {"model": model.hexdigest()[:16], "precision": precision, "min_score": min_score}
+
     def __call__(self, picture: Picture) -> People:
         """The people of one picture, best score first.
 
@@ -120,10 +131,7 @@ class DensePosePredictor:
         Smaller pictures are padded to the largest, so numbers differ a little from those of the
         pictures one by one, unless all have the same size.
         """
-        is_one = isinstance(pictures, np.ndarray) and pictures.ndim < 4
-        if is_one or isinstance(pictures, (str, bytes, os.PathLike, Image.Image)):
-            raise ValueError("batch takes a list of pictures; for one call the predictor itself")
-        arrays = [to_bgr(picture) for picture in pictures]
+        arrays = batch_to_bgr(pictures)
         if not arrays:
             return []
         with torch.inference_mode():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -17,7 +16,9 @@ from tqdm import tqdm
 
 from ..engine.launch import launch
 from ..processes.cores import number_of_cores
+from .exported import ExportedPredictor
 from .inputs import Source
+from .opening import open_predictor
 from .people import People
 from .predictor import DensePosePredictor
 from .record import RunRecord
@@ -38,7 +39,7 @@ class Run:
     Attributes:
         folder: of the outputs.
         formats: names of FORMATS, and "json" for results.json.
-        config, weights, device, precision, min_score: as for DensePosePredictor.
+        config, weights, device, precision, min_score: as for open_predictor.
         options: of the files.
         batch: pictures that the network takes at once.
         workers: threads that read, and as many that write.
@@ -68,8 +69,8 @@ class Run:
         """Those with files for each picture."""
         return tuple(form for form in self.formats if form != JSON)
 
-    def predictor(self) -> DensePosePredictor:
-        return DensePosePredictor(
+    def predictor(self) -> DensePosePredictor | ExportedPredictor:
+        return open_predictor(
             self.config, self.weights, self.device, self.precision, self.min_score
         )
 
@@ -155,25 +156,9 @@ def run_over(
         )
 
 
-def run_settings(predictor: DensePosePredictor, options: Options) -> dict:
+def run_settings(predictor: DensePosePredictor | ExportedPredictor, options: Options) -> dict:
     """What makes the outputs of two runs differ, as JSON can hold it."""
-    cfg = predictor.cfg.clone()
-    cfg.defrost()
-    precision = cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION
-    min_score = cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST
-    cfg.MODEL.DEVICE = cfg.MODEL.WEIGHTS = cfg.OUTPUT_DIR = ""
-    cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION = "fp32"
-    cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = 0.0
-    model = hashlib.sha256(cfg.dump().encode())
-    for parameter in predictor.model.state_dict().values():
-        model.update(parameter.detach().cpu().reshape(-1).view(torch.uint8).numpy())
-    return {
-        "model": model.hexdigest()[:16],
-        "precision": precision,
-        "min_score": min_score,
-        "bgr": options.bgr,
-        "surface": options.surface,
-    }
+    return {**predictor.identity(), "bgr": options.bgr, "surface": options.surface}
 
 
 def read_image_ids(path: str | os.PathLike, sources: Sequence[Source]) -> dict[str, int]:
@@ -229,7 +214,7 @@ def _work(
     todo: list[tuple[Source, int]],
     run: Run,
     settings: dict,
-    predictor: DensePosePredictor | None,
+    predictor: DensePosePredictor | ExportedPredictor | None,
 ) -> None:
     """What one process does; the first one's ``todo`` is everybody's."""
     rank, count = comm.get_rank(), comm.get_world_size()
