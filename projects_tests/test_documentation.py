@@ -26,10 +26,12 @@ from detectron2.modeling import build_model
 import densepose_ext
 from densepose_ext import DensePosePredictor, load_config
 from densepose_ext.commands.main import COMMANDS, main
+from densepose_ext.export import export_model
 from densepose_ext.synthetic.dataset import generate
 from densepose_ext.synthetic.settings import Settings
 from densepose_ext.video.writer import VideoWriter
 from projects_tests.reference import ROOT
+from projects_tests.tiny_model import CONFIG, tiny_model
 
 DOCS = ROOT / "docs"
 PAGES = {
@@ -100,6 +102,8 @@ def workplace(tmp_path_factory):
     for path in (folder / "images").iterdir():
         shutil.copy(path, folder / "photographs")
         shutil.copy(path, folder / "picture.jpg")
+    torch.save({"model": tiny_model().state_dict()}, folder / "tiny.pth")
+    export_model(DensePosePredictor(CONFIG, folder / "tiny.pth", "cpu"), folder / "exported")
     with VideoWriter(folder / "film.mp4") as film:
         for path in (folder / "images").iterdir():
             film.write(cv2.imread(str(path)))
