@@ -1,1 +1,1 @@
-"""Finding people in pictures: the predictor, and runs over many pictures."""
+"""Inference: the predictor, and resumable runs over many pictures."""

@@ -1,4 +1,4 @@
-"""Vertices as places in charts, for meshes whose body has charts, too."""
+"""Chart coordinates of vertices, for meshes that have charts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 def charted(result: VertexResult) -> VertexResult:
-    """The same with the fine parts and the U, V of its vertices, if its mesh has charts.
+    """A copy with the fine parts and the U, V of its vertices, if its mesh has charts.
 
     Args:
         result: on the CPU.
@@ -35,7 +35,7 @@ def charted(result: VertexResult) -> VertexResult:
 
 @cache
 def mesh_charts(mesh: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """I, U and V, each (n,), of the vertices of a mesh; None where there are no charts of it."""
+    """I, U and V, each (n,), of the vertices of a mesh; None if it has no charts."""
     try:
         surface = get_mesh(mesh).surface
         return None if surface is None else get_surface(surface).vertex_iuv

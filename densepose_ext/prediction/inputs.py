@@ -1,4 +1,4 @@
-"""Which pictures a run is about, and what the files that it writes for them are called."""
+"""The pictures of a run, and the names of its output files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..files.media import PICTURE_SUFFIXES
 
 @dataclass(frozen=True)
 class Source:
-    """A picture to be read.
+    """A picture to read.
 
     Attributes:
         path: of the file, as the user would name it.
-        file_name: path below the folder that was given, with ``/``; of a file given by itself,
-            its name alone; unique in a run.
-        name: what the names of its outputs start with: ``file_name`` without the ending, or with
-            it where a.jpg lies beside a.png.
+        file_name: path relative to the given folder, with ``/``; just the name if the file itself
+            was given. Unique in a run.
+        name: prefix of the names of its outputs: ``file_name`` without its suffix, or with it if
+            both a.jpg and a.png are there.
     """
 
     path: str
@@ -29,7 +29,7 @@ class Source:
     name: str
 
     def stamp(self) -> list[int] | None:
-        """Size in bytes and time of change of the file; None if it is not there."""
+        """Size in bytes and modification time of the file; None if it does not exist."""
         try:
             found = os.stat(self.path)
         except OSError:
@@ -39,7 +39,7 @@ class Source:
 
 @dataclass
 class Sources:
-    """Pictures in the order they were named, each file once, and how many files are none."""
+    """Pictures in the order given, each once, and the number of files that are none."""
 
     pictures: list[Source]
     skipped: int
@@ -56,11 +56,11 @@ def find_pictures(
     """The pictures of a command line.
 
     Args:
-        inputs: files; folders, whose pictures are found at any depth; patterns such as
-            ``"a/**/*.jpg"``; ``-`` for such inputs one a line. What does not exist is a picture
-            too: reading it will say so.
-        lines: those of ``-``.
-        without: a folder to leave out, that of the outputs.
+        inputs: files; folders, searched recursively; patterns such as ``"a/**/*.jpg"``; ``-``
+            for more inputs, one per line. A path that does not exist counts as a picture: reading
+            it will fail.
+        lines: those that ``-`` stands for.
+        without: a folder to leave out: that of the outputs.
 
     Raises:
         ValueError: that folder is one of the inputs.
@@ -84,7 +84,7 @@ class _Finder:
 
     Attributes:
         found: absolute path -> (path, file_name), in the order of finding.
-        skipped: files of folders that are no pictures.
+        skipped: number of files in folders that are not pictures.
     """
 
     def __init__(self, without: PurePath | None):
@@ -108,7 +108,7 @@ class _Finder:
 
     def _add_folder(self, folder: str) -> None:
         if PurePath(os.path.abspath(folder)) == self.without:
-            raise ValueError(f"{folder} cannot be the folder of the pictures and of the outputs")
+            raise ValueError(f"{folder} cannot hold both the pictures and the outputs")
         for place, folders, files in os.walk(folder):
             folders[:] = sorted(
                 name
@@ -124,7 +124,7 @@ class _Finder:
                 self._add_file(path, os.path.relpath(path, folder))
 
     def _is_output(self, path: str) -> bool:
-        """Whether a file or folder is in the folder of the outputs, or that folder."""
+        """Whether a path is the output folder, or inside it."""
         return self.without is not None and self.without in (
             path := PurePath(os.path.abspath(path)),
             *path.parents,
@@ -135,7 +135,7 @@ class _Finder:
 
 
 def _fixed_part(pattern: str) -> str:
-    """The folder that all matches of a pattern lie in."""
+    """The longest folder that contains all matches of a pattern."""
     folder = os.path.dirname(pattern)
     while glob.has_magic(folder):
         folder = os.path.dirname(folder)
@@ -143,8 +143,8 @@ def _fixed_part(pattern: str) -> str:
 
 
 def _unique_file_names(found: dict[str, tuple[str, str]]) -> list[str]:
-    """Each file's name below its folder; below the folder that holds all inputs where two are the
-    same.
+    """Each file's name relative to its folder; if two are the same, relative to the folder that
+    contains all inputs.
     """
     names = [file_name for _, file_name in found.values()]
     common = os.path.commonpath([os.path.dirname(path) for path in found]) if found else ""
@@ -152,7 +152,7 @@ def _unique_file_names(found: dict[str, tuple[str, str]]) -> list[str]:
 
 
 def _distinct(names: list[str], longer: list[str]) -> list[str]:
-    """``names``, with the longer ones, which are distinct, in place of those that occur twice."""
+    """``names``, with duplicates replaced by ``longer`` names, which are distinct."""
     names = list(names)
     while len(counts := Counter(names)) < len(names):
         names = [long if counts[name] > 1 else name for name, long in zip(names, longer)]

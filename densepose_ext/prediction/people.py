@@ -1,4 +1,4 @@
-"""The people of a picture, and what they become: IUV pictures, vertices, entries of a results file.
+"""The people of a picture, and conversions: to IUV pictures, vertices, entries of results files.
 
 (H, W) is the picture, (h, w) a person's box, in pixels.
 """
@@ -23,7 +23,7 @@ from ..visualization.compose import compose_index, compose_iuv, stacked
 class People(list[Person]):
     """A list of :class:`Person`, best score first, that knows the size of its picture.
 
-    Where several people cover a pixel, the one with the best score has it.
+    A pixel that several people cover belongs to the one with the best score.
 
     Attributes:
         size: (H, W).
@@ -37,8 +37,8 @@ class People(list[Person]):
         """(H, W, 3) uint8: I, U * 255, V * 255 (truncated), 0 where nobody is.
 
         Args:
-            size: (height, width) of the result, if it is not to be the picture's; each pixel is
-                then the nearest one, since neither parts nor U, V across parts have a mean.
+            size: (height, width) of the result. Default: the picture's. Resized by the nearest
+                pixel, since neither parts nor U, V of different parts can be averaged.
         """
         iuv, _ = compose_iuv(self, self.size)
         if size is not None and tuple(size) != self.size:
@@ -46,20 +46,20 @@ class People(list[Person]):
         return iuv
 
     def to_index(self) -> np.ndarray:
-        """(H, W): whom a pixel is of, counted from 1 in the order of this list, 0 for nobody.
+        """(H, W): the person of each pixel, counted from 1 in the order of this list; 0: nobody.
 
         uint8, or uint16 for more than 255 people.
         """
         return compose_index(self, self.size)
 
     def to_vertices(self, surface: Surface | str = "open") -> np.ndarray:
-        """(H, W) int32: the body's vertex that is nearest in its chart, -1 where nobody is.
+        """(H, W) int32: the vertex of the body nearest to each pixel's I, U, V; -1: nobody.
 
-        Of a model of embeddings, the vertex that it predicts, on the mesh of each person.
+        For CSE models: the predicted vertex, on the mesh of each person.
 
         Args:
-            surface: that the model was trained on: a name, a folder of the official files, or an
-                object with closest_vertex.
+            surface: the one the model was trained on: a name, a folder of the official files, or
+                an object with closest_vertex.
         """
         if isinstance(surface, str):
             surface = get_surface(surface)
@@ -68,7 +68,7 @@ class People(list[Person]):
         uv = np.zeros((*self.size, 2), np.float32)
         for n, inside, own in stacked(self, self.size):
             own, result = own[inside.of_labels], self[n].result
-            if isinstance(result, VertexResult):  # a model of embeddings has said so itself
+            if isinstance(result, VertexResult):  # of a CSE model, which predicts vertices
                 found = result.vertices.numpy()[inside.of_labels]
                 vertices[inside.of_picture][own > 0] = found[own > 0]
                 continue
@@ -93,12 +93,12 @@ class People(list[Person]):
         return entries
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Everything, unrounded, in arrays by name, as a ``.npz`` file holds it.
+        """All values, unrounded, as arrays by name, to save as an ``.npz`` file.
 
-        ``size`` (2,), ``boxes`` (N, 4) XYXY and ``scores`` (N,); of person n ``labels_n`` (h, w),
-        ``uv_n`` (2, h, w) and any other field of its :class:`DensePoseResult` or
-        :class:`VertexResult` (whose mesh is ``of_mesh_n``), from column and row
-        ``int(boxes[n, :2])`` on; ``mask_n`` (H, W) and ``keypoints_n`` (17, 3) where there are.
+        ``size`` (2,), ``boxes`` (N, 4) XYXY and ``scores`` (N,); for person n, ``labels_n`` (h, w),
+        ``uv_n`` (2, h, w) and the other fields of its :class:`DensePoseResult` or
+        :class:`VertexResult` (whose mesh is ``of_mesh_n``), starting at column and row
+        ``int(boxes[n, :2])``; ``mask_n`` (H, W) and ``keypoints_n`` (17, 3) if the model has them.
         """
         arrays = {
             "size": np.array(self.size),
@@ -115,7 +115,7 @@ class People(list[Person]):
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> People:
-        """The reverse of :meth:`to_arrays`; takes what ``numpy.load`` gives for a file.
+        """The inverse of :meth:`to_arrays`; also takes what ``numpy.load`` returns.
 
         Raises:
             KeyError: an array is missing.
@@ -136,9 +136,9 @@ class People(list[Person]):
 
     @classmethod
     def from_json(cls, entries: Iterable[dict], size: tuple[int, int]) -> People:
-        """The people of one picture out of a results file: the reverse of :meth:`to_json`.
+        """The people of one picture in a results file: the inverse of :meth:`to_json`.
 
-        U and V are the middle of what their 8 bits stand for.
+        U and V are the centres of their 8-bit intervals.
 
         Args:
             entries: as checked by ``evaluation.results.Results``. size: (H, W) of the picture.
@@ -151,7 +151,7 @@ class People(list[Person]):
             x, y, w, h = entry["bbox"]
             iuv = decode_iuv(entry["uv_data"], entry["uv_shape"])
             labels = np.ascontiguousarray(iuv[0])
-            # .5: an 8-bit value is a truncated one, and comes out the same again
+            # .5: truncated to 8 bits again, the value is the same
             uv = ((iuv[1:] + np.float32(0.5)) / 255).clip(max=1) * (labels > 0)
             result = DensePoseResult(torch.from_numpy(labels), torch.from_numpy(uv))
             box = np.array([x, y, x + w, y + h], np.float32)

@@ -1,4 +1,4 @@
-"""Pictures as the model takes them, whatever they are stored as."""
+"""Pictures of any format, as the model's input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DECODING_ERRORS = (
     LookupError,
     TypeError,
     MemoryError,
-    RuntimeError,  # of AVIF; NotImplementedError of rare kinds
+    RuntimeError,  # AVIF; its subclass NotImplementedError for rare formats
     ArithmeticError,
     AttributeError,
     struct.error,
@@ -41,11 +41,11 @@ def to_bgr(picture: Picture) -> np.ndarray:
 
     Args:
         picture: an array as for :func:`as_bgr`, in the order B, G, R; a Pillow image of any mode,
-            whose order is known and whose EXIF orientation is applied; or the path of a file.
+            whose EXIF orientation is applied; or the path of a file.
 
     Raises:
-        OSError: there is no such file, or it may not be read.
-        ValueError: it is something else; the message says how to convert it.
+        OSError: the file does not exist, or may not be read.
+        ValueError: it is none of these; the message says how to convert it.
     """
     if isinstance(picture, np.ndarray):
         return as_bgr(picture)
@@ -70,25 +70,25 @@ def batch_to_bgr(pictures: Sequence[Picture]) -> list[np.ndarray]:
     """
     is_one = isinstance(pictures, np.ndarray) and pictures.ndim < 4
     if is_one or isinstance(pictures, (str, bytes, os.PathLike, Image.Image)):
-        raise ValueError("batch takes a list of pictures; for one call the predictor itself")
+        raise ValueError("batch takes a list of pictures; for one, call the predictor itself")
     return [to_bgr(picture) for picture in pictures]
 
 
 def as_bgr(picture: np.ndarray) -> np.ndarray:
     """An array as (H, W, 3) uint8.
 
-    Grey becomes three equal channels; the fourth channel is taken for opacity, and the picture is
-    laid on white; 16 bits are scaled down to 8. The order of the colours is kept.
+    Grey becomes three equal channels; a fourth channel is taken as opacity, and the picture is
+    blended with white; 16 bits are scaled to 8. The order of the colours is kept.
 
     Args:
         picture: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16.
 
     Raises:
-        ValueError: for anything else; the message says how to convert it.
+        ValueError: it is none of these; the message says how to convert it.
     """
     if picture.dtype not in (np.uint8, np.uint16):
         raise ValueError(
-            f"the picture is of {picture.dtype}; expected uint8 (0 to 255) or uint16:"
+            f"the picture has dtype {picture.dtype}; expected uint8 (0 to 255) or uint16:"
             f" {_conversion_to_uint8(picture)}"
         )
     channels = picture.shape[2] if picture.ndim == 3 else 1
@@ -97,7 +97,7 @@ def as_bgr(picture: np.ndarray) -> np.ndarray:
         if picture.ndim == 3 and picture.shape[0] in (1, 3, 4):
             hint = ": picture.transpose(1, 2, 0) makes it so"
         elif picture.ndim == 4:
-            hint = ": the predictor's method batch takes several pictures"
+            hint = "; several pictures go to the predictor's method batch"
         raise ValueError(f"the picture has the shape {picture.shape}; expected (H, W, 3){hint}")
     if picture.dtype == np.uint16:
         picture = np.round(picture / np.float32(257)).astype(np.uint8)
@@ -111,11 +111,11 @@ def as_bgr(picture: np.ndarray) -> np.ndarray:
 
 
 def _conversion_to_uint8(picture: np.ndarray) -> str:
-    """Code that converts an array of another type, as far as its values tell."""
+    """Code that converts an array of another dtype, guessed from its values."""
     if picture.dtype == bool:
         return "picture.astype('uint8') * 255 converts it"
     if picture.dtype.kind not in "fiu":
-        return "its values are no numbers"
+        return "its values are not numbers"
     if not np.isfinite(picture).all():
         return "it has values that are not finite"
     low, high = picture.min(initial=0), picture.max(initial=0)
@@ -127,7 +127,7 @@ def _conversion_to_uint8(picture: np.ndarray) -> str:
 
 
 def _what_to_do(picture: object) -> str:
-    """What an object is that is no picture, and how to make one of it."""
+    """Says what an object is that is not a picture, and how to make a picture of it."""
     if picture is None:
         return "None, which cv2.imread returns for a file that it cannot read"
     if isinstance(picture, (bytes, bytearray, memoryview)) or hasattr(picture, "read"):
@@ -137,7 +137,7 @@ def _what_to_do(picture: object) -> str:
             f" PIL.Image.open({stream}) reads the content of a file"
         )
     if isinstance(picture, (list, tuple)):
-        return f"a {type(picture).__name__}; the predictor's method batch takes several pictures"
+        return f"a {type(picture).__name__}; several pictures go to the predictor's method batch"
     if hasattr(picture, "permute") and hasattr(picture, "cpu"):  # a tensor of torch
         code = "picture"
         if picture.is_floating_point():
@@ -147,7 +147,7 @@ def _what_to_do(picture: object) -> str:
             code += ".permute(1, 2, 0)"
         return (
             f"a tensor {shape} of {picture.dtype}; expected an array (H, W, 3) of"
-            f" uint8, BGR: {code}.cpu().numpy() makes it so, with [..., ::-1] behind if it is RGB"
+            f" uint8, BGR: {code}.cpu().numpy() makes it so, with [..., ::-1] appended if it is RGB"
             + (" (for values from 0 to 1)" if picture.is_floating_point() else "")
         )
     return (
@@ -159,12 +159,12 @@ def _what_to_do(picture: object) -> str:
 def read_picture(path: str | os.PathLike) -> np.ndarray:
     """Reads a picture file upright: (H, W, 3) uint8, BGR.
 
-    Whatever Pillow or OpenCV reads, in any colour space; of an animation the first frame. The
-    EXIF orientation is applied.
+    Any format and colour space that Pillow or OpenCV supports; the first frame of an animation.
+    The EXIF orientation is applied.
 
     Raises:
-        OSError: there is no such file, or it may not be read.
-        ValueError: the file is damaged, or no picture.
+        OSError: the file does not exist, or may not be read.
+        ValueError: the file is damaged, or not a picture.
     """
     path = os.fspath(path)
     with open(path, "rb") as stream:
@@ -187,7 +187,7 @@ def _read(stream) -> np.ndarray:
 
 def _image_as_bgr(image: Image.Image) -> np.ndarray:
     image = ImageOps.exif_transpose(image)
-    if image.mode == "La":  # which Pillow converts to nothing else
+    if image.mode == "La":  # Pillow converts it only to LA
         image = image.convert("LA")
     if image.mode in _DEEP_MODES:
         return as_bgr(_to_16_bits(np.asarray(image)))
@@ -209,5 +209,5 @@ def _read_by_opencv(stream) -> np.ndarray:
     content = np.frombuffer(stream.read(), np.uint8)
     picture = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
     if picture is None:
-        raise ValueError("it is of no format that Pillow or OpenCV knows")
+        raise ValueError("neither Pillow nor OpenCV knows its format")
     return as_bgr(picture)

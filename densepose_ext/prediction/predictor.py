@@ -1,4 +1,4 @@
-"""The one class to use a trained model with: pictures in, people out."""
+"""The predictor: pictures in, people out."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from .pictures import Picture, batch_to_bgr
 class DensePosePredictor:
     """Finds the people of pictures, and their dense pose.
 
-    ``DensePosePredictor()`` is the model that comes with the package. Boxes, scores and maps are
-    those of Detectron2's ``DefaultPredictor`` followed by :func:`densepose_results`. With
-    TEST.AUG.ENABLED in the config they are averaged over versions of each picture (see
-    :class:`DensePoseRCNNWithTTA`; no keypoints then), as in the tests of ``train_net.py``.
+    ``DensePosePredictor()`` uses the model shipped with the package. Results are those of
+    Detectron2's ``DefaultPredictor`` followed by :func:`densepose_results`. With TEST.AUG.ENABLED
+    in the config, test-time augmentation is applied as by ``train_net.py``, without keypoints (see
+    :class:`DensePoseRCNNWithTTA`).
 
     Attributes:
-        cfg: the configuration of the model, as it is used.
+        cfg: the config of the model, as it is used.
         model: the network, in evaluation mode.
-        tested: what pictures go through: ``model``, or with TEST.AUG.ENABLED what has it look at
-            versions of them. Takes and returns what Detectron2's models do.
+        tested: the module that pictures go through, called as Detectron2's models are: ``model``,
+            or its wrapper for test-time augmentation.
     """
 
     def __init__(
@@ -57,15 +57,15 @@ class DensePosePredictor:
     ):
         """
         Args:
-            config: a YAML file, the name of a model (shipped, or official, whose checkpoint is
-                then fetched once) or of a config of the package, or a CfgNode. Default: the
-                shipped model's.
+            config: a YAML file, a CfgNode, or the name of a config of the package or of a model:
+                the shipped one, or an official one, whose checkpoint is downloaded once. Default:
+                the shipped model.
             weights: file or URL of a checkpoint, or "official" for the one that the official
-                project has published for a config of this name. Default: the model's own, or
-                MODEL.WEIGHTS of another config.
-            device: of torch. Default: cuda where there is one, else cpu.
+                project has published for this config. Default: those of the model, or
+                MODEL.WEIGHTS of a config.
+            device: of torch. Default: cuda if there is a GPU, else cpu.
             precision: fp32, bf16 or fp16, of the dense pose branch and, on a GPU, of the backbone.
-                Default: MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION, fp32 as a rule.
+                Default: MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION, usually fp32.
             min_score: people with a lower score are left out. Default:
                 MODEL.ROI_HEADS.SCORE_THRESH_TEST, .05 as a rule; the commands take .5.
 
@@ -84,7 +84,7 @@ class DensePosePredictor:
             cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION = precision
         if min_score is not None:
             if not 0 <= min_score <= 1:
-                raise ValueError(f"min_score is {min_score}, expected 0 to 1")
+                raise ValueError(f"min_score = {min_score}, expected 0 to 1")
             cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = float(min_score)
         check_config(cfg)
         cfg.freeze()
@@ -126,17 +126,17 @@ class DensePosePredictor:
         return self.batch([picture])[0]
 
     def batch(self, pictures: Sequence[Picture]) -> list[People]:
-        """The people of several pictures, run through the network at once.
+        """The people of several pictures, in one batch.
 
-        Smaller pictures are padded to the largest, so numbers differ a little from those of the
-        pictures one by one, unless all have the same size.
+        Smaller pictures are padded to the largest, so results differ slightly from those of single
+        pictures, unless all have the same size.
         """
         arrays = batch_to_bgr(pictures)
         if not arrays:
             return []
         with torch.inference_mode():
             outputs = self.tested([self._model_input(picture) for picture in arrays])
-        # Outside inference mode, whose tensors the caller could not change in place.
+        # Outside inference mode: the caller could not change its tensors in place.
         return [
             _people(output["instances"], picture.shape[:2])
             for output, picture in zip(outputs, arrays)
@@ -156,7 +156,7 @@ class DensePosePredictor:
             return picture
         height, width = picture.shape[:2]
         shape = T.ResizeShortestEdge.get_output_shape(height, width, shortest, longest)
-        # A very long and narrow picture would be left without a row.
+        # A very long and narrow picture would end up without rows.
         new_height, new_width = (max(length, 1) for length in shape)
         return T.ResizeTransform(height, width, new_height, new_width).apply_image(picture)
 
@@ -178,7 +178,7 @@ def _people(instances: Instances, size: tuple[int, int]) -> People:
     }
     persons = [
         Person(
-            box.copy(),  # a person who is kept must not keep the others
+            box.copy(),  # a view would keep the boxes of all people alive
             score,
             _on_cpu(result),
             **{name: values[n].copy() for name, values in optional.items()},
@@ -191,7 +191,7 @@ def _people(instances: Instances, size: tuple[int, int]) -> People:
 
 
 def _resolve(config, weights) -> tuple[CfgNode, str]:
-    """The configuration, to be changed at will, and the weights."""
+    """A copy of the config, and the weights."""
     if config is None:
         config = DEFAULT if weights else get(DEFAULT).name
     path = ""
@@ -207,19 +207,19 @@ def _resolve(config, weights) -> tuple[CfgNode, str]:
         weights = official_of_config(path).weights
     if is_densepose_config(cfg):
         cfg.defrost()
-        add_densepose_config(cfg)  # to those of the official package, which lacks some
+        add_densepose_config(cfg)  # a config of the official package lacks some keys
     if not is_densepose_config(cfg) or not cfg.MODEL.DENSEPOSE_ON:
-        raise ValueError("the config is of no dense pose model: see MODEL.ROI_HEADS.NAME")
+        raise ValueError("the config is not of a dense pose model: see MODEL.ROI_HEADS.NAME")
     weights = os.fspath(weights or cfg.MODEL.WEIGHTS)
     if not weights:
-        raise ValueError("the config names no weights (MODEL.WEIGHTS): give those of a checkpoint")
+        raise ValueError("the config names no weights (MODEL.WEIGHTS): give a checkpoint")
     if "://" not in weights and not PathManager.isfile(weights):
-        raise FileNotFoundError(f"there are no weights {weights}")
+        raise FileNotFoundError(f"{weights}: no such file of weights")
     return cfg, weights
 
 
 def _config_file(name: str) -> tuple[str, str | None]:
-    """Path of a config by path or name, and the weights that come with it."""
+    """Path of a config given by path or name, and its weights if it is of a shipped model."""
     if name in names():
         shipped = get(name)
         return os.fspath(shipped.config), os.fspath(shipped.weights)
@@ -232,7 +232,7 @@ def _config_file(name: str) -> tuple[str, str | None]:
         if config in list_configs():
             return get_config_file(config), None
     raise FileNotFoundError(
-        f"no config {name!r}: it is no file, no model (densepose-ext models lists them) and no"
+        f"no config {name!r}: expected a file, a model (densepose-ext models lists them) or a"
         " config of the package (densepose-ext configs lists them)"
     )
 
@@ -241,7 +241,7 @@ def _read_config(path: str) -> CfgNode:
     try:
         return load_config(path)
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no config of a dense pose model: {error}") from error
+        raise ValueError(f"{path} is not a config of a dense pose model: {error}") from error
 
 
 def _device(device: str | torch.device | None) -> torch.device:
@@ -260,7 +260,7 @@ def _device(device: str | torch.device | None) -> torch.device:
 
 
 class _CompleteCheckpointer(DensePoseCheckpointer):
-    """Refuses a checkpoint that leaves parameters as they were."""
+    """Refuses a checkpoint that lacks parameters of the model."""
 
     def _load_model(self, checkpoint):
         incompatible = super()._load_model(checkpoint)
@@ -274,10 +274,10 @@ class _CompleteCheckpointer(DensePoseCheckpointer):
 
 
 class _LowPrecisionBackbone(nn.Module):
-    """A backbone in bfloat16 or half precision, whose features are float32.
+    """A backbone in bfloat16 or half precision that returns float32 features.
 
-    The heads stay as they are: pooling rounds boxes to the precision of the features, which with
-    8 bits would move them by pixels.
+    The heads stay in float32: pooling rounds boxes to the precision of the features, and bfloat16
+    would move them by pixels.
     """
 
     def __init__(self, backbone: Any, dtype: torch.dtype):

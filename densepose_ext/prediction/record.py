@@ -1,10 +1,10 @@
-"""What a run has done so far, kept in its folder so that a broken one can go on.
+"""The progress of a run, recorded in its folder so that an interrupted run can be resumed.
 
-``pictures.jsonl`` starts with a line on the run; then comes one line a picture that is done, with
-its number and size. ``results.json`` holds the people of all pictures in the official format and is
-a whole JSON list at any time: entries take the place of its closing bracket, which follows anew.
-Each line of ``pictures.jsonl`` says where its entries end, so what a broken run left behind the
-last one is cut off.
+``pictures.jsonl`` begins with a line on the run, followed by a line per finished picture, with its
+id and size. ``results.json`` holds the people of all pictures in the official format. It is a valid
+JSON list at any time: new entries overwrite its closing bracket, which is written again behind
+them. Each line of ``pictures.jsonl`` says where its entries end, so what an interrupted run wrote
+after the last one is cut off.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ _OPENING, _CLOSING = b"[", b"\n]\n"
 
 
 class RunRecord:
-    """Pictures that are done, and their entries of the results.
+    """Finished pictures, and their entries in the results.
 
     Attributes:
         done: file name -> its line of ``pictures.jsonl``: ``id``, ``file_name``, ``width``,
-            ``height``, ``people``, ``file`` (of the picture: size and time of change), and under
-            ``results`` where its entries start and end, null for a run without them.
-        failed: file name -> such a line with ``error``, of a picture that could not be read.
+            ``height``, ``people``, ``file`` (the picture's size in bytes and modification time),
+            and ``results``: where its entries start and end, null in a run without results.
+        failed: file name -> such a line with ``error``, for a picture that could not be read.
     """
 
     def __init__(self, folder: Path, settings: dict, results: bool, part: int = 0):
         """Opens the record of a folder, or starts one.
 
         Args:
-            settings: what must be the same for a run to go on, as JSON can hold it.
-            results: whether entries are written.
-            part: number of the process, of those that share a run; each has files of its own.
+            settings: what must not change when the run is resumed, as JSON values.
+            results: whether to write ``results.json``.
+            part: rank of the process among those that share the run; each has its own files.
 
         Raises:
             OSError: the files cannot be written.
-            ValueError: they are of a run with other settings, or of none.
+            ValueError: they are of a run with other settings, or not of a run.
         """
         self.done: dict[str, dict] = {}
         self.failed: dict[str, dict] = {}
@@ -62,7 +62,7 @@ class RunRecord:
         if not self._pictures_path.exists():
             if self._results_path.exists():
                 raise ValueError(
-                    f"{self._results_path} is there without the {PICTURES_FILE} of a run that made"
+                    f"{self._results_path} exists without the {PICTURES_FILE} of the run that made"
                     " it; choose another folder"
                 )
             return
@@ -76,7 +76,7 @@ class RunRecord:
                 if not isinstance(line, dict):
                     if not number and text.endswith(b"\n"):
                         self._check({})
-                    break  # the run was broken while it wrote this line
+                    break  # the run was interrupted while it wrote this line
                 whole += len(text)
                 if number:
                     self._take(line)
@@ -107,7 +107,7 @@ class RunRecord:
         ends = [line["results"][1] for line in self.done.values() if line["results"]]
         self._end = max(ends, default=len(_OPENING))
         if not path.exists() or path.stat().st_size < self._end:
-            # They were removed: no picture has its entries.
+            # The file was removed, and with it the entries of all pictures.
             self._end = len(_OPENING)
             for line in self.done.values():
                 line["results"] = None
@@ -123,13 +123,13 @@ class RunRecord:
         entries: list[dict] | None,
         file: list[int] | None = None,
     ) -> None:
-        """Notes that a picture is done, all its files written.
+        """Records a finished picture, whose files are all written.
 
         Args:
             size: (H, W).
-            entries: of the results; not written in a run without, or if they are there already.
-                None: they are not known, and the picture lacks them.
-            file: what tells whether the picture was changed, see ``Source.stamp``.
+            entries: of the results; ignored in a run without results, or if they are there already.
+                None: not known, so the picture has none.
+            file: the stamp by which changes of the picture are noticed, see ``Source.stamp``.
         """
         place = self.done.get(file_name, {}).get("results")
         if place is None and entries is not None and self._results is not None:
@@ -140,7 +140,7 @@ class RunRecord:
         self._note(line | {"people": people, "file": file, "results": place})
 
     def fail(self, file_name: str, image_id: int, error: str) -> None:
-        """Notes that a picture could not be read."""
+        """Records a picture that could not be read."""
         self._note({"id": image_id, "file_name": file_name, "error": error})
 
     def _note(self, line: dict) -> None:
@@ -152,7 +152,7 @@ class RunRecord:
         self._pictures.flush()
 
     def _put(self, entries: Iterable[dict]) -> None:
-        """Entries in place of the closing bracket, and the bracket."""
+        """Writes entries over the closing bracket, and the bracket after them."""
         text = b""
         for entry in entries:
             text += b",\n" if self._end + len(text) > len(_OPENING) else b"\n"
@@ -165,9 +165,9 @@ class RunRecord:
         self._end += len(text)
 
     def absorb_parts(self) -> None:
-        """Takes over what the other processes of this run, or of a broken one, have recorded.
+        """Moves the records of the other processes, of this run or an interrupted one, into this.
 
-        Broken off and called again, it takes over the rest.
+        If interrupted and called again, it moves the rest.
         """
         for path in sorted(self._folder.glob(_numbered(PICTURES_FILE, "*"))):
             number = path.suffixes[-2][1:]
@@ -205,6 +205,6 @@ class RunRecord:
 
 
 def _numbered(name: str, part: int | str) -> str:
-    """The name of a file of one process: the first one's is plain."""
+    """The name of a process's file; the first process's has no number."""
     stem, _, suffix = name.rpartition(".")
     return f"{stem}.{part}.{suffix}" if part else name

@@ -1,4 +1,4 @@
-"""A run over pictures: reads, predicts, writes, goes on where an earlier run was broken."""
+"""A resumable run over pictures: reads, predicts, writes."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from .record import RunRecord
 from .stream import Frame, ahead, predict_frames, read_frame
 from .writers import FORMATS, Options, output_files, write_files
 
-#: The format that has one file for the whole run.
+#: The format with one file for the whole run.
 JSON = "json"
 
-#: How long processes that are done wait for the others.
+#: How long finished processes wait for the others.
 _PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What is to be done with pictures, and how.
+    """Settings of a run over pictures.
 
     Attributes:
-        folder: of the outputs.
+        folder: for the outputs.
         formats: names of FORMATS, and "json" for results.json.
         config, weights, device, precision, min_score: as for open_predictor.
-        options: of the files.
-        batch: pictures that the network takes at once.
-        workers: threads that read, and as many that write.
-        processes: on this machine, that share the pictures, each on a GPU of its own where there
-            are GPUs.
-        machines: that share the pictures and the folder. machine_rank: of this one.
-        dist_url: where they meet, such as tcp://first-machine:1234; for one machine, auto.
+        options: of the output files.
+        batch: pictures per batch of the network.
+        workers: number of reading threads, and of writing threads.
+        processes: number of processes on this machine, which share the pictures; on GPUs, one each.
+        machines: number of machines, which share the pictures and the folder.
+        machine_rank: of this machine.
+        dist_url: rendezvous of the machines, such as tcp://first-machine:1234; auto: one machine.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ class Run:
 
     @property
     def own_formats(self) -> tuple[str, ...]:
-        """Those with files for each picture."""
+        """The formats with files for each picture."""
         return tuple(form for form in self.formats if form != JSON)
 
     def predictor(self) -> DensePosePredictor | ExportedPredictor:
@@ -77,12 +77,12 @@ class Run:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did.
+    """The outcome of a run.
 
     Attributes:
-        pictures: done now. already: done by an earlier run.
-        people: on the pictures done now.
-        unreadable: (path, reason) of those that could not be read.
+        pictures: processed now. already: processed by an earlier run.
+        people: found on the pictures processed now.
+        unreadable: (path, reason) of pictures that could not be read.
     """
 
     pictures: int
@@ -96,18 +96,18 @@ def run_over(
 ) -> Summary | None:
     """Runs a model over pictures.
 
-    A picture is done when all its files are there and the record of the folder says so; the others
-    are taken again. A picture that cannot be read is noted, and the run goes on.
+    Pictures that the folder's record lists as done, and whose files exist, are skipped. Pictures
+    that cannot be read are recorded, and do not stop the run.
 
     Args:
-        image_ids: file name -> id, for results.json. Default: ids are counted from 1.
+        image_ids: file name -> id, for results.json. Default: counted from 1.
 
     Returns:
-        what was done, by all machines; None on machines other than the first.
+        the outcome on all machines; None on machines other than the first.
 
     Raises:
-        OSError, ValueError: model or folder cannot be used, the folder is of other pictures, or a
-            file cannot be written.
+        OSError, ValueError: model or folder cannot be used, the folder holds outputs of other
+            pictures, or a file cannot be written.
     """
     unknown = sorted({*run.formats} - {*FORMATS, JSON})
     if unknown or not run.formats:
@@ -117,12 +117,12 @@ def run_over(
     if min(run.batch, run.workers, run.processes) < 1:
         raise ValueError("batch, workers and processes must be 1 or more")
     if not 0 <= run.machine_rank < run.machines:
-        raise ValueError(f"machine {run.machine_rank} of {run.machines}; they are counted from 0")
+        raise ValueError(f"machine rank {run.machine_rank}, expected 0 to {run.machines - 1}")
     if run.machines > 1 and run.dist_url == "auto":
-        raise ValueError("several machines need the URL where they meet, tcp://HOST:PORT")
+        raise ValueError("several machines need a URL to connect to, tcp://HOST:PORT")
     gpus = torch.cuda.device_count()
     if run.device != "cpu" and 0 < gpus < run.processes:
-        raise ValueError(f"{run.processes} processes for {gpus} GPUs; expected one each at most")
+        raise ValueError(f"{run.processes} processes for {gpus} GPUs; expected at most one per GPU")
     several = run.processes * run.machines > 1
     predictor = (replace(run, device="cpu") if several else run).predictor()
     settings = run_settings(predictor, run.options)
@@ -157,27 +157,27 @@ def run_over(
 
 
 def run_settings(predictor: DensePosePredictor | ExportedPredictor, options: Options) -> dict:
-    """What makes the outputs of two runs differ, as JSON can hold it."""
+    """The settings that outputs depend on, as JSON values."""
     return {**predictor.identity(), "bgr": options.bgr, "surface": options.surface}
 
 
 def read_image_ids(path: str | os.PathLike, sources: Sequence[Source]) -> dict[str, int]:
-    """Ids of pictures by file name, out of the ``images`` of a COCO file.
+    """Ids of pictures by file name, from the ``images`` of a COCO file.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no such file, or has no entry of a picture.
+        ValueError: it is not a COCO file, or has no entry for one of the pictures.
     """
     try:
         images = json.loads(Path(path).read_bytes())["images"]
         ids = {image["file_name"]: int(image["id"]) for image in images}
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no COCO file with images: {error!r}") from error
+        raise ValueError(f"{path} is not a COCO file with images: {error!r}") from error
     missing = [source for source in sources if source.file_name not in ids]
     if missing:
         raise ValueError(
-            f"{path} has no image {missing[0].file_name!r}; of the {len(sources)} pictures it lacks"
-            f" {len(missing)}"
+            f"{path} has no image {missing[0].file_name!r}; it lacks {len(missing)} of"
+            f" {len(sources)} pictures"
         )
     return {source.file_name: ids[source.file_name] for source in sources}
 
@@ -193,8 +193,8 @@ def _todo(
         files = output_files(run.folder, source.name, run.own_formats)
         if line is not None and line["file"] != source.stamp():
             raise ValueError(
-                f"{run.folder} has the outputs of another {source.file_name} than {source.path}, or"
-                " of it before it was changed; choose another folder, or remove this one"
+                f"{run.folder} has outputs of another {source.file_name} than {source.path}, or of"
+                " an earlier version of it; choose another folder, or remove this one"
             )
         lacks_results = JSON in run.formats and (line or {}).get("results") is None
         if line is not None and not lacks_results and all(map(os.path.exists, files)):
@@ -216,7 +216,7 @@ def _work(
     settings: dict,
     predictor: DensePosePredictor | ExportedPredictor | None,
 ) -> None:
-    """What one process does; the first one's ``todo`` is everybody's."""
+    """The work of one process. All processes use the ``todo`` of the first."""
     rank, count = comm.get_rank(), comm.get_world_size()
     device = run.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if predictor is None:
@@ -238,13 +238,13 @@ def _work(
             else:
                 people = outcome.size, outcome.people, outcome.entries
                 record.add(source.file_name, number, *people, source.stamp())
-    # The first machine takes over what the others have recorded once they are done.
+    # The first process merges the records of the others once these are done.
     comm.synchronize()
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What is left of a picture once its files are written."""
+    """What is kept of a picture once its files are written."""
 
     error: str
     size: tuple[int, int] = (0, 0)

@@ -1,7 +1,7 @@
-"""Reading, network and writing at the same time, in order, with few pictures in memory.
+"""Reads, predicts and writes concurrently, in order, with few pictures in memory.
 
-The network runs in the thread that asks; reading and writing in threads beside it. Everything here
-takes and gives iterators, so that frames may as well come from a video.
+The network runs in the calling thread, reading and writing in other threads. Everything takes and
+returns iterators, so the frames can also come from a video.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Frame:
     Attributes:
         name: of the picture, unique in a run.
         picture: (H, W, 3) uint8, BGR; None if it could not be read.
-        error: why it could not be read; empty if it could.
+        error: why it could not be read; empty if it was.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Frame:
 
 
 def read_frame(source: Source) -> Frame:
-    """A picture file as a frame, with an error in place of an exception."""
+    """A picture file as a frame, whose ``error`` takes the place of an exception."""
     try:
         return Frame(source.name, read_picture(source.path))
     except (OSError, ValueError) as error:
@@ -50,10 +50,10 @@ def read_frame(source: Source) -> Frame:
 def ahead(
     function: Callable[[Given], Made], items: Iterable[Given], workers: int
 ) -> Iterator[Made]:
-    """``map`` by threads, in order, working ahead of who takes the results.
+    """An ordered ``map`` in threads that work ahead of the consumer.
 
-    At most ``workers + 1`` results are waiting or in work, so memory does not grow with the number
-    of items. An exception is raised where its result would have been.
+    At most ``workers + 1`` results are pending or in progress, so memory does not grow with the
+    number of items. An exception is raised in place of its result.
     """
     pending: deque = deque()
     with ThreadPoolExecutor(workers) as pool:
@@ -75,7 +75,7 @@ def predict_frames(
     """The people of each frame, in order, None for a frame without a picture.
 
     Args:
-        batch: frames that the network takes at once.
+        batch: frames per batch of the network.
     """
     frames = iter(frames)
     while group := list(islice(frames, batch)):

@@ -1,4 +1,4 @@
-"""The files that are written for a picture."""
+"""The output files of a picture."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _JPEG_QUALITY = 92
 
 @dataclass(frozen=True)
 class Options:
-    """What the user may choose about the files.
+    """Options of the output files.
 
     Attributes:
-        bgr: store V, U, I in R, G, B, so that cv2.imread gives I, U, V.
-        surface: that vertices are of.
+        bgr: store V, U, I in R, G, B, so that cv2.imread returns I, U, V.
+        surface: whose vertices to write.
     """
 
     bgr: bool = False
@@ -40,11 +40,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of output.
+    """A format of outputs.
 
     Attributes:
-        purpose: in a few words.
-        endings: of its files, put behind the picture's name.
+        purpose: in a few words, for ``--help``.
+        endings: of its files, appended to the picture's name.
         contents: (BGR picture, people, options) -> the bytes of each file.
     """
 
@@ -54,7 +54,7 @@ class Format:
 
 
 def _encoded(ending: str, picture: np.ndarray) -> bytes:
-    """A file of a BGR or grey picture."""
+    """The content of a file with a BGR or grey picture."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if ending == ".jpg" else []
     done, content = cv2.imencode(ending, picture, quality)
     if not done:
@@ -115,10 +115,10 @@ def _vertices(picture: np.ndarray, people: People, options: Options) -> tuple[by
     return (_packed({"vertices": people.to_vertices(options.surface)}),)
 
 
-#: By the names of the command line.
+#: Formats by their names on the command line.
 FORMATS = {
     "iuv": Format(
-        "I, U * 255, V * 255 in R, G, B, and whom each pixel is of",
+        "I, U * 255, V * 255 in R, G, B, and the person of each pixel",
         ("_iuv.png", "_instances.png"),
         _iuv,
     ),
@@ -129,16 +129,16 @@ FORMATS = {
     ),
     "parts": Format("parts in colour on black", ("_parts.png",), _parts),
     "uv": Format("U and V in colour on black", ("_u.png", "_v.png"), _uv),
-    "control": Format("parts in viridis, for models to be steered", ("_control.png",), _control),
+    "control": Format("parts in viridis, to control image generators", ("_control.png",), _control),
     "contour": Format("lines of equal U and V over the picture", ("_contour.jpg",), _contour),
     "mask": Format("white where people are", ("_mask.png",), _mask),
-    "npz": Format("all of each person, unrounded", ("_people.npz",), _npz),
+    "npz": Format("all values of each person, unrounded", ("_people.npz",), _npz),
     "vertices": Format("vertex of the body at each pixel", ("_vertices.npz",), _vertices),
 }
 
 
 def output_files(folder: Path, name: str, formats: tuple[str, ...]) -> list[Path]:
-    """The files of a picture of that name."""
+    """Paths of the output files of a picture with this name."""
     return [folder / (name + ending) for form in formats for ending in FORMATS[form].endings]
 
 
@@ -150,7 +150,7 @@ def write_files(
     people: People,
     options: Options,
 ) -> None:
-    """Writes the files of a picture, each whole or not at all.
+    """Writes the output files of a picture, each atomically.
 
     Raises:
         OSError: a file cannot be written.

@@ -78,7 +78,7 @@ def test_the_outputs_are_no_inputs(tmp_path):
     for given in (tmp_path, tmp_path / "**" / "*.*"):
         found = find_pictures([str(given)], without=tmp_path / "out")
         assert listed(found) == [("a.jpg", "a"), ("output.png", "output")]
-    with pytest.raises(ValueError, match="of the pictures and of the outputs"):
+    with pytest.raises(ValueError, match="cannot hold both the pictures and the outputs"):
         find_pictures([f"{tmp_path}/"], without=tmp_path)
 
 

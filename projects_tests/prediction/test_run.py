@@ -182,13 +182,13 @@ def test_pictures_that_were_changed_do_not_pass_for_done(tmp_path, weights, caps
     arguments = ["--out", tmp_path / "out", "--format", "mask"]
     assert predict(weights, tmp_path / "one", *arguments) == 0
     assert predict(weights, tmp_path / "two", *arguments) == 2
-    assert "has the outputs of another a.png than" in capsys.readouterr().err
+    assert "has outputs of another a.png than" in capsys.readouterr().err
     (tmp_path / "one").rename(tmp_path / "moved")
     assert predict(weights, tmp_path / "moved", *arguments) == 0
     assert "1 pictures done before" in capsys.readouterr().out
     Image.new("RGB", (20, 20), (90, 0, 0)).save(tmp_path / "moved" / "a.png")
     assert predict(weights, tmp_path / "moved", *arguments) == 2
-    assert "before it was changed" in capsys.readouterr().err
+    assert "an earlier version of it" in capsys.readouterr().err
 
 
 def test_videos_among_pictures_are_left_out_and_counted(tmp_path, weights, capsys):
@@ -210,7 +210,7 @@ def test_image_ids_of_a_dataset(tmp_path, folder, weights, capsys):
     assert set(Results.read(out / RESULTS_FILE).by_image) == {9, 785}
     capsys.readouterr()
     assert predict(weights, folder, "--out", out, *more) == 2
-    assert "has no image 'broken.jpg'; of the 4 pictures it lacks 2" in capsys.readouterr().err
+    assert "has no image 'broken.jpg'; it lacks 2 of 4 pictures" in capsys.readouterr().err
 
 
 def test_a_list_on_the_standard_input(tmp_path, folder, weights, monkeypatch):
@@ -228,11 +228,11 @@ def test_a_list_on_the_standard_input(tmp_path, folder, weights, monkeypatch):
         (["a.png", "--format", "iuv,nonsense"], "format nonsense; expected some of iuv"),
         (["a.png", "--format", ""], "expected some of iuv"),
         (["a.png", "--batch", "0"], "must be 1 or more"),
-        (["a.png", "--machine-rank", "1"], "machine 1 of 1; they are counted from 0"),
+        (["a.png", "--machine-rank", "1"], "machine rank 1, expected 0 to 0"),
         (["a.png", "--num-machines", "2"], "tcp://HOST:PORT"),
-        (["a.png", "--image-ids", "a.png"], "a.png is no COCO file"),
+        (["a.png", "--image-ids", "a.png"], "a.png is not a COCO file"),
         (["a.png", "--format", "vertices", "--surface", "x"], "no surface 'x'"),
-        ([".", "--out", "."], "of the pictures and of the outputs"),
+        ([".", "--out", "."], "cannot hold both the pictures and the outputs"),
         (["a.png", "--out", "a.png"], "a.png"),
         (["a.png", "--out", "/proc/nowhere"], "/proc/nowhere"),
     ],
