@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 
 import densepose_ext
@@ -61,7 +62,13 @@ def main(arguments: list[str] | None = None) -> int:
         if command not in WITHOUT_DETECTRON2:
             hide_notices()
             densepose_ext.register()
-        return module.run(options)
+        status = module.run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The output's reader, head for one, has seen enough. Python's own last flush must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ModuleNotFoundError, OSError, ValueError) as error:
         print(f"densepose-ext {command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -96,6 +96,15 @@ def test_as_a_module_and_by_its_exit_code():
     assert line.startswith("densepose-ext check: /nowhere/people.json: no such annotation file")
 
 
+def test_a_reader_that_stops_reading_is_no_error():
+    command = [sys.executable, "-W", "ignore", "-m", "densepose_ext", "configs"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, cwd=ROOT, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_errors_take_one_line(monkeypatch, capsys):
     def run(options):
         raise ValueError("first\n  second")
