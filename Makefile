@@ -7,7 +7,7 @@
 # make test ORDER="--random-order-seed=1"    the tests in another order
 # make test PYTHON=python    the same with an environment of yours; nothing is installed into it
 # make format         rewrites the sources as the linter wants them
-# make bench          the figures of benchmarks/
+# make bench          the comparisons of benchmarks/, as a table and output/benchmarks.json
 # make docs           the documentation, into docs/_build/html
 
 VENV := .venv
@@ -51,7 +51,7 @@ format: $(if $(OWN),setup)
 	$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .
 
 bench: $(if $(OWN),setup)
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(PYTHON) $$script || exit 1; done
+	@$(PYTHON) benchmarks/run.py
 
 docs: $(if $(OWN),setup)
 	$(PYTHON) -W ignore -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -6,6 +6,8 @@ depends on both much less.
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable
 
@@ -13,6 +15,8 @@ import torch
 from tabulate import tabulate
 
 THREADS = 2
+#: Environment variable: a file to which report appends its rows, a JSON object a line.
+RECORD_VARIABLE = "DENSEPOSE_BENCH_RECORD"
 
 
 def measure(
@@ -35,10 +39,16 @@ def measure(
 def report(
     title: str, times: dict[str, float], baseline: str, per: int = 1, unit: str = ""
 ) -> None:
-    """Prints milliseconds (divided by ``per``) and ratios to the baseline as a table."""
+    """Prints and records milliseconds (divided by ``per``) and their ratios to the baseline."""
     rows = [
         (name, f"{seconds / per * 1e3:.2f}", f"{seconds / times[baseline]:.3f}")
         for name, seconds in times.items()
     ]
+    if record := os.environ.get(RECORD_VARIABLE):
+        with open(record, "a", encoding="utf-8") as stream:
+            for name, seconds in times.items():
+                ms, ratio = seconds / per * 1e3, seconds / times[baseline]
+                row = {"title": title, "name": name, "ms": ms, "ratio": ratio}
+                stream.write(json.dumps({**row, "baseline": baseline}) + "\n")
     print(f"\n{title} ({THREADS} threads)")
     print(tabulate(rows, headers=("", f"ms{unit}", f"of {baseline!r}"), tablefmt="plain"))
