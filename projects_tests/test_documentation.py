@@ -186,6 +186,26 @@ def test_the_official_checkpoint_would_be_taken(tmp_path):
                 DensePosePredictor(config, str(tmp_path / weights))
 
 
+@pytest.mark.slow
+def test_sphinx_builds_all_pages(tmp_path):
+    pytest.importorskip("sphinx")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore", "-m", "sphinx", "-W", "--keep-going", "-q"),
+            *("-b", "html", "-d", tmp_path / "read", DOCS, tmp_path / "pages"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    for page in PAGES:
+        if page.startswith("docs/"):
+            path = tmp_path / "pages" / page.removeprefix("docs/").replace(".md", ".html")
+            assert path.is_file(), page
+
+
 def test_the_readme_is_short():
     assert len(PAGES["README.md"].splitlines()) <= 120
 
