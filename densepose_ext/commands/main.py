@@ -13,6 +13,7 @@ from ..processes.notices import hide_notices
 
 #: Command: what it does. Its module, of the same name, has add_arguments(parser) and run(args).
 COMMANDS = {
+    "annotate": "annotate people's dense pose in a browser",
     "check": "count what an annotation file holds, and report what cannot be used",
     "configs": "list the configs that come with the package",
     "demo": "render people, train on them, evaluate, and write one page about it",
@@ -27,7 +28,7 @@ COMMANDS = {
     "video": "find, track and draw people in a video",
 }
 #: Commands that do not import Detectron2, which takes seconds.
-WITHOUT_DETECTRON2 = {"check", "configs", "models", "synth"}
+WITHOUT_DETECTRON2 = {"annotate", "check", "configs", "models", "synth"}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,257 @@
+"""The web application: an API of JSON, the pictures, the views, and the page."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from importlib import resources
+from urllib.parse import unquote
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from ..surface.parts import NUM_COARSE_PARTS
+from .access import Access, is_loopback
+from .desk import Desk, map_of_runs
+from .figure import NUM_TURNS, Figure
+from .pictures import PictureFiles
+from .proposals import Proposals
+from .store import Conflict, Store, Who
+from .views import NUM_VIEWS, Views
+
+#: Largest body of a request, bytes; regions of a person take some 50 kB.
+LARGEST_BODY = 1 << 20
+#: What does not change while the server runs may be kept by the browser.
+_KEPT = {"cache-control": "private, max-age=86400"}
+
+logger = logging.getLogger(f"detectron2.{__name__}")
+
+
+def make_app(
+    store: Store,
+    views: Views,
+    proposals: Proposals | None = None,
+    token: str | None = None,
+) -> Starlette:
+    """The application.
+
+    Args:
+        views: of the store's body.
+        proposals: of a model, if there is one.
+        token: that pages need; None: pages of this machine need none.
+    """
+    desk, files = Desk(store, views, proposals), PictureFiles(store.folder)
+    figure = Figure(views.body)
+    static = resources.files("densepose_ext.annotation") / "static"
+
+    def picture(request: Request) -> Response:
+        found = _known(store.project.pictures, "picture", request.path_params["image"])
+        side = min(max(int(request.query_params.get("side", 1600)), 16), 4096)
+        return Response(files.small(found, side), media_type="image/jpeg", headers=_KEPT)
+
+    def tile(request: Request) -> Response:
+        values = request.path_params
+        found = _known(store.project.pictures, "picture", values["image"])
+        content = files.tile(found, values["column"], values["row"])
+        return Response(content, media_type="image/jpeg", headers=_KEPT)
+
+    def view(request: Request) -> Response:
+        region, number = request.path_params["region"], request.path_params["view"]
+        if not (1 <= region <= NUM_COARSE_PARTS and 0 <= number < NUM_VIEWS):
+            raise ValueError(f"there is no view {number} of region {region}")
+        content = views.of(region)[number].picture
+        return Response(content, media_type="image/png", headers=_KEPT)
+
+    def turned_figure(request: Request) -> Response:
+        content = figure.picture(request.path_params["turn"] % NUM_TURNS)
+        return Response(content, media_type="image/png", headers=_KEPT)
+
+    def read(function: Callable[..., dict], *names: str, with_who: bool = False):
+        """An endpoint that answers what a function makes of the numbers in the path."""
+
+        def endpoint(request: Request) -> Response:
+            values = [request.path_params[name] for name in names]
+            return JSONResponse(function(*values, *([_who(request)] if with_who else [])))
+
+        return endpoint
+
+    app = Starlette(
+        routes=[
+            Route("/", lambda request: FileResponse(static / "index.html")),
+            Mount("/static", StaticFiles(directory=str(static))),
+            Route("/pictures/{image:int}", picture),
+            Route("/pictures/{image:int}/{column:int}/{row:int}", tile),
+            Route("/views/{region:int}/{view:int}", view),
+            Route("/figure/{turn:int}", turned_figure),
+            Route("/api/project", read(desk.project)),
+            Route("/api/pictures/{image:int}/boxes", read(desk.boxes, "image")),
+            Route("/api/people/{person:int}", read(desk.person, "person", with_who=True)),
+            Route("/api/people/{person:int}/proposal", read(desk.proposal, "person")),
+            Route("/api/people/{person:int}/review", read(desk.review, "person")),
+            Route(
+                "/api/people/{person:int}/views/{region:int}",
+                read(desk.views_of, "person", "region", with_who=True),
+            ),
+            Route(
+                "/api/people/{person:int}/marks/{point:int}",
+                read(desk.marks, "person", "point", with_who=True),
+            ),
+            Route("/api/{action}", _acting(desk), methods=["POST"]),
+        ],
+        middleware=[Middleware(Access, token=token)],
+        exception_handlers={
+            Conflict: _failure(409),
+            ValueError: _failure(400),
+            KeyError: _failure(404),
+            OSError: _failure(507),
+            ModuleNotFoundError: _failure(501),
+        },
+    )
+    app.state.desk = desk
+    return app
+
+
+def _known(of: dict, what: str, number: int):
+    if number not in of:
+        raise ValueError(f"there is no {what} {number}")
+    return of[number]
+
+
+def _failure(status: int):
+    def answer(request: Request, error: Exception) -> Response:
+        return JSONResponse({"error": " ".join(str(error).split())}, status)
+
+    return answer
+
+
+def _who(request: Request, version: int | None = None) -> Who:
+    name = unquote(request.headers.get("x-annotator", "")).strip()[:80]
+    return Who(name or "somebody", request.headers.get("x-session", "")[:80], version)
+
+
+def _acting(desk: Desk):
+    """The endpoint of all actions; it answers the person's new state where there is one."""
+    store = desk.store
+    actions: dict[str, Callable[..., object]] = {
+        "add_person": lambda who, a: store.add_person(a["image"], a["box"], who),
+        "boxes_done": lambda who, a: store.set_boxes_done(a["image"], a["value"], who),
+        "box": lambda who, a: store.set_box(a["person"], a["box"], who),
+        "remove": lambda who, a: store.remove(a["person"], who),
+        "leave_out": lambda who, a: store.leave_out(a["person"], who),
+        "paint": lambda who, a: store.paint(a["person"], map_of_runs(a["runs"]), who),
+        "finish_regions": lambda who, a: store.finish_regions(a["person"], who),
+        "place": lambda who, a: store.place(
+            a["person"], a["point"], a["view"], float(a["x"]), float(a["y"]), who
+        ),
+        "cannot_tell": lambda who, a: store.cannot_tell(a["person"], a["point"], who),
+        "clear": lambda who, a: store.clear(a["person"], a["point"], who),
+        "finish_points": lambda who, a: store.finish_points(a["person"], who),
+        "take": lambda who, a: store.take(a["person"], a["point"], a["layer"], who),
+        "accept": lambda who, a: store.accept(a["person"], who),
+        "send_back": lambda who, a: store.send_back(a["person"], a["stage"], a["note"], who),
+        "lease": lambda who, a: store.lease(a["person"], who),
+        "release": lambda who, a: store.release(a["person"], who),
+        "next": lambda who, a: store.next_person(a["stage"], who),
+    }
+
+    def act(request: Request, given: dict) -> Response:
+        action = request.path_params["action"]
+        if action not in actions:
+            raise ValueError(f"there is no action {action}")
+        who = _who(request, given.get("version"))
+        if not who.session:
+            raise ValueError("the header X-Session is empty")
+        try:
+            found = actions[action](who, given)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{action}: {error!r} is missing or of the wrong type") from error
+        if action == "lease" and not found:
+            holder = store.leases.holder(given["person"])
+            raise Conflict(f"{holder} is working on person {given['person']}")
+        number = getattr(found, "id", given.get("person"))
+        if number not in store.project.people:
+            return JSONResponse({"person": None})
+        with store.lock:
+            person = store.project.people[number]
+            answer = {"person": number, "version": person.version, "stage": person.stage}
+        if action == "place":
+            answer["marks"] = desk.marks(number, given["point"], who)
+        return JSONResponse(answer)
+
+    async def endpoint(request: Request) -> Response:
+        from starlette.concurrency import run_in_threadpool
+
+        content = b""
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > LARGEST_BODY:
+                return JSONResponse({"error": "the request is too large"}, 413)
+        try:
+            given = json.loads(content or b"{}")
+        except ValueError:
+            given = None
+        if not isinstance(given, dict):
+            return JSONResponse({"error": "expected a JSON object"}, 400)
+        return await run_in_threadpool(act, request, given)
+
+    return endpoint
+
+
+def serve(
+    store: Store,
+    views: Views,
+    proposals: Proposals | None = None,
+    host: str = "127.0.0.1",
+    port: int = 8765,
+    announce: Callable[[str], None] = print,
+) -> None:
+    """Serves a project until Ctrl-C; the store is closed in the end.
+
+    Args:
+        host: address to listen at. Any but this machine's own needs a token, which is in the
+            address that is announced.
+        port: 0 for any that is free.
+
+    Raises:
+        OSError: the port cannot be used.
+    """
+    token = None if is_loopback(host) else secrets.token_urlsafe(24)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise OSError(f"cannot listen at {host}, port {port}: {error.strerror}") from error
+        shown = f"[{host}]" if ":" in host else host
+        shown = socket.gethostname() if host in ("0.0.0.0", "::") else shown
+        query = f"?token={token}" if token else ""
+        announce(f"http://{shown}:{listener.getsockname()[1]}/{query}")
+        _warm_up(views)
+        app = make_app(store, views, proposals, token)
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            store.close()
+
+
+def _warm_up(views: Views) -> None:
+    """Renders the views in the background, so that stage 2 need not wait."""
+
+    def render() -> None:
+        os.nice(5)  # of this thread alone, on Linux
+        for region in range(1, NUM_COARSE_PARTS + 1):
+            views.of(region)
+
+    threading.Thread(target=render, name="views", daemon=True).start()

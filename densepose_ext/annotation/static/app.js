@@ -1,0 +1,188 @@
+// The page: what is open, who holds it, the keys, and the stages.
+
+import { act, get, getName, Refused, setName } from "./api.js";
+import { make, say, showTable } from "./dom.js";
+import { Viewport } from "./viewport.js";
+import { Overview } from "./overview.js";
+import { Boxes } from "./boxes.js";
+import { Regions } from "./regions.js";
+import { Points } from "./points.js";
+import { Review } from "./review.js";
+
+const RENEWAL = 20000; // milliseconds; a lease lasts 75 s on the server
+
+class App {
+  async start() {
+    this.project = await get("project");
+    this.viewport = new Viewport(document.getElementById("canvas"), this.project.tile);
+    this.panel = document.getElementById("panel");
+    this.stages = {
+      pictures: new Overview(this), boxes: new Boxes(this), regions: new Regions(this),
+      points: new Points(this), review: new Review(this),
+    };
+    this.requests = Promise.resolve();
+    this.setUpHeader();
+    window.addEventListener("keydown", (event) => this.key(event));
+    window.addEventListener("pagehide", () => this.release(true));
+    setInterval(() => this.renew(), RENEWAL);
+    for (const fault of this.project.faults.slice(0, 3)) say(fault, true);
+    await this.go("pictures");
+  }
+
+  setUpHeader() {
+    const tabs = { pictures: "Pictures", boxes: "Boxes", regions: "Regions", points: "Points", review: "Review" };
+    const bar = document.getElementById("tabs");
+    Object.entries(tabs).forEach(([stage, text], n) => bar.append(make("button",
+      { id: `tab-${stage}`, onclick: () => this.go(stage) }, text, " ", make("kbd", {}, `F${n + 1}`))));
+    const name = document.getElementById("name");
+    name.value = this.remembered("name") || "";
+    setName(name.value);
+    name.addEventListener("input", () => { setName(name.value); this.remember("name", name.value); });
+    name.addEventListener("keydown", (event) => { if (event.key === "Enter") name.blur(); });
+    const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+    this.theme(this.remembered("theme") || (isDark ? "dark" : "light"));
+    document.getElementById("theme").onclick = () =>
+      this.theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark", true);
+    document.getElementById("help-button").onclick = () => this.help();
+  }
+
+  theme(value, keep = false) {
+    document.documentElement.dataset.theme = value;
+    if (keep) this.remember("theme", value);
+  }
+
+  // Storage may be switched off; the page works without.
+  remembered(key) { try { return localStorage.getItem(`annotate-${key}`); } catch { return null; } }
+  remember(key, value) { try { localStorage.setItem(`annotate-${key}`, value); } catch { /* as said */ } }
+
+  async refresh() {
+    this.project = await get("project");
+    const { counts, error } = this.project;
+    const all = Object.values(counts).reduce((a, b) => a + b, 0) - counts["left out"];
+    document.getElementById("progress").textContent = `${counts.accepted} of ${all} people accepted`;
+    if (error) say(error, true);
+    return this.project;
+  }
+
+  pictureOf(id) { return this.project.pictures.find((picture) => picture.id === id); }
+
+  // Changes to another stage; `chosen` is {picture} or {person} to be opened there.
+  async go(stage, chosen = {}) {
+    if (stage !== "pictures" && !getName()) {
+      document.getElementById("name").focus();
+      say("First enter your name.");
+      return;
+    }
+    try {
+      await this.stage?.leave?.();
+      await this.requests;
+      this.release();
+      await this.refresh();
+      this.stage = this.stages[stage];
+      for (const tab of document.querySelectorAll("#tabs button")) {
+        if (tab.id === `tab-${stage}`) tab.setAttribute("aria-current", "page");
+        else tab.removeAttribute("aria-current");
+      }
+      document.getElementById("overview").hidden = stage !== "pictures";
+      document.getElementById("work").hidden = stage === "pictures";
+      this.viewport.tool = {};
+      this.viewport.overlay = () => {};
+      this.hint("");
+      this.panel.replaceChildren();
+      await this.stage.enter(chosen);
+    } catch (error) { this.report(error); }
+  }
+
+  report(error) {
+    if (!(error instanceof Refused)) { console.error(error); say(String(error), true); return; }
+    say(error.message, true);
+  }
+
+  hint(text) { document.getElementById("hint").textContent = text; }
+
+  // Opens a person: leases it, and reads it. Without a number the next one in the stage; null: nobody.
+  async openPerson(stage, number) {
+    const answer = number ? await act("lease", { person: number }) : await act("next", { stage });
+    if (!answer.person) return null;
+    this.person = await get(`people/${answer.person}`);
+    this.picture = this.pictureOf(this.person.image);
+    this.viewport.open(this.picture);
+    this.viewport.show(this.person.box);
+    return this.person;
+  }
+
+  // Changes the open person. Requests wait for each other, since each names the latest version.
+  change(action, values = {}) {
+    const { person } = this;
+    const sent = this.requests.then(async () => {
+      const answer = await act(action, { person: person.id, version: person.version, ...values });
+      if (answer.version !== undefined) Object.assign(person, { version: answer.version, stage: answer.stage });
+      return answer;
+    });
+    this.requests = sent.catch((error) => {
+      this.report(error);
+      // What is on the screen is not what is saved: show what is.
+      if (this.person === person && error.status !== 400) this.reload();
+    });
+    return sent.catch(() => null);
+  }
+
+  reload() {
+    const { person, stage } = this;
+    this.person = null;
+    setTimeout(() => stage.enter({ person: person.id }).catch((error) => {
+      this.report(error);
+      this.go("pictures");
+    }), 300);
+  }
+
+  release(keepalive = false) {
+    if (!this.person) return;
+    act("release", { person: this.person.id }, keepalive).catch(() => {});
+    this.person = null;
+  }
+
+  renew() {
+    if (this.person) act("lease", { person: this.person.id }).catch((error) => this.report(error));
+  }
+
+  key(event) {
+    const { target } = event;
+    if (document.getElementById("dialog").open || target.matches?.("input, textarea, select")) return;
+    const stages = Object.keys(this.stages);
+    const number = /^F([1-5])$/.exec(event.key)?.[1];
+    let used = true;
+    if (number) this.go(stages[number - 1]);
+    else if (event.key === "?") this.help();
+    else used = this.stageKey(event) || (this.stage !== this.stages.pictures && this.sharedKey(event));
+    if (used) event.preventDefault();
+  }
+
+  stageKey(event) {
+    if (event.altKey || event.metaKey) return false;
+    const name = (event.ctrlKey ? "Ctrl+" : "") + (event.shiftKey && event.key.length > 1 ? "Shift+" : "") + event.key;
+    // Enter and Space press the button that has the focus.
+    if (["Enter", " "].includes(event.key) && event.target.matches?.("button") && !event.target.matches(".view")) return false;
+    const found = this.stage?.keys.find(([keys]) => keys.split(" ").includes(event.key === " " ? "Space" : name));
+    if (!found) return false;
+    return found[2](event) !== false;
+  }
+
+  sharedKey(event) {
+    if (event.key === "0") { this.viewport.fit(); return true; }
+    if (event.key === "9" && this.person) { this.viewport.show(this.person.box); return true; }
+    return this.viewport.key(event);
+  }
+
+  help() {
+    const shared = [["F1 ... F5", "change to another stage"], ["+ -", "zoom; also the wheel, or two fingers"],
+      ["0", "the whole picture"], ["9", "the person"],
+      ["Space, right button", "drag to move the picture; Alt and arrows do, too"],
+      ["arrows", "with the picture in focus: move a pointer; Shift for single steps"], ["Enter", "press and release it"]];
+    showTable("Keys", [...(this.stage?.keys ?? []).map(([keys, text]) => [keys, text]), ...shared]);
+  }
+}
+
+const app = new App();
+window.annotation = app; // for tests of the page
+app.start().catch((error) => app.report(error));

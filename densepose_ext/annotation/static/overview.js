@@ -1,0 +1,64 @@
+// All pictures, who is in them, and how far they are.
+
+import { button, make } from "./dom.js";
+
+export const STAGE_NAMES = {
+  regions: "regions to be drawn", points: "points to be placed", review: "to be reviewed",
+  accepted: "accepted", "left out": "left out",
+};
+export const stageClass = (stage) => `stage-${stage.replace(" ", "")}`;
+
+export class Overview {
+  constructor(app) {
+    this.app = app;
+    this.root = document.getElementById("overview");
+    this.keys = [
+      ["c", "go on where there is work", () => { this.goOn(); }],
+      ["ArrowLeft", "picture before", () => this.step(-1)],
+      ["ArrowRight", "next picture", () => this.step(1)],
+    ];
+  }
+
+  enter() {
+    const { project } = this.app;
+    const { counts } = project;
+    const total = Object.values(counts).reduce((a, b) => a + b, 0);
+    const bar = make("div", { class: "bar", role: "img", "aria-label": "progress" });
+    const legend = make("div", { class: "legend" });
+    for (const [stage, text] of Object.entries(STAGE_NAMES).reverse()) {
+      if (stage !== "left out" && total) bar.append(make("i", { class: stageClass(stage), style: `width:${(100 * counts[stage]) / total}%` }));
+      legend.append(make("span", {}, make("i", { class: `chip ${stageClass(stage)}` }), `${counts[stage]} ${text}`));
+    }
+    const done = project.pictures.filter((picture) => picture.boxesDone).length;
+    this.cards = project.pictures.map((picture) => this.card(picture));
+    this.root.replaceChildren(
+      make("div", { class: "row" },
+        make("span", { class: "grow" }, `${project.pictures.length} pictures, ${done} with all boxes drawn; saved in ${project.out}`),
+        button("Go on", "c", () => this.goOn(), { class: "primary", id: "go-on" })),
+      bar, legend, make("div", { class: "grid" }, ...this.cards));
+  }
+
+  card(picture) {
+    const chips = make("span", { class: "chips" });
+    for (const person of picture.people) {
+      chips.append(make("i", { class: `chip ${stageClass(person.stage)}`, title: `person ${person.id}: ${STAGE_NAMES[person.stage]}${person.holder ? `, with ${person.holder}` : ""}${person.note ? `; ${person.note}` : ""}` }));
+    }
+    return make("button", { class: "card", type: "button", onclick: () => this.app.go("boxes", { picture: picture.id }) },
+      make("span", { class: "thumb" }, make("img", { src: `/pictures/${picture.id}?side=240`, loading: "lazy", alt: "" })),
+      make("span", { class: "caption" }, `${picture.boxesDone ? "✓ " : ""}${picture.name}`), chips);
+  }
+
+  step(by) {
+    const at = this.cards.indexOf(document.activeElement);
+    this.cards[Math.min(Math.max(at + by, 0), this.cards.length - 1)]?.focus();
+  }
+
+  // The stage with work in it, the last stage first: people are finished before others are begun.
+  goOn() {
+    const { counts, pictures } = this.app.project;
+    const stage = ["points", "regions", "review"].find((name) => counts[name]);
+    const open = pictures.find((picture) => !picture.boxesDone);
+    if (stage && (stage !== "review" || !open)) this.app.go(stage);
+    else this.app.go("boxes", open ? { picture: open.id } : {});
+  }
+}
