@@ -21,7 +21,7 @@ NUM_TURNS = 8
 
 def region_colours() -> np.ndarray:
     """(15, 3) uint8 RGB of the regions, that of the first part of each; 0 is black."""
-    first = [int(np.argmax(FINE_TO_COARSE == region)) for region in range(NUM_COARSE_PARTS + 1)]
+    first = [int(np.argmax(region == FINE_TO_COARSE)) for region in range(NUM_COARSE_PARTS + 1)]
     return PART_COLOURS[first]
 
 

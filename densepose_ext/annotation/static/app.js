@@ -102,6 +102,7 @@ class App {
 
   // Opens a person: leases it, and reads it. Without a number the next one in the stage; null: nobody.
   async openPerson(stage, number) {
+    this.hint("");
     const answer = number ? await act("lease", { person: number }) : await act("next", { stage });
     if (!answer.person) return null;
     this.person = await get(`people/${answer.person}`);

@@ -28,7 +28,7 @@ export class Regions {
       ...Object.entries(TOOLS).map(([tool, key]) => [key, tool, () => this.setTool(tool)]),
       ["[", "smaller brush", () => this.resize(0.8)], ["]", "larger brush", () => this.resize(1.25)],
       ["k", "keep what is drawn: paint where nothing is", () => { this.keeps = !this.keeps; this.show(); }],
-      ["y", "turn the figure", () => { this.turn = (this.turn + 1) % 8; this.show(); }],
+      ["y", "turn the figure", () => this.turnBy(1)],
       ["m", "regions that the model proposes", () => { this.propose(); }],
       ["u Ctrl+z", "undo", () => this.undo()],
       ["l", "exchange left and right", () => this.mirror()],
@@ -52,10 +52,25 @@ export class Regions {
     this.redraw();
     app.viewport.tool = this;
     app.viewport.overlay = (context, viewport) => this.paint(context, viewport);
+    this.turn = 0;
+    this.isTurned = false;
     this.show();
+    await this.turnAsInPicture();
   }
 
   async leave() { await this.save(); }
+
+  turnBy(steps) { this.isTurned = true; this.turn = (this.turn + steps) % 8; this.show(); }
+
+  // Turns the figure as the person stands, as far as the regions or the model tell.
+  async turnAsInPicture() {
+    const { person } = this.app;
+    const { best } = await get(`people/${person.id}/views/1`);
+    const turn = [0, 2, 4, 6][best]; // views of the torso from the front, its left, the back, its right
+    if (this.isTurned || this.app.person !== person || turn === undefined || turn === this.turn) return;
+    this.turn = turn;
+    this.show();
+  }
 
   nobody() {
     this.map = null;
@@ -86,14 +101,15 @@ export class Regions {
     const isBack = [3, 4, 5].includes(this.turn);
     const [near, far] = isFront ? ["person's right", "person's left"] : isBack ? ["person's left", "person's right"] : ["", ""];
     panel.replaceChildren(...[
-      make("h2", {}, `Regions of person ${person.id}`),
+      make("div", { class: "row" }, make("h2", { class: "grow" }, `Regions of person ${person.id}`),
+        button("Place points", "n", () => this.finish(), { class: "primary", id: "finish-regions" })),
       person.note ? make("p", { class: "note" }, `Sent back: ${person.note}`) : null,
       make("p", {}, "Draw the body as you think it is under the clothes: a skirt is legs. Left and right are the person's own."),
       make("div", { class: "figure" },
-        make("button", { title: "turn", onclick: () => { this.turn = (this.turn + 7) % 8; this.show(); } }, "↺"),
+        make("button", { title: "turn", onclick: () => this.turnBy(7) }, "↺"),
         make("span", { class: "side" }, near), make("img", { src: `/figure/${this.turn}`, alt: "figure in the colours of the regions" }),
         make("span", { class: "side" }, far),
-        button("↻", "y", () => { this.turn = (this.turn + 1) % 8; this.show(); })),
+        button("↻", "y", () => this.turnBy(1))),
       make("div", { class: "row" }, ...Object.entries(TOOLS).map(([tool, key]) =>
         button(tool, key, () => this.setTool(tool), { "aria-pressed": this.tool === tool, id: `tool-${tool}` }))),
       make("div", { class: "row" }, button("−", "[", () => this.resize(0.8)), button("+", "]", () => this.resize(1.25)),
@@ -105,7 +121,6 @@ export class Regions {
       make("div", { class: "row" },
         project.hasModel ? button("propose", "m", () => this.propose(), { id: "propose" }) : null,
         button("left ⇄ right", "l", () => this.mirror()), button("leave out", "i", () => this.leaveOut())),
-      make("div", { class: "row" }, button("Finished: place points", "n", () => this.finish(), { class: "primary", id: "finish-regions" })),
     ].filter(Boolean));
     const what = this.tool === "eraser" ? "eraser" : `${this.tool}: ${this.app.project.regions[this.region]}`;
     this.app.hint(what);
@@ -207,7 +222,7 @@ export class Regions {
     clearTimeout(this.timer);
     if (!this.isUnsaved || !this.app.person) return;
     this.isUnsaved = false;
-    await this.app.change("paint", { runs: encode(this.map) });
+    if (await this.app.change("paint", { runs: encode(this.map) }) && this.app.person) await this.turnAsInPicture();
   }
 
   async propose() {
