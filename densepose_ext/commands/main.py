@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": "render people, train on them, evaluate, and write one page about it",
     "evaluate": "evaluate a results file, from any system",
     "export": "export a model to TorchScript or ONNX, to run without this package",
+    "masks": "write masks of chosen parts of people in pictures",
     "mesh": "export a person of a picture as a point cloud and a textured mesh",
     "models": "list the shipped models and the official checkpoints",
     "predict": "find people and their dense pose in pictures",

@@ -3,59 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
-from .finding_people import add_model_arguments
+from .picture_runs import add_run_arguments, run_over_pictures, size_of
+
+#: What ``--preset`` takes.
+PRESET_NAMES = ("viton", "magicanimate", "controlnet-parula", "controlnet-viridis", "smpl-texture")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument(
-        "inputs",
-        nargs="+",
-        metavar="INPUT",
-        help="pictures, folders (searched recursively) or quoted patterns; - reads them from "
-        "standard input, one per line",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="output folder, where an interrupted run resumes",
-    )
-    parser.add_argument(
+    add_run_arguments(parser)
+    written = parser.add_mutually_exclusive_group()
+    written.add_argument(
         "--format",
         default="overlay,iuv",
         metavar="F,F,...",
-        help="iuv, overlay, parts, uv, control, contour, mask, npz, vertices (files for each "
-        "picture), json (results.json, in the official format); default overlay,iuv",
+        help="iuv, overlay, parts, uv, control, contour, mask, labels, npz, vertices (files for "
+        "each picture), json (results.json, in the official format); default overlay,iuv",
     )
-    add_model_arguments(parser)
-    parser.add_argument("--batch", type=int, default=1, help="batch size; default 1")
-    parser.add_argument(
-        "--workers", type=int, default=2, help="reader threads, and writer threads; default 2"
-    )
-    parser.add_argument(
-        "--num-gpus",
-        type=int,
-        default=1,
-        metavar="N",
-        help="number of GPUs, one process each; on the CPU, number of processes",
-    )
-    parser.add_argument(
-        "--num-machines",
-        type=int,
-        default=1,
-        metavar="N",
-        help="machines that share the pictures and --out",
-    )
-    parser.add_argument(
-        "--machine-rank", type=int, default=0, metavar="K", help="rank of this machine, from 0"
-    )
-    parser.add_argument(
-        "--dist-url", default="auto", metavar="URL", help="tcp://HOST:PORT of the first machine"
+    written.add_argument(
+        "--preset", choices=PRESET_NAMES, help="pictures as the system of that name expects them"
     )
     parser.add_argument(
         "--bgr",
@@ -69,60 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for vertices: body the model was trained on: open (default), smpl, or a folder with "
         "the official files",
     )
-    parser.add_argument(
-        "--image-ids",
-        type=Path,
-        metavar="COCO.json",
-        help="for json: take image ids from this file; default: number the pictures",
-    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
-    from ..files.media import is_video
-    from ..prediction.inputs import find_pictures
-    from ..prediction.run import Run, read_image_ids, run_over
+    from ..prediction.presets import PRESETS
     from ..prediction.writers import Options
 
-    videos = [path for path in args.inputs if is_video(path)]
-    if len(videos) == len(args.inputs):
-        raise ValueError(f"{videos[0]} is a video: densepose-ext video {videos[0]} --out FILE.mp4")
-    pictures = [path for path in args.inputs if path not in videos]
-    sources = find_pictures(pictures, sys.stdin, without=args.out)
-    sources.skipped += len(videos)
-    if not len(sources):
-        raise ValueError(f"no pictures in {', '.join(args.inputs)} ({sources.skipped} other files)")
-    image_ids = read_image_ids(args.image_ids, sources.pictures) if args.image_ids else None
-    job = Run(
-        folder=args.out,
-        formats=tuple(dict.fromkeys(args.format.split(","))),
-        config=args.model,
-        weights=args.weights,
-        device=args.device,
-        precision=args.precision,
-        min_score=args.min_score,
-        options=Options(bgr=args.bgr, surface=args.surface),
-        batch=args.batch,
-        workers=args.workers,
-        processes=args.num_gpus,
-        machines=args.num_machines,
-        machine_rank=args.machine_rank,
-        dist_url=args.dist_url,
+    person = PRESETS[args.preset].person if args.preset else "all"
+    options = Options(
+        bgr=args.bgr,
+        surface=args.surface,
+        person=args.person or person,
+        size=size_of(args.size),
     )
-    try:
-        summary = run_over(sources.pictures, job, image_ids)
-    except KeyboardInterrupt:
-        print("\ninterrupted; run the same command to resume", file=sys.stderr)
-        return 130
-    if summary is None:
-        return 0
-    for path, reason in summary.unreadable:
-        print(f"unreadable: {path}: {reason}", file=sys.stderr)
-    counts = [f"{summary.people} people in {summary.pictures} pictures"]
-    counts += [f"{summary.already} pictures done before"] if summary.already else []
-    counts += [f"{len(summary.unreadable)} unreadable"] if summary.unreadable else []
-    counts += [f"{sources.skipped} other files skipped"] if sources.skipped else []
-    print(f"{args.out}: {', '.join(counts)}")
-    if not summary.pictures and not summary.already:
-        raise ValueError("no picture could be read")
-    return 0
+    formats = (args.preset,) if args.preset else tuple(dict.fromkeys(args.format.split(",")))
+    return run_over_pictures(args, formats, options)

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from .finding_people import add_model_arguments, predictor_of
+from .picture_runs import add_person_arguments, size_of
+from .predict import PRESET_NAMES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +25,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--draw",
-        default="parts",
-        choices=("parts", "u", "v", "contour", "mask", "iuv", "control"),
+        choices=("parts", "u", "v", "contour", "mask", "iuv", "control", "control-parula"),
         help="what to draw; iuv: I, U * 255, V * 255 in R, G, B, subject to compression; control: "
-        "parts alone, in the colours of viridis; default parts",
+        "parts alone, in viridis on violet; control-parula: in parula on black; default: the "
+        "preset's, or parts",
     )
+    parser.add_argument(
+        "--preset", choices=PRESET_NAMES, help="draw as the system of that name expects it"
+    )
+    add_person_arguments(parser)
     parser.add_argument(
         "--smooth",
         type=float,
@@ -49,17 +55,30 @@ def run(args: argparse.Namespace) -> int:
         value = getattr(args, option)
         if value is not None and not value > 0:
             raise ValueError(f"--{option} {value}: expected more than 0")
+    size = size_of(args.size)
     if args.out.exists() and os.path.exists(args.input) and args.out.samefile(args.input):
         raise ValueError(f"{args.out} is the input; write to another file")
 
+    from ..prediction.presets import PRESETS
     from ..video import SurfaceSmoother, VideoReader, VideoWriter
     from ..video.run import draw_video
 
+    preset = PRESETS[args.preset] if args.preset else None
     smoother = None if args.smooth is None else SurfaceSmoother(args.smooth)
     sound = args.input if os.path.exists(args.input) else None  # else it is a camera
     with VideoReader(args.input) as video, VideoWriter(args.out, video.rate, sound) as writer:
         predictor = predictor_of(args)
-        done = draw_video(video, writer, predictor, args.draw, smoother, args.frames, args.seconds)
+        done = draw_video(
+            video,
+            writer,
+            predictor,
+            args.draw or (preset.drawing if preset else "parts"),
+            smoother,
+            args.frames,
+            args.seconds,
+            args.person or (preset.person if preset else "all"),
+            size,
+        )
     if video.problem:
         print(video.problem, file=sys.stderr)
     if writer.silence:

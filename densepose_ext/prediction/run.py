@@ -16,17 +16,27 @@ from tqdm import tqdm
 
 from ..engine.launch import launch
 from ..processes.cores import number_of_cores
+from .choosing import CHOICES, chosen
 from .exported import ExportedPredictor
 from .inputs import Source
 from .opening import open_predictor
 from .people import People
 from .predictor import DensePosePredictor
+from .presets import PRESETS
 from .record import RunRecord
+from .resizing import resized_people, resized_picture
 from .stream import Frame, ahead, predict_frames, read_frame
-from .writers import FORMATS, Options, output_files, write_files
+from .writers import FORMATS, PART_MASK, Format, Options, output_files, write_files
 
 #: The format with one file for the whole run.
 JSON = "json"
+
+#: All formats with files for each picture.
+_BY_NAME = {
+    **FORMATS,
+    **{name: preset.format for name, preset in PRESETS.items()},
+    "part-mask": PART_MASK,
+}
 
 #: How long finished processes wait for the others.
 _PATIENCE = timedelta(days=7)
@@ -38,7 +48,7 @@ class Run:
 
     Attributes:
         folder: for the outputs.
-        formats: names of FORMATS, and "json" for results.json.
+        formats: names of FORMATS or PRESETS, "part-mask", and "json" for results.json.
         config, weights, device, precision, min_score: as for open_predictor.
         options: of the output files.
         batch: pictures per batch of the network.
@@ -65,9 +75,9 @@ class Run:
     dist_url: str = "auto"
 
     @property
-    def own_formats(self) -> tuple[str, ...]:
+    def own_formats(self) -> list[Format]:
         """The formats with files for each picture."""
-        return tuple(form for form in self.formats if form != JSON)
+        return [_BY_NAME[form] for form in self.formats if form != JSON]
 
     def predictor(self) -> DensePosePredictor | ExportedPredictor:
         return open_predictor(
@@ -109,11 +119,13 @@ def run_over(
         OSError, ValueError: model or folder cannot be used, the folder holds outputs of other
             pictures, or a file cannot be written.
     """
-    unknown = sorted({*run.formats} - {*FORMATS, JSON})
+    unknown = sorted({*run.formats} - {*_BY_NAME, JSON})
     if unknown or not run.formats:
         raise ValueError(
             f"format {', '.join(unknown) or '(none)'}; expected some of {', '.join(FORMATS)}, json"
         )
+    if run.options.person not in CHOICES:
+        raise ValueError(f"person {run.options.person!r}; expected one of {', '.join(CHOICES)}")
     if min(run.batch, run.workers, run.processes) < 1:
         raise ValueError("batch, workers and processes must be 1 or more")
     if not 0 <= run.machine_rank < run.machines:
@@ -158,7 +170,15 @@ def run_over(
 
 def run_settings(predictor: DensePosePredictor | ExportedPredictor, options: Options) -> dict:
     """The settings that outputs depend on, as JSON values."""
-    return {**predictor.identity(), "bgr": options.bgr, "surface": options.surface}
+    return {
+        **predictor.identity(),
+        "bgr": options.bgr,
+        "surface": options.surface,
+        "person": None if options.person == "all" else options.person,
+        "size": None if options.size is None else list(options.size),
+        "parts": list(options.parts) or None,
+        "grow": options.grow or None,
+    }
 
 
 def read_image_ids(path: str | os.PathLike, sources: Sequence[Source]) -> dict[str, int]:
@@ -256,6 +276,10 @@ def _write(run: Run, ids: dict[str, int], predicted: tuple[Frame, People | None]
     frame, people = predicted
     if people is None:
         return _Outcome(frame.error)
-    write_files(run.folder, frame.name, run.own_formats, frame.picture, people, run.options)
+    people, picture = chosen(people, run.options.person), frame.picture
+    if run.options.size is not None:
+        people = resized_people(people, run.options.size)
+        picture = resized_picture(picture, run.options.size)
+    write_files(run.folder, frame.name, run.own_formats, picture, people, run.options)
     entries = people.to_json(ids[frame.name]) if JSON in run.formats else []
     return _Outcome("", people.size, len(people), entries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from ..visualization import (
     draw_parts,
     draw_vertices,
 )
+from ..visualization.compose import compose_labels
 from .people import People
 
 _JPEG_QUALITY = 92
@@ -32,10 +33,18 @@ class Options:
     Attributes:
         bgr: store V, U, I in R, G, B, so that cv2.imread returns I, U, V.
         surface: whose vertices to write.
+        person: which people to write (see ``choosing.CHOICES``).
+        size: (height, width) of the outputs; None: the picture's.
+        parts: fine parts of the format part-mask.
+        grow: pixels by which that mask is grown on all sides.
     """
 
     bgr: bool = False
     surface: str = "open"
+    person: str = "all"
+    size: tuple[int, int] | None = None
+    parts: tuple[int, ...] = ()
+    grow: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Format:
     contents: Callable[[np.ndarray, People, Options], tuple[bytes, ...]]
 
 
-def _encoded(ending: str, picture: np.ndarray) -> bytes:
+def encoded(ending: str, picture: np.ndarray) -> bytes:
     """The content of a file with a BGR or grey picture."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if ending == ".jpg" else []
     done, content = cv2.imencode(ending, picture, quality)
@@ -72,8 +81,8 @@ def _iuv(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, 
     iuv = people.to_iuv()
     stored = iuv if options.bgr else iuv[..., ::-1]
     return (
-        _encoded(".png", np.ascontiguousarray(stored)),
-        _encoded(".png", people.to_index()),
+        encoded(".png", np.ascontiguousarray(stored)),
+        encoded(".png", people.to_index()),
     )
 
 
@@ -81,30 +90,45 @@ def _overlay(picture: np.ndarray, people: People, options: Options) -> tuple[byt
     of_vertices = any(isinstance(person.result, VertexResult) for person in people)
     drawn = draw_vertices(picture, people) if of_vertices else draw_parts(picture, people)
     drawn = draw_keypoints(drawn, people)
-    return (_encoded(".jpg", draw_boxes(drawn, people)),)
+    return (encoded(".jpg", draw_boxes(drawn, people)),)
 
 
 def _contour(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
-    return (_encoded(".jpg", draw_contours(picture, people)),)
+    return (encoded(".jpg", draw_contours(picture, people)),)
 
 
 def _parts(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
-    return (_encoded(".png", draw_parts(np.zeros_like(picture), people, alpha=1)),)
+    return (encoded(".png", draw_parts(np.zeros_like(picture), people, alpha=1)),)
 
 
 def _uv(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
     return tuple(
-        _encoded(".png", control_picture(people, people.size, quantity, black=True))
+        encoded(".png", control_picture(people, people.size, quantity, black=True))
         for quantity in ("u", "v")
     )
 
 
 def _control(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
-    return (_encoded(".png", control_picture(people, people.size)),)
+    return (encoded(".png", control_picture(people, people.size)),)
 
 
 def _mask(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
-    return (_encoded(".png", (people.to_index() > 0).astype(np.uint8) * 255),)
+    return (encoded(".png", (people.to_index() > 0).astype(np.uint8) * 255),)
+
+
+def _part_mask(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
+    labels = compose_labels(people, people.size)
+    mask = np.isin(labels, options.parts).astype(np.uint8) * 255
+    if options.grow:
+        side = 2 * options.grow + 1
+        mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    return (encoded(".png", mask),)
+
+
+def _labels(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
+    stream = io.BytesIO()
+    np.save(stream, compose_labels(people, people.size))
+    return (stream.getvalue(),)
 
 
 def _npz(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
@@ -132,30 +156,37 @@ FORMATS = {
     "control": Format("parts in viridis, to control image generators", ("_control.png",), _control),
     "contour": Format("lines of equal U and V over the picture", ("_contour.jpg",), _contour),
     "mask": Format("white where people are", ("_mask.png",), _mask),
+    "labels": Format("part of each pixel, 0 to 24, as an array", ("_labels.npy",), _labels),
     "npz": Format("all values of each person, unrounded", ("_people.npz",), _npz),
     "vertices": Format("vertex of the body at each pixel", ("_vertices.npz",), _vertices),
 }
 
+#: Of the command ``masks``: Options.parts says which.
+PART_MASK = Format("white where chosen parts are", ("_mask.png",), _part_mask)
 
-def output_files(folder: Path, name: str, formats: tuple[str, ...]) -> list[Path]:
+
+def output_files(folder: Path, name: str, formats: Iterable[Format]) -> list[Path]:
     """Paths of the output files of a picture with this name."""
-    return [folder / (name + ending) for form in formats for ending in FORMATS[form].endings]
+    return [folder / (name + ending) for form in formats for ending in form.endings]
 
 
 def write_files(
     folder: Path,
     name: str,
-    formats: tuple[str, ...],
+    formats: Sequence[Format],
     picture: np.ndarray,
     people: People,
     options: Options,
 ) -> None:
     """Writes the output files of a picture, each atomically.
 
+    Args:
+        picture, people: of the size of the outputs.
+
     Raises:
         OSError: a file cannot be written.
     """
-    contents = [c for form in formats for c in FORMATS[form].contents(picture, people, options)]
+    contents = [c for form in formats for c in form.contents(picture, people, options)]
     for path, content in zip(output_files(folder, name, formats), contents):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:

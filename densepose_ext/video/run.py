@@ -13,8 +13,10 @@ from types import SimpleNamespace
 import numpy as np
 from tqdm import tqdm
 
+from ..prediction.choosing import Follower
 from ..prediction.people import People
 from ..prediction.predictor import DensePosePredictor
+from ..prediction.resizing import resized_people, resized_picture
 from ..prediction.stream import Frame, ahead, predict_frames
 from ..visualization import (
     control_picture,
@@ -39,6 +41,10 @@ def _control(picture: np.ndarray, people: People, identities: list[int]) -> np.n
     return control_picture(people, people.size)
 
 
+def _control_parula(picture: np.ndarray, people: People, identities: list[int]) -> np.ndarray:
+    return control_picture(people, people.size, colours="parula", black=True)
+
+
 def _mask(picture: np.ndarray, people: People, identities: list[int]) -> np.ndarray:
     return draw_boxes(draw_masks(picture, people, identities=identities), people, identities)
 
@@ -59,6 +65,7 @@ DRAWINGS = {
     "mask": _mask,
     "iuv": _iuv,
     "control": _control,
+    "control-parula": _control_parula,
 }
 
 
@@ -89,6 +96,8 @@ def draw_video(
     smoother: SurfaceSmoother | None = None,
     frames: int | None = None,
     seconds: float | None = None,
+    person: str = "all",
+    size: tuple[int, int] | None = None,
 ) -> VideoSummary:
     """Finds and tracks the people of a video, and writes it with them drawn.
 
@@ -98,6 +107,8 @@ def draw_video(
         drawing: one of DRAWINGS.
         smoother: smooths the surface over time; None does not.
         frames, seconds: limits of the video's length.
+        person: who is drawn (see ``choosing.CHOICES``); one who was chosen stays so while seen.
+        size: (height, width) of the new video; None: that of the old one.
 
     Raises:
         OSError: the video cannot be written.
@@ -105,7 +116,7 @@ def draw_video(
     """
     if drawing not in DRAWINGS:
         raise ValueError(f"drawing {drawing!r}; expected one of {', '.join(DRAWINGS)}")
-    clock, tracker = _Clock(), Tracker()
+    clock, tracker, follower = _Clock(), Tracker(), Follower(person)
     people_seen = 0
     todo = _limited(video, frames, seconds)
 
@@ -116,11 +127,15 @@ def draw_video(
         people_seen = max([people_seen, *identities])
         if smoother is not None:
             people = People(smoother(people, identities), people.size)
+        people, identities = follower(people, identities)
         return frame, people, identities
 
     def draw(followed: tuple[Frame, People, list[int]]) -> tuple[VideoFrame, np.ndarray]:
         frame, people, identities = followed
-        return frame, DRAWINGS[drawing](frame.picture, people, identities)
+        picture = frame.picture
+        if size is not None:
+            people, picture = resized_people(people, size), resized_picture(picture, size)
+        return frame, DRAWINGS[drawing](picture, people, identities)
 
     def write(drawn: tuple[VideoFrame, np.ndarray]) -> None:
         writer.write(drawn[1], drawn[0].time)

@@ -13,7 +13,7 @@ from densepose_ext.data.chart_vertices import with_charts, with_vertices
 from densepose_ext.evaluation.vertex_results_file import decode_vertices
 from densepose_ext.modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from densepose_ext.prediction.charted import charted
-from densepose_ext.prediction.writers import Options, write_files
+from densepose_ext.prediction.writers import FORMATS, Options, write_files
 from densepose_ext.structures import VertexResult
 from densepose_ext.surface.registry import get_surface
 from projects_tests.tiny_dataset import make_dataset
@@ -116,7 +116,7 @@ def test_people_come_back_from_their_files(people):
 def test_files(people, trained, tmp_path):
     picture = cv2.imread(str(trained[2]))
     formats = ("overlay", "vertices", "mask", "npz")
-    write_files(tmp_path, "one", formats, picture, people, Options())
+    write_files(tmp_path, "one", [FORMATS[form] for form in formats], picture, people, Options())
     stored = np.load(tmp_path / "one_vertices.npz")["vertices"]
     np.testing.assert_array_equal(stored, people.to_vertices())
     assert (cv2.imread(str(tmp_path / "one_overlay.jpg")) != picture).any()

@@ -18,9 +18,11 @@ from densepose_ext.commands.main import main
 from densepose_ext.evaluation.results import Results
 from densepose_ext.prediction import run as run_module
 from densepose_ext.prediction import stream
+from densepose_ext.prediction.choosing import chosen
 from densepose_ext.prediction.inputs import find_pictures
 from densepose_ext.prediction.pictures import read_picture
 from densepose_ext.prediction.record import PICTURES_FILE, RESULTS_FILE
+from densepose_ext.prediction.resizing import resized_people
 from densepose_ext.prediction.stream import Frame, ahead, predict_frames
 from densepose_ext.prediction.writers import FORMATS
 from projects_tests.tiny_model import CONFIG, tiny_model
@@ -392,3 +394,47 @@ def test_memory_stays_flat(tmp_path, folder, weights, monkeypatch):
     assert predict(weights, many, "--out", tmp_path / "out", "--format", "mask") == 0
     assert len(most) == 40
     assert max(most) <= 8
+
+
+def test_masks_of_parts(tmp_path, folder, weights, capsys):
+    fixed = ["--model", CONFIG, "--weights", weights, "--device", "cpu", "--min-score", "0"]
+    predictor = DensePosePredictor(CONFIG, weights, "cpu", min_score=0)
+    people = predictor(folder / "a.png")
+    parts = np.unique(people.to_iuv()[..., 0])
+    wanted = ",".join(map(str, parts[1:3]))
+    picture, out = str(folder / "a.png"), str(tmp_path / "out")
+    assert main(["masks", picture, "--out", out, "--parts", wanted, *fixed]) == 0
+    mask = cv2.imread(f"{out}/a_mask.png", cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(mask > 0, np.isin(people.to_iuv()[..., 0], parts[1:3]))
+    capsys.readouterr()
+    assert main(["masks", picture, "--out", out, "--parts", "hair", *fixed]) == 2
+    assert "no part 'hair'" in capsys.readouterr().err
+    assert main(["masks", picture, "--out", out, "--parts", "head", *fixed]) == 2
+    assert "is of a run with parts" in capsys.readouterr().err
+    grown = str(tmp_path / "grown")
+    assert main(["masks", picture, "--out", grown, "--parts", wanted, "--grow", "2", *fixed]) == 0
+    larger = cv2.imread(f"{grown}/a_mask.png", cv2.IMREAD_UNCHANGED)
+    assert (larger >= mask).all()
+    assert (larger > 0).sum() > (mask > 0).sum()
+
+
+def test_a_preset(tmp_path, folder, weights, capsys):
+    out = tmp_path / "out"
+    arguments = [folder / "a.png", "--out", out, "--preset", "smpl-texture", "--size", "30x50"]
+    assert predict(weights, *arguments) == 0
+    people = DensePosePredictor(CONFIG, weights, "cpu", min_score=0)(folder / "a.png")
+    people = resized_people(chosen(people, "largest"), (50, 30))
+    assert np.array_equal(cv2.imread(str(out / "a_IUV.png")), people.to_iuv())
+    assert predict(weights, *arguments[:-1], "30") == 2
+    assert "--size 30: expected WxH in pixels" in capsys.readouterr().err
+
+
+def test_labels_and_people_in_another_size(tmp_path, folder, weights):
+    out = tmp_path / "out"
+    more = ["--format", "labels,json,overlay", "--size", "30x50", "--person", "centre"]
+    assert predict(weights, folder / "a.png", "--out", out, *more) == 0
+    people = DensePosePredictor(CONFIG, weights, "cpu", min_score=0)(folder / "a.png")
+    people = resized_people(chosen(people, "centre"), (50, 30))
+    assert np.array_equal(np.load(out / "a_labels.npy"), people.to_iuv()[..., 0])
+    assert read_picture(out / "a_overlay.jpg").shape == (50, 30, 3)
+    assert json.loads((out / RESULTS_FILE).read_text()) == people.to_json(1)

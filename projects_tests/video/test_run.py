@@ -8,7 +8,9 @@ import torch
 
 from densepose_ext import People
 from densepose_ext.commands.main import main
+from densepose_ext.commands.predict import PRESET_NAMES
 from densepose_ext.commands.video import add_arguments
+from densepose_ext.prediction.presets import PRESETS
 from densepose_ext.video import SurfaceSmoother, VideoReader, VideoWriter
 from densepose_ext.video import run as run_module
 from densepose_ext.video.run import DRAWINGS, draw_video
@@ -90,7 +92,7 @@ def test_drawings(tmp_path, drawing):
         given = [frame.picture.astype(int) for frame in video]
     inside, outside = (slice(8, 30), slice(12, 20)), (slice(40, 48), slice(40, 64))
     assert np.abs(pictures[2] - given[2])[inside].mean() > 5
-    if drawing not in ("iuv", "control"):  # these are of people alone
+    if drawing not in ("iuv", "control", "control-parula"):  # these are of people alone
         assert np.abs(pictures[2] - given[2])[outside].mean() < 5
 
 
@@ -164,3 +166,17 @@ def test_a_failure_while_writing_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(VideoWriter, "write", full)
     with pytest.raises(OSError, match="no space left"):
         draw(source, tmp_path / "out.mp4", OnePerson())
+
+
+def test_a_preset_in_another_size(tmp_path, weights):
+    source, out = write_video(tmp_path / "in.avi", 3), tmp_path / "out.mp4"
+    more = ["--model", CONFIG, "--weights", weights, "--device", "cpu", "--min-score", "0"]
+    arguments = ["video", str(source), "--out", str(out), "--preset", "viton", "--size", "40x60"]
+    assert main([*arguments, "--frames", "2", *more]) == 0
+    with VideoReader(out) as video:
+        assert [frame.picture.shape for frame in video] == [(60, 40, 3)] * 2
+
+
+def test_names_of_presets():
+    assert tuple(PRESETS) == PRESET_NAMES
+    assert {preset.drawing for preset in PRESETS.values()} <= set(DRAWINGS)

@@ -1,0 +1,143 @@
+"""Options and report of commands that run over pictures and can be resumed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .finding_people import add_model_arguments
+
+if TYPE_CHECKING:
+    from ..prediction.writers import Options
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of pictures, people, model and processes."""
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="pictures, folders (searched recursively) or quoted patterns; - reads them from "
+        "standard input, one per line",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="output folder, where an interrupted run resumes",
+    )
+    add_person_arguments(parser)
+    add_model_arguments(parser)
+    parser.add_argument("--batch", type=int, default=1, help="batch size; default 1")
+    parser.add_argument(
+        "--workers", type=int, default=2, help="reader threads, and writer threads; default 2"
+    )
+    parser.add_argument(
+        "--num-gpus",
+        type=int,
+        default=1,
+        metavar="N",
+        help="number of GPUs, one process each; on the CPU, number of processes",
+    )
+    parser.add_argument(
+        "--num-machines",
+        type=int,
+        default=1,
+        metavar="N",
+        help="machines that share the pictures and --out",
+    )
+    parser.add_argument(
+        "--machine-rank", type=int, default=0, metavar="K", help="rank of this machine, from 0"
+    )
+    parser.add_argument(
+        "--dist-url", default="auto", metavar="URL", help="tcp://HOST:PORT of the first machine"
+    )
+    parser.add_argument(
+        "--image-ids",
+        type=Path,
+        metavar="COCO.json",
+        help="for json: take image ids from this file; default: number the pictures",
+    )
+
+
+def add_person_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of who is taken, and how large."""
+    parser.add_argument(
+        "--person",
+        choices=("all", "largest", "centre"),
+        help="who is taken: all, the largest, or the one nearest to the centre; default: the "
+        "preset's, or all",
+    )
+    parser.add_argument(
+        "--size",
+        metavar="WxH",
+        help="size of the outputs, such as 768x1024; labels are resized by nearest neighbour; "
+        "default: the input's",
+    )
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """(height, width) of WxH.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if text is None:
+        return None
+    width, by, height = text.lower().partition("x")
+    if not (by and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise ValueError(f"--size {text}: expected WxH in pixels, such as 768x1024")
+    return int(height), int(width)
+
+
+def run_over_pictures(args: argparse.Namespace, formats: tuple[str, ...], options: Options) -> int:
+    """Runs the model over the pictures, writes the formats and reports; returns the exit status."""
+    from ..files.media import is_video
+    from ..prediction.inputs import find_pictures
+    from ..prediction.run import Run, read_image_ids, run_over
+
+    videos = [path for path in args.inputs if is_video(path)]
+    if len(videos) == len(args.inputs):
+        raise ValueError(f"{videos[0]} is a video: densepose-ext video {videos[0]} --out FILE.mp4")
+    pictures = [path for path in args.inputs if path not in videos]
+    sources = find_pictures(pictures, sys.stdin, without=args.out)
+    sources.skipped += len(videos)
+    if not len(sources):
+        raise ValueError(f"no pictures in {', '.join(args.inputs)} ({sources.skipped} other files)")
+    image_ids = read_image_ids(args.image_ids, sources.pictures) if args.image_ids else None
+    job = Run(
+        folder=args.out,
+        formats=formats,
+        config=args.model,
+        weights=args.weights,
+        device=args.device,
+        precision=args.precision,
+        min_score=args.min_score,
+        options=options,
+        batch=args.batch,
+        workers=args.workers,
+        processes=args.num_gpus,
+        machines=args.num_machines,
+        machine_rank=args.machine_rank,
+        dist_url=args.dist_url,
+    )
+    try:
+        summary = run_over(sources.pictures, job, image_ids)
+    except KeyboardInterrupt:
+        print("\ninterrupted; run the same command to resume", file=sys.stderr)
+        return 130
+    if summary is None:
+        return 0
+    for path, reason in summary.unreadable:
+        print(f"unreadable: {path}: {reason}", file=sys.stderr)
+    counts = [f"{summary.people} people in {summary.pictures} pictures"]
+    counts += [f"{summary.already} pictures done before"] if summary.already else []
+    counts += [f"{len(summary.unreadable)} unreadable"] if summary.unreadable else []
+    counts += [f"{sources.skipped} other files skipped"] if sources.skipped else []
+    print(f"{args.out}: {', '.join(counts)}")
+    if not summary.pictures and not summary.already:
+        raise ValueError("no picture could be read")
+    return 0
