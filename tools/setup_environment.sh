@@ -74,7 +74,7 @@ PY
   $pip install -q --no-deps "$download/${DETECTRON2_WHEEL/cp310-none/py3-none}"
 fi
 
-$pip install -q -c constraints.txt -e '.[quickstart,video,annotate,dev,docs,export]'
+$pip install -q -c constraints.txt -e '.[quickstart,video,web,dev,docs,export]'
 "$venv/bin/python" -W ignore -c 'import densepose_ext, detectron2, torch
 print(f"setup: densepose_ext {densepose_ext.__version__}, Detectron2 {detectron2.__version__}, torch {torch.__version__}")'
 echo "$fingerprint" > "$stamp"

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-import secrets
-import socket
 import threading
 from collections.abc import Callable
 from importlib import resources
 from urllib.parse import unquote
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -21,7 +18,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ..surface.parts import NUM_COARSE_PARTS
-from .access import Access, is_loopback
+from ..web.access import Access
+from ..web.listening import listen
 from .desk import Desk, map_of_runs
 from .figure import NUM_TURNS, Figure
 from .pictures import PictureFiles
@@ -29,6 +27,7 @@ from .proposals import Proposals
 from .store import Conflict, Store, Who
 from .views import NUM_VIEWS, Views
 
+COOKIE = "densepose_annotate"
 #: Largest body of a request, bytes; regions of a person take some 50 kB.
 LARGEST_BODY = 1 << 20
 #: What does not change while the server runs may be kept by the browser.
@@ -108,7 +107,7 @@ def make_app(
             ),
             Route("/api/{action}", _acting(desk), methods=["POST"]),
         ],
-        middleware=[Middleware(Access, token=token)],
+        middleware=[Middleware(Access, token=token, cookie=COOKIE)],
         exception_handlers={
             Conflict: _failure(409),
             ValueError: _failure(400),
@@ -225,23 +224,11 @@ def serve(
     Raises:
         OSError: the port cannot be used.
     """
-    token = None if is_loopback(host) else secrets.token_urlsafe(24)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            raise OSError(f"cannot listen at {host}, port {port}: {error.strerror}") from error
-        shown = f"[{host}]" if ":" in host else host
-        shown = socket.gethostname() if host in ("0.0.0.0", "::") else shown
-        query = f"?token={token}" if token else ""
-        announce(f"http://{shown}:{listener.getsockname()[1]}/{query}")
+    with listen(host, port) as listener:
+        announce(listener.address)
         _warm_up(views)
-        app = make_app(store, views, proposals, token)
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            listener.run(make_app(store, views, proposals, listener.token))
         finally:
             store.close()
 

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         if error.name not in ("starlette", "uvicorn"):
             raise
         raise ModuleNotFoundError(
-            f"{error.name} is not installed: pip install 'densepose_ext[annotate]'"
+            f"{error.name} is not installed: pip install 'densepose_ext[web]'"
         ) from None
     from ..annotation.body import get_body
     from ..annotation.pictures import PictureFiles

@@ -21,7 +21,6 @@ pytest.importorskip("starlette")
 pytest.importorskip("httpx2")
 from starlette.testclient import TestClient
 
-from densepose_ext.annotation import access
 from densepose_ext.annotation.desk import map_of_runs, map_runs
 from densepose_ext.annotation.proposals import Found, Proposals
 from densepose_ext.annotation.server import make_app
@@ -161,8 +160,10 @@ class TestWhoMayTalk:
             assert client.get("/api/project", headers={"Host": host}).status_code == 403
         for host in ("localhost:8765", "127.0.0.1", "[::1]:8765"):
             assert client.get("/api/project", headers={"Host": host}).status_code == 200
-        answer = client.post("/api/add_person", json={}, headers={"X-Session": ""})
+        answer = client.post("/api/add_person", json={}, headers={"Origin": "http://evil.example"})
         assert answer.status_code == 403
+        answer = client.post("/api/add_person", json={}, headers={"X-Session": ""})
+        assert answer.status_code == 400
         assert "frame-ancestors 'none'" in client.get("/").headers["content-security-policy"]
 
     def test_a_token(self, store):
@@ -175,11 +176,6 @@ class TestWhoMayTalk:
         assert (answer.status_code, answer.headers["location"]) == (303, "/")
         assert "HttpOnly" in answer.headers["set-cookie"]
         assert client.get("/api/project").status_code == 200
-
-    def test_addresses_of_this_machine(self):
-        mine = ["localhost", "127.0.0.1", "127.1.2.3", "::1", "[::1]"]
-        others = ["0.0.0.0", "::", "192.168.1.2", "example.org", "127.0.0.1.example.org", ""]
-        assert [host for host in mine + others if access.is_loopback(host)] == mine
 
 
 @pytest.mark.parametrize(
