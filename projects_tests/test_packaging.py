@@ -136,6 +136,7 @@ def test_metadata(wheel):
     assert not base & {"torch", "torchvision", "detectron2", "opencv-python"}
     assert not base & {"opencv-python-headless", "sal-detectron2"}
     assert set(metadata.get_all("Provides-Extra")) == {
+        "annotate",
         "quickstart",
         "video",
         "export",

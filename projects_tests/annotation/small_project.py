@@ -68,12 +68,23 @@ def true_iuv(x: float, y: float) -> tuple[int, float, float]:
     return int(i[0]), float(u[0]), float(v[0])
 
 
-def click_for(region: int, part: int, u: float, v: float) -> tuple[int, float, float] | None:
-    """The view of a region and the pixel where a surface point is seen."""
+def click_for(
+    region: int, part: int, u: float, v: float, margin: float = 0
+) -> tuple[int, float, float] | None:
+    """The view of a region and the pixel where a surface point is seen; None if nowhere.
+
+    Args:
+        margin: pixels to each side in which the region goes on.
+    """
+    if not part:
+        return None
     place = views().body.points(*(np.array([value]) for value in (part, u, v)))[0]
     for view, (x, y, seen) in enumerate(views().marks(region, part, u, v)):
         found = views().click(region, view, x, y) if seen else None
-        if found is not None and np.linalg.norm(found.place - place) < 0.005:
+        if found is None or np.linalg.norm(found.place - place) >= 0.005:
+            continue
+        around = [(x + dx, y + dy) for dx in (-margin, margin) for dy in (-margin, margin)]
+        if all(views().click(region, view, *pixel) is not None for pixel in around):
             return view, x, y
     return None
 
@@ -92,7 +103,7 @@ def place_all(store: Store, person: int, who: Who) -> None:
     """Places all points of a person where they are in truth."""
     for number, (x, y, region) in enumerate(store.project.people[person].points):
         part, u, v = true_iuv(x, y)
-        click = click_for(region, part, u, v) if part else None
+        click = click_for(region, part, u, v)
         if click is None:
             store.cannot_tell(person, number, who)
         else:
