@@ -139,6 +139,7 @@ def test_metadata(wheel):
         "annotate",
         "quickstart",
         "video",
+        "web",
         "export",
         "dev",
         "docs",
