@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import eigsh
+from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
 from ..files.cache import build_once
 from .meshes import get_mesh
@@ -30,16 +30,30 @@ def laplace_beltrami(vertices: np.ndarray, faces: np.ndarray, count: int) -> np.
         vertices: (n, 3). faces: (F, 3), of no triangle without area.
 
     Raises:
-        ValueError: ``count`` is under 1, or not under n.
+        ValueError: ``count`` is under 1, or not under n; a vertex is in no triangle.
     """
     if not 1 <= count < len(vertices):
         raise ValueError(f"{count} features of {len(vertices)} vertices; expected fewer than these")
     stiffness, mass = cotangent_matrices(vertices, faces)
-    # Sought near a shift just below 0, where the inverse is largest.
-    shift = -1e-6 / mass.diagonal().sum()
+    alone = np.flatnonzero(mass.diagonal() <= 0)
+    if len(alone):
+        raise ValueError(f"vertex {alone[0]} is in no triangle with an area")
+    # The mass is diagonal, so that the symmetric matrix M^-1/2 K M^-1/2 has the same eigenvalues.
+    # They are sought near a shift just below 0, where the inverse is largest; it is factorised as
+    # symmetric positive definite, without pivots.
+    scale = sp.diags_array(1 / np.sqrt(mass.diagonal()))
+    symmetric = scale @ stiffness @ scale
+    shift = -1e-2 / mass.diagonal().sum()
+    factors = splu(
+        (symmetric - shift * sp.eye_array(len(vertices))).tocsc(),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+    inverse = LinearOperator(symmetric.shape, factors.solve, dtype=np.float64)
     start = np.random.default_rng(0).normal(size=len(vertices))
-    values, found = eigsh(stiffness, count, mass, sigma=shift, which="LM", v0=start)
-    found = found[:, np.argsort(values)]
+    values, found = eigsh(symmetric, count, sigma=shift, which="LM", v0=start, OPinv=inverse)
+    found = scale @ found[:, np.argsort(values)]
     largest = found[np.abs(found).argmax(0), np.arange(count)]
     return (found * np.sign(largest)).astype(np.float32)
 

@@ -30,3 +30,10 @@ def test_as_many_features_as_vertices_are_refused(count):
     mesh = sphere(20)
     with pytest.raises(ValueError, match=f"{count} features of 20 vertices"):
         laplace_beltrami(mesh["vertices"], mesh["faces"], count)
+
+
+def test_a_vertex_without_triangles_is_named():
+    mesh = sphere(20)
+    vertices = np.concatenate([mesh["vertices"], [[5, 5, 5]]])
+    with pytest.raises(ValueError, match="vertex 20 is in no triangle"):
+        laplace_beltrami(vertices, mesh["faces"], 3)
