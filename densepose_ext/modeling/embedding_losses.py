@@ -10,8 +10,9 @@ import torch
 
 from ..surface.meshes import get_mesh
 
-#: Entries of P x n matrices that are held at once (each of 4 bytes).
-ENTRIES_AT_ONCE = 16 << 20
+#: Entries of P x n matrices, each of 4 bytes, that are held at once: on a CPU they stay in its cache.
+ENTRIES_AT_ONCE = {"cpu": 3 << 20}
+_ENTRIES_ELSEWHERE = 16 << 20
 
 
 def embedding_loss(
@@ -36,8 +37,8 @@ def soft_embedding_loss(
 ) -> torch.Tensor:
     """Cross-entropy against softmax(-geodesic distance to the true vertex / geodesic_sigma).
 
-    -sum p log q = log sum exp(-distance / sigma) + sum p distance / sigma, and the mean distance
-    under p follows from the mean embedding: no (P, n) matrix of p log q is ever made.
+    -sum p log q = log sum exp(-distance / sigma) + sum p distance / sigma; no (P, n) matrix of p
+    log q is ever made, and p only once for points that share their vertex.
 
     Args:
         points: (P, D). vertices: (n, D). true: (P,) int64, vertex of each point.
@@ -51,17 +52,18 @@ def soft_embedding_loss(
         raise ValueError(
             f"the mesh {mesh_name} has {mesh.num_vertices} vertices, its embedder {len(vertices)}"
         )
-    distinct, place = true.unique(return_inverse=True)
-    mean, mean_square = [], []
-    squares = (vertices**2).sum(1)
-    for chunk in distinct.split(max(ENTRIES_AT_ONCE // len(vertices), 1)):
-        rows = torch.from_numpy(np.ascontiguousarray(mesh.geodesic_rows(chunk.cpu().numpy())))
-        weights = torch.softmax(rows.to(vertices.device).div_(-geodesic_sigma), dim=1)
-        mean.append(weights @ vertices)
-        mean_square.append(weights @ squares)
-    mean, mean_square = torch.cat(mean)[place], torch.cat(mean_square)[place]
-    expected = (points**2).sum(1) + mean_square - 2 * (points * mean).sum(1)
-    return (expected / sigma).mean() + _log_partition(points, vertices, sigma) / len(points)
+    expected = _SumUnderGeodesics.apply(points, vertices, true, mesh, geodesic_sigma)
+    total = expected / sigma + _log_partition(points, vertices, sigma)
+    return total / len(points)
+
+
+def _points_at_once(vertices: torch.Tensor) -> int:
+    entries = ENTRIES_AT_ONCE.get(vertices.device.type, _ENTRIES_ELSEWHERE)
+    return max(entries // len(vertices), 1)
+
+
+def _with_ones(rows: torch.Tensor) -> torch.Tensor:
+    return torch.cat([rows, torch.ones_like(rows[:, :1])], dim=1)
 
 
 def _log_partition(points: torch.Tensor, vertices: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -70,39 +72,73 @@ def _log_partition(points: torch.Tensor, vertices: torch.Tensor, sigma: float) -
 
 
 class _LogPartition(torch.autograd.Function):
-    """In blocks of points, with the gradients made on the way: q is there only once."""
+    """In blocks of points, with the gradients made on the way: q is there only once.
+
+    A column of ones beside points and vertices has the matrix products add the vertices' squares
+    and make the sums over vertices and points, without reading a block again.
+    """
 
     @staticmethod
     def forward(ctx, points, vertices, sigma):
         needs_points, needs_vertices, _ = ctx.needs_input_grad
         total = points.new_zeros(())
-        squares = (vertices**2).sum(1)
-        bias = -squares / sigma
-        scaled = (vertices * (2 / sigma)).T.contiguous()
-        of_points, mass = [], torch.zeros_like(squares)
-        pulled = torch.zeros_like(vertices)
-        for chunk in points.split(max(ENTRIES_AT_ONCE // len(vertices), 1)):
-            logits = torch.addmm(bias, chunk, scaled)  # less |chunk|^2 / sigma, the same in a row
-            highest = logits.amax(1, keepdim=True)
-            q = logits.sub_(highest).exp_()
-            sums = q.sum(1, keepdim=True)
-            own = (sums.log() + highest)[:, 0] - (chunk**2).sum(1) / sigma
-            total = total + own.sum()
+        squares = (vertices**2).sum(1, keepdim=True)
+        extended = _with_ones(vertices)
+        # Logits less |point|^2 / sigma, which is the same in a row.
+        weights = torch.cat([vertices * 2, -squares], dim=1).div_(sigma).T.contiguous()
+        pulled = torch.zeros_like(weights)
+        of_points = []
+        for chunk in _with_ones(points).split(_points_at_once(vertices)):
+            q = chunk @ weights
+            highest = q.amax(1, keepdim=True)
+            mean, sums = (q.sub_(highest).exp_() @ extended).tensor_split([-1], dim=1)
+            own = chunk[:, :-1]
+            total = total + (sums.log() + highest).sum() - (own**2).sum() / sigma
             if needs_points:
-                of_points.append((q @ vertices / sums - chunk) * (2 / sigma))
+                of_points.append((mean / sums - own) * (2 / sigma))
             if needs_vertices:
-                q /= sums
-                mass += q.sum(0)
-                pulled += q.T @ chunk
+                pulled.addmm_((chunk / sums).T, q)
         ctx.of_points = torch.cat(of_points) if needs_points else None
-        ctx.of_vertices = (
-            (pulled - mass[:, None] * vertices) * (2 / sigma) if needs_vertices else None
-        )
+        ctx.of_vertices = None
+        if needs_vertices:
+            ctx.of_vertices = (pulled[:-1].T - pulled[-1, :, None] * vertices) * (2 / sigma)
         return total
 
     @staticmethod
     def backward(ctx, gradient):
-        return (
-            *(None if own is None else gradient * own for own in (ctx.of_points, ctx.of_vertices)),
-            None,
-        )
+        return *_scaled(ctx, gradient), None
+
+
+class _SumUnderGeodesics(torch.autograd.Function):
+    """Sum over points of the mean distance under softmax(-geodesic distance / sigma).
+
+    In blocks of the distinct true vertices, with the gradients made on the way: no block is kept.
+    """
+
+    @staticmethod
+    def forward(ctx, points, vertices, true, mesh, sigma):
+        needs_points, needs_vertices, *_ = ctx.needs_input_grad
+        distinct, place = true.unique(return_inverse=True)
+        sums = points.new_zeros(len(distinct), points.shape[1] + 1)
+        sums.index_add_(0, place, _with_ones(points))  # of points, and their number
+        weight = points.new_zeros(sums.shape[1], len(vertices))
+        means = []
+        step = _points_at_once(vertices)
+        for chunk, own in zip(distinct.split(step), sums.split(step)):
+            rows = torch.from_numpy(np.ascontiguousarray(mesh.geodesic_rows(chunk.cpu().numpy())))
+            p = torch.softmax(rows.to(vertices.device).div_(-sigma), dim=1)
+            weight.addmm_(own.T, p)
+            if needs_points:
+                means.append(p @ vertices)
+        pulled, mass = weight[:-1].T, weight[-1, :, None]
+        ctx.of_points = 2 * (points - torch.cat(means)[place]) if needs_points else None
+        ctx.of_vertices = 2 * (mass * vertices - pulled) if needs_vertices else None
+        return (points**2).sum() + (vertices * (mass * vertices - 2 * pulled)).sum()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return *_scaled(ctx, gradient), None, None, None
+
+
+def _scaled(ctx, gradient: torch.Tensor):
+    return (None if own is None else gradient * own for own in (ctx.of_points, ctx.of_vertices))

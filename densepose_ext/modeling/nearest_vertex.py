@@ -7,18 +7,45 @@ from __future__ import annotations
 
 import torch
 
+from .vertex_tree import VertexTree
+
 #: Entries of a P x n matrix that are held at once: 32 MB in single precision.
 ENTRIES_AT_ONCE = 8 << 20
+#: Below as many products, or vertices, making them all is faster than asking a tree.
+PRODUCTS_FOR_A_TREE, VERTICES_FOR_A_TREE = 20_000_000, 2048
+#: Pixels that are brought into order together.
+PIXELS_AT_ONCE = 1 << 16
+#: The trees of as many meshes are kept for the next picture.
+TREES_KEPT = 4
+
+_trees: list[tuple[torch.Tensor, VertexTree]] = []
 
 
 @torch.no_grad()
 def nearest_vertices(pixels: torch.Tensor, vertices: torch.Tensor) -> torch.Tensor:
-    """(P,) int64: the nearest vertex by Euclidean distance, the first on ties.
+    """(P,) int64: the nearest vertex by Euclidean distance.
 
-    |x - e|^2 is smallest where x . e - |e|^2 / 2 is largest: one matrix product, in blocks.
+    Many pixels on the CPU are looked up in a :class:`VertexTree`, which is exact; of vertices that
+    tie it takes any. All others are compared with all vertices, and the first of ties is taken.
 
     Args:
         pixels: (P, D). vertices: (n, D).
+    """
+    if (
+        pixels.device.type == "cpu"
+        and len(vertices) >= VERTICES_FOR_A_TREE
+        and len(pixels) * len(vertices) >= PRODUCTS_FOR_A_TREE
+        and (vertices.norm(dim=1) - 1).abs().max() < 1e-4
+    ):
+        tree = _tree(vertices)
+        return torch.cat([tree.nearest(part.float()) for part in pixels.split(PIXELS_AT_ONCE)])
+    return nearest_by_all_products(pixels, vertices)
+
+
+def nearest_by_all_products(pixels: torch.Tensor, vertices: torch.Tensor) -> torch.Tensor:
+    """As :func:`nearest_vertices`, for vertices of any length, the first on ties.
+
+    |x - e|^2 is smallest where x . e - |e|^2 / 2 is largest: one matrix product, in blocks.
     """
     nearest = torch.empty(len(pixels), dtype=torch.int64, device=pixels.device)
     offset = (vertices**2).sum(1) / -2
@@ -28,3 +55,14 @@ def nearest_vertices(pixels: torch.Tensor, vertices: torch.Tensor) -> torch.Tens
         block = torch.addmm(offset, pixels[first : first + step], transposed)
         torch.argmax(block, dim=1, out=nearest[first : first + step])
     return nearest
+
+
+def _tree(vertices: torch.Tensor) -> VertexTree:
+    """The tree of these embeddings: those of a trained model stay the same from call to call."""
+    for known, tree in list(_trees):
+        if torch.equal(known, vertices):
+            return tree
+    tree = VertexTree(vertices.float())
+    _trees.append((vertices.detach().clone(), tree))
+    del _trees[:-TREES_KEPT]
+    return tree
