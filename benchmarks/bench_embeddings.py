@@ -26,7 +26,7 @@ SIGMA, GEODESIC_SIGMA = 0.1, 0.05
 def embeddings(places: torch.Tensor) -> torch.Tensor:
     """Embeddings (n, D) that change with the place (n, 3) on a body as a trained model's do.
 
-    The squared distance of two vertices is about three times the distance of their places in metres.
+    The squared distance of two vertices is about three times that of their places in metres.
     """
     generator = torch.Generator().manual_seed(0)
     frequency = 2 ** torch.linspace(0, 5, DIMENSIONS // 2)
@@ -44,7 +44,7 @@ def vertices_on_a_body() -> torch.Tensor:
 
 
 def pixels_of_a_person(size: tuple[int, int]) -> torch.Tensor:
-    """Embeddings (P, D) as a network makes them: of the near side, with smooth noise, any length."""
+    """Embeddings (P, D) as a network makes them: of the near side, with smooth noise."""
     generator = torch.Generator().manual_seed(2)
     height, turn = torch.meshgrid(*(torch.linspace(0, 1, 56) for _ in range(2)), indexing="ij")
     maps = embeddings(_tube(height.flatten(), turn.flatten() / 2))

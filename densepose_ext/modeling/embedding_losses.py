@@ -10,7 +10,7 @@ import torch
 
 from ..surface.meshes import get_mesh
 
-#: Entries of P x n matrices, each of 4 bytes, that are held at once: on a CPU they stay in its cache.
+#: Entries of P x n matrices, of 4 bytes each, held at once: those on a CPU stay in its cache.
 ENTRIES_AT_ONCE = {"cpu": 3 << 20}
 _ENTRIES_ELSEWHERE = 16 << 20
 

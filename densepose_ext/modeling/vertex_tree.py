@@ -1,8 +1,8 @@
 """The nearest of many vertices, found without comparing each pixel with each vertex.
 
 Embeddings of vertices have length 1, so the nearest one makes the smallest angle with the pixel.
-Vertices lie in leaves, each a cone around its centre; a leaf whose cone is farther from a pixel than
-the best vertex so far cannot hold the nearest. The result is that of all products, up to rounding.
+Vertices lie in leaves, each a cone around its axis; a leaf whose cone is farther from a pixel than
+the best vertex so far cannot hold the nearest. The result is exact but for rounding.
 
 Letters: P pixels, n vertices, D dimensions, L leaves of m vertices, G groups of pixels.
 """

@@ -47,7 +47,7 @@ def plain_soft(points, vertices, true):
     return F.cross_entropy(logits(points, vertices), p)
 
 
-@pytest.mark.parametrize("loss, plain", [(hard, plain_hard), (soft, plain_soft)])
+@pytest.mark.parametrize(("loss", "plain"), [(hard, plain_hard), (soft, plain_soft)])
 @pytest.mark.parametrize("entries", [1, 5 * NUM_VERTICES, 1 << 20])
 def test_values_and_gradients(loss, plain, entries, monkeypatch):
     monkeypatch.setattr(embedding_losses, "get_mesh", lambda name: RandomMesh())
@@ -66,7 +66,8 @@ def test_what_needs_no_gradient_gets_none(loss, monkeypatch):
     monkeypatch.setattr(embedding_losses, "get_mesh", lambda name: RandomMesh())
     points, vertices, true = inputs()
     loss(points, vertices.detach(), true).backward()
-    assert points.grad is not None and vertices.grad is None
+    assert points.grad is not None
+    assert vertices.grad is None
 
 
 def test_a_mesh_of_another_size_is_refused(monkeypatch):

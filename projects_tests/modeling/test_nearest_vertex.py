@@ -55,7 +55,8 @@ def test_pixels_on_the_far_side_of_all_vertices():
 def test_vertices_that_coincide_and_pixels_of_length_zero():
     vertices = smooth(1, 1).expand(300, 16)
     found = VertexTree(vertices).nearest(torch.zeros(20, 16))
-    assert found.shape == (20,) and 0 <= found.min() <= found.max() < 300
+    assert found.shape == (20,)
+    assert 0 <= found.min() <= found.max() < 300
     assert len(VertexTree(vertices).nearest(torch.zeros(0, 16))) == 0
 
 
