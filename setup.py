@@ -12,8 +12,8 @@ VERSION = re.search(
 
 # torch, torchvision, Detectron2 and OpenCV are not listed: a Detectron2 environment has them, in
 # the build its user chose (CUDA version, opencv-python or -headless), and pip must not replace it.
-# `import densepose_ext` says what is missing and how to get it. fvcore, iopath, omegaconf, tqdm,
-# tabulate and matplotlib come with Detectron2.
+# What needs it says so where it is missing, and `densepose-ext setup-detectron2` gets it.
+# fvcore, iopath, omegaconf, tqdm, tabulate and matplotlib come with it.
 REQUIREMENTS = [
     "lazy-loader",  # imports public names when they are first used: commands start at once
     "numpy",

@@ -32,8 +32,8 @@ def _explained(error: ModuleNotFoundError) -> ModuleNotFoundError:
         return error
     return ModuleNotFoundError(
         "densepose_ext extends Detectron2, which is not installed. Install it as"
-        " https://detectron2.readthedocs.io/tutorials/install.html says, or let `make setup` in"
-        " a checkout of densepose_ext make an environment with it",
+        " https://detectron2.readthedocs.io/tutorials/install.html says, or let"
+        " `densepose-ext setup-detectron2` do it, which needs no compiler",
         name="detectron2",
     )
 

@@ -25,7 +25,7 @@ from detectron2.modeling import build_model
 
 import densepose_ext
 from densepose_ext import DensePosePredictor, load_config
-from densepose_ext.commands.main import COMMANDS, main
+from densepose_ext.commands.main import COMMANDS, main, module_of
 from densepose_ext.export import export_model
 from densepose_ext.model_zoo import official
 from densepose_ext.synthetic.dataset import generate
@@ -86,9 +86,8 @@ def test_make(words):
 @pytest.mark.parametrize("words", starting("densepose-ext"))
 def test_options_of_commands_exist(words):
     assert words[1] in COMMANDS
-    module = importlib.import_module(f"densepose_ext.commands.{words[1]}")
     parser = argparse.ArgumentParser()
-    module.add_arguments(parser)
+    module_of(words[1]).add_arguments(parser)
     parser.parse_args(words[2:])
 
 

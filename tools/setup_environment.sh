@@ -2,25 +2,15 @@
 # Makes a virtual environment with Detectron2 and densepose_ext from the package index alone.
 #   tools/setup_environment.sh DIR        `make setup` calls it with .venv
 # Needs Python 3.10 to 3.14 with venv (PYTHON_BASE names one), and no compiler. A second call does
-# nothing while setup.py, constraints.txt and this file stay the same.
+# nothing while setup.py, constraints.txt, this file and how Detectron2 is set up stay the same.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:?usage: tools/setup_environment.sh DIR}
 
-# Detectron2's main branch has no package of its own name on the index. This wheel holds it; its
-# tag says CPython 3.10, but it is used as pure Python (the compiled extras fall back by themselves).
-DETECTRON2=sal-detectron2==0.7.2
-DETECTRON2_WHEEL=sal_detectron2-0.7.2-cp310-none-any.whl
-DETECTRON2_SHA256=491af0c7f79bdb2d178e46f6cb16a97c4ac968d45c41ea3f6b6435d59bbee561
-# What Detectron2 itself imports. Its wheel is installed without dependencies, because its metadata
-# asks for an older numpy than it works with.
-DETECTRON2_NEEDS="torch torchvision setuptools<81 wheel numpy pillow opencv-python-headless pycocotools
-  fvcore iopath omegaconf hydra-core matplotlib termcolor yacs tabulate cloudpickle tqdm tensorboard
-  packaging black scipy"
-
 supported() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; }
 
-fingerprint=$(cat setup.py constraints.txt tools/setup_environment.sh | sha256sum | cut -d' ' -f1)
+fingerprint=$(cat setup.py constraints.txt tools/setup_environment.sh \
+  densepose_ext/processes/detectron2_setup.py | sha256sum | cut -d' ' -f1)
 stamp="$venv/.densepose_ext_setup"
 if [ -x "$venv/bin/python" ] && [ -x "$venv/bin/densepose-ext" ] \
   && [ "$(cat "$stamp" 2>/dev/null)" = "$fingerprint" ]; then
@@ -53,28 +43,9 @@ elif ! supported "$venv/bin/python"; then
 fi
 echo "setup: installing into $venv, $("$venv/bin/python" --version)" \
   "(the first time this downloads about 3 GB of torch)"
-pip="$venv/bin/python -m pip --disable-pip-version-check"
-# DETECTRON2_NEEDS is split into words on purpose.
-# shellcheck disable=SC2086
-$pip install -q -c constraints.txt $DETECTRON2_NEEDS
-
-if ! "$venv/bin/python" -c 'import detectron2' 2>/dev/null; then
-  echo "setup: fetching Detectron2 ($DETECTRON2)"
-  download=$(mktemp -d); trap 'rm -rf "$download"' EXIT
-  $pip download -q --no-deps --only-binary=:all: --python-version 3.10 --implementation cp \
-    --platform any --platform linux_x86_64 -d "$download" "$DETECTRON2"
-  "$venv/bin/python" - "$download/$DETECTRON2_WHEEL" "$DETECTRON2_SHA256" <<'PY'
-import hashlib, pathlib, sys
-path, expected = pathlib.Path(sys.argv[1]), sys.argv[2]
-found = hashlib.sha256(path.read_bytes()).hexdigest()
-if found != expected:
-    sys.exit(f"setup: {path.name} has sha256 {found}, expected {expected}: not installed")
-PY
-  mv "$download/$DETECTRON2_WHEEL" "$download/${DETECTRON2_WHEEL/cp310-none/py3-none}"
-  $pip install -q --no-deps "$download/${DETECTRON2_WHEEL/cp310-none/py3-none}"
-fi
-
-$pip install -q -c constraints.txt -e '.[quickstart,video,web,dev,docs,export]'
+"$venv/bin/python" -m pip --disable-pip-version-check install -q -c constraints.txt \
+  -e '.[quickstart,video,web,dev,docs,export]'
+"$venv/bin/densepose-ext" setup-detectron2 --constraints constraints.txt
 "$venv/bin/python" -W ignore -c 'import densepose_ext, detectron2, torch
 print(f"setup: densepose_ext {densepose_ext.__version__}, Detectron2 {detectron2.__version__}, torch {torch.__version__}")'
 echo "$fingerprint" > "$stamp"

@@ -6,12 +6,13 @@ import argparse
 import importlib
 import os
 import sys
+from types import ModuleType
 
 import densepose_ext
 
 from ..processes.notices import hide_notices
 
-#: Command: what it does. Its module, of the same name, has add_arguments(parser) and run(args).
+#: Command: what it does. Its module, with _ for -, has add_arguments(parser) and run(args).
 COMMANDS = {
     "annotate": "annotate people's dense pose in a browser",
     "check": "count what an annotation file holds, and report what cannot be used",
@@ -23,13 +24,14 @@ COMMANDS = {
     "mesh": "export a person of a picture as a point cloud and a textured mesh",
     "models": "list the shipped models and the official checkpoints",
     "predict": "find people and their dense pose in pictures",
+    "setup-detectron2": "install Detectron2 into this environment, without a compiler",
     "synth": "render a dataset of synthetic people with exact dense pose",
     "teach": "train a teacher on sparse points, and write dense targets by it",
     "texture": "apply a texture atlas to people, extract one, or transfer one",
     "video": "find, track and draw people in a video",
 }
 #: Commands that do not import Detectron2, which takes seconds.
-WITHOUT_DETECTRON2 = {"annotate", "check", "configs", "models", "synth"}
+WITHOUT_DETECTRON2 = {"annotate", "check", "configs", "models", "setup-detectron2", "synth"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     end = next(words, len(arguments))
     command = parser.parse_args(arguments[:end]).command
 
-    module = importlib.import_module(f"{__package__}.{command}")
+    module = module_of(command)
     purpose = COMMANDS[command]
     own_parser = argparse.ArgumentParser(
         prog=f"densepose-ext {command}", description=f"{purpose[0].upper()}{purpose[1:]}."
@@ -77,6 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\ndensepose-ext {command}: stopped", file=sys.stderr)
         return 130
+
+
+def module_of(command: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f"{__package__}.{command.replace('-', '_')}")
 
 
 if __name__ == "__main__":
