@@ -87,7 +87,6 @@ assert "DensePoseROIHeads" in ROI_HEADS_REGISTRY
 heavy = {"detectron2.engine", "detectron2.evaluation", "matplotlib", "scipy", "timm"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 from densepose_ext.files.configs import list_configs
-from densepose_ext.processes.detectron2_setup import NEEDS, OPENCV
 from densepose_ext.config import load_config
 from detectron2.config import LazyConfig
 
@@ -260,7 +259,7 @@ def test_everything_that_setup_installs_is_pinned():
         "REQUIREMENTS = \\[(.*?)\\n\\]",
         '"quickstart": \\[(.*?)\\]',
         '"video": \\[(.*?)\\]',
-        '"annotate": \\[(.*?)\\]',
+        '"web": \\[(.*?)\\]',
         '"dev": \\[(.*?)\\]',
         '"export": \\[(.*?)\\]',
         '"docs": \\[(.*?)\\]',
