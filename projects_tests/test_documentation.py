@@ -28,6 +28,7 @@ from densepose_ext import DensePosePredictor, load_config
 from densepose_ext.commands.main import COMMANDS, main, module_of
 from densepose_ext.export import export_model
 from densepose_ext.model_zoo import official
+from densepose_ext.prediction.dump import dump_entry, write_dump
 from densepose_ext.synthetic.dataset import generate
 from densepose_ext.synthetic.settings import Settings
 from densepose_ext.video.writer import VideoWriter
@@ -103,7 +104,10 @@ def workplace(tmp_path_factory):
         shutil.copy(path, folder / "photographs")
         shutil.copy(path, folder / "picture.jpg")
     torch.save({"model": tiny_model().state_dict()}, folder / "tiny.pth")
-    export_model(DensePosePredictor(CONFIG, folder / "tiny.pth", "cpu"), folder / "exported")
+    predictor = DensePosePredictor(CONFIG, folder / "tiny.pth", "cpu", min_score=0)
+    export_model(predictor, folder / "exported")
+    entry = dump_entry("picture.jpg", predictor(folder / "picture.jpg"))
+    write_dump(folder / "results.pkl", [entry])
     with VideoWriter(folder / "film.mp4") as film:
         for path in (folder / "images").iterdir():
             film.write(cv2.imread(str(path)))

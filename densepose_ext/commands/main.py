@@ -14,6 +14,7 @@ from ..processes.notices import hide_notices
 
 #: Command: what it does. Its module, with _ for -, has add_arguments(parser) and run(args).
 COMMANDS = {
+    "apply_net": "draw or dump people with the arguments of the official apply_net.py",
     "annotate": "annotate people's dense pose in a browser",
     "check": "count what an annotation file holds, and report what cannot be used",
     "configs": "list the configs that come with the package",

@@ -11,6 +11,7 @@ import collections
 import os
 import pickle
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,12 @@ class _Stored:
 
 
 #: Result classes of the official project.
-_STORED = ("DensePoseChartResultQuantized", "DensePoseChartResultCompressed")
+_STORED = (
+    "DensePoseChartResult",
+    "DensePoseChartResultWithConfidences",
+    "DensePoseChartResultQuantized",
+    "DensePoseChartResultCompressed",
+)
 
 _ALLOWED = {
     ("_codecs", "encode"): codecs.encode,  # how bytes are written in old protocols
@@ -67,6 +73,25 @@ class _RestrictedPickle:
         return _Unpickler(stream, **arguments).load()
 
 
+def load_official_pickle(path: str | os.PathLike) -> Any:
+    """What a file of the official project holds; runs no code of it.
+
+    Objects of its result classes become ones that have the same attributes.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is anything else; the message says what.
+    """
+    try:
+        return torch.load(
+            path, map_location="cpu", pickle_module=_RestrictedPickle, weights_only=False
+        )
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} is no file of predictions of the official project: {error}"
+        ) from error
+
+
 def read_official_predictions(path: str | os.PathLike) -> Iterator[dict]:
     """The detections of the file, as entries of the official results format.
 
@@ -74,14 +99,7 @@ def read_official_predictions(path: str | os.PathLike) -> Iterator[dict]:
         FileNotFoundError: if there is no such file.
         ValueError: if it is anything else; the message says what.
     """
-    try:
-        predictions = torch.load(
-            path, map_location="cpu", pickle_module=_RestrictedPickle, weights_only=False
-        )
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
-        raise ValueError(
-            f"{path} is no file of predictions of the official project: {error}"
-        ) from error
+    predictions = load_official_pickle(path)
     if not isinstance(predictions, list):
         raise ValueError(
             f"{path} has a {type(predictions).__name__}; expected a list of predictions"

@@ -198,7 +198,7 @@ def _resolve(config, weights) -> tuple[CfgNode, str]:
     if isinstance(config, CfgNode):
         cfg = config.clone()
     else:
-        path, zoo_weights = _config_file(os.fspath(config))
+        path, zoo_weights = config_file(os.fspath(config))
         cfg = _read_config(path).clone()
         weights = weights or zoo_weights
     if weights == OFFICIAL:
@@ -218,7 +218,7 @@ def _resolve(config, weights) -> tuple[CfgNode, str]:
     return cfg, weights
 
 
-def _config_file(name: str) -> tuple[str, str | None]:
+def config_file(name: str) -> tuple[str, str | None]:
     """Path of a config given by path or name, and its weights if it is of a shipped model."""
     if name in names():
         shipped = get(name)

@@ -1,0 +1,136 @@
+"""``densepose-ext apply_net``: the official project's ``apply_net.py``, with its arguments."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..prediction.people import People
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    show = actions.add_parser("show", help="draw the people of pictures")
+    dump = actions.add_parser("dump", help="write the people of pictures to one file")
+    for action in (show, dump):
+        action.add_argument("cfg", metavar="CONFIG", help="YAML file, or the name of a config")
+        action.add_argument(
+            "model",
+            metavar="MODEL",
+            help="file or URL of a checkpoint, or official: the one published for the config",
+        )
+        action.add_argument("input", metavar="INPUT", help="picture, folder or quoted pattern")
+    show.add_argument(
+        "visualizations",
+        metavar="V,V,...",
+        help="dp_segm, dp_u, dp_v, dp_contour, dp_iuv_texture, dp_cse_vertex, bbox",
+    )
+    show.add_argument(
+        "--output",
+        type=Path,
+        default=Path("outputres.png"),
+        metavar="FILE",
+        help="pictures to write: FILE.0001.png, FILE.0002.png, ... for FILE.png",
+    )
+    show.add_argument("--min_score", type=float, default=0.8, metavar="S", help="default 0.8")
+    show.add_argument(
+        "--nms_thresh", type=float, metavar="T", help="threshold of the non-maximum suppression"
+    )
+    show.add_argument("--texture_atlas", metavar="FILE", help="atlas of dp_iuv_texture")
+    dump.add_argument(
+        "--output",
+        type=Path,
+        default=Path("results.pkl"),
+        metavar="FILE",
+        help="file to write, for torch.load; default results.pkl",
+    )
+    dump.add_argument(
+        "--official-pickle",
+        action="store_true",
+        help="write objects of the official project's classes, which need it to be read",
+    )
+    for action in (show, dump):
+        action.add_argument("-v", "--verbosity", action="count", help="name the pictures")
+        action.add_argument(
+            "--opts",
+            nargs=argparse.REMAINDER,
+            default=[],
+            metavar="KEY VALUE",
+            help="of the config",
+        )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit status."""
+    return {"show": _show, "dump": _dump}[args.action](args)
+
+
+def _show(args: argparse.Namespace) -> int:
+    from ..prediction.official_drawings import check_names, draw_as_official
+    from ..texture import Atlas
+    from ..visualization.picture_file import check_ending, write_picture
+
+    if not 0 <= args.min_score <= 1:
+        raise ValueError(f"--min_score {args.min_score}: expected 0 to 1")
+    names = args.visualizations.split(",")
+    atlas = Atlas.read(args.texture_atlas) if args.texture_atlas else None
+    check_names(names, atlas)
+    check_ending(args.output)
+    opts = ["MODEL.ROI_HEADS.SCORE_THRESH_TEST", str(args.min_score)]
+    if args.nms_thresh is not None:
+        opts += ["MODEL.ROI_HEADS.NMS_THRESH_TEST", str(args.nms_thresh)]
+    for number, (_, picture, people) in enumerate(_people(args, opts), start=1):
+        path = args.output.with_name(f"{args.output.stem}.{number:04d}{args.output.suffix}")
+        write_picture(path, draw_as_official(picture, people, names, atlas))
+        print(path)
+    return 0
+
+
+def _dump(args: argparse.Namespace) -> int:
+    from ..prediction.dump import dump_entry, write_dump
+
+    entries = (dump_entry(path, people) for path, _, people in _people(args, []))
+    count = write_dump(args.output, entries, args.official_pickle)
+    print(f"{args.output}: {count} pictures")
+    return 0
+
+
+def _people(args: argparse.Namespace, opts: list[str]) -> Iterator[tuple[str, np.ndarray, People]]:
+    """Path, picture and people of each picture that can be read; says of the others why not.
+
+    Raises:
+        ValueError: there is none; or config or model cannot be used.
+    """
+    from ..config import load_config
+    from ..prediction.inputs import find_pictures
+    from ..prediction.pictures import read_picture
+    from ..prediction.predictor import DensePosePredictor, config_file
+
+    sources = find_pictures([args.input])
+    if not len(sources):
+        raise ValueError(f"no pictures in {args.input}")
+    overrides = [*opts, *args.opts, "MODEL.WEIGHTS", args.model]
+    cfg = load_config(config_file(args.cfg)[0], overrides)
+    device = cfg.MODEL.DEVICE if "MODEL.DEVICE" in args.opts else None
+    predictor = DensePosePredictor(cfg, device=device)
+    found = False
+    for source in sources.pictures:
+        try:
+            picture = read_picture(source.path)
+        except (OSError, ValueError) as error:
+            print(f"unreadable: {source.path}: {error}", file=sys.stderr)
+            continue
+        people = predictor(picture)
+        found = True
+        if args.verbosity:
+            print(f"{source.path}: {len(people)} people", file=sys.stderr)
+        yield source.path, picture, people
+    if not found:
+        raise ValueError("no picture could be read")
