@@ -1,4 +1,4 @@
-"""Datasets: reading, checking, registering, and mapping to what the model trains on."""
+"""Datasets: reading, checks, registration, and mapping to the model's training input."""
 
 import lazy_loader
 

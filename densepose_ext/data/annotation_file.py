@@ -1,7 +1,7 @@
-"""Reading COCO JSON with ``dp_*`` keys: once, for training and for evaluation.
+"""The reader of COCO JSON with ``dp_*`` keys, for training and evaluation alike.
 
-What labelling tools leave out or write in another form is made good where it can be (ids, areas,
-sizes of pictures); what cannot be used is left out, counted and named.
+What labelling tools omit or write differently is filled in where possible (ids, areas, picture
+sizes). What cannot be used is left out, counted and named.
 """
 
 from __future__ import annotations
@@ -27,16 +27,15 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """The images and people of a file, checked. Records are shared: copy before you change them.
+    """The validated images and people of a file. Records are shared: copy them before changing.
 
     Attributes:
         path: of the file, for messages.
         categories: names by id.
-        images: by id: the JSON's dicts, with ``id``, ``file_name`` as given, ``path``, ``width``
-            and ``height``. Names and paths are empty where the file has no name.
-        people: dicts with ``id``, ``image_id``, ``category_id`` and what
-            :func:`~densepose_ext.data.annotation_record.read_annotation` gives, in the file's
-            order.
+        images: dicts by id, with ``id``, ``file_name`` as given, ``path``, ``width`` and
+            ``height``. ``file_name`` and ``path`` are empty if the JSON has no name.
+        people: dicts with ``id``, ``image_id``, ``category_id`` and the keys of
+            :func:`~densepose_ext.data.annotation_record.read_annotation`, in the file's order.
     """
 
     path: str
@@ -49,14 +48,14 @@ class AnnotationFile:
         kept: Sequence[int] | None = None,
         taken_for: Mapping[int, int] | None = None,
     ) -> AnnotationFile:
-        """The people of some categories.
+        """A copy with the people of some categories.
 
         Args:
             kept: category ids to keep; None keeps all.
-            taken_for: category id -> category id to take it for.
+            taken_for: category id -> category id to replace it with.
 
         Raises:
-            ValueError: naming the ids that the file does not have.
+            ValueError: the file lacks some of these ids, which the message names.
         """
         if kept is None and not taken_for:
             return self
@@ -79,7 +78,7 @@ class AnnotationFile:
         )
 
 
-#: Files in use: a test set is read once for its loader and its evaluators.
+#: Files in use, so that a test set is read once for its loader and its evaluators.
 _in_use: WeakValueDictionary[tuple, AnnotationFile] = WeakValueDictionary()
 
 
@@ -90,11 +89,11 @@ def read_annotations(
 
     Args:
         json_file: COCO JSON, plain or gzip; ``~`` is expanded.
-        image_root: folder of the images, which sizes that the file does not tell are read from.
+        image_root: folder of the images, from which missing sizes are read.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not COCO JSON, or an image or category of it cannot be used.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not COCO JSON, or an image or category in it cannot be used.
     """
     path, image_root = local_path(json_file), os.path.expanduser(image_root)
     try:
@@ -136,7 +135,7 @@ class _Reader:
         return AnnotationFile(self._path, categories, images, people)
 
     def _field(self, value: object, where: str, key: str, read, expected: str):
-        """What ``read`` makes of a value that has to be there."""
+        """A required value, as ``read`` converts it."""
         if not isinstance(value, dict) or value.get(key) is None:
             raise ValueError(f"{self._path}: {where} has no {key!r}")
         found = read(value[key])
@@ -163,7 +162,7 @@ class _Reader:
         for n, record in enumerate(records):
             where = f"images[{n}]"
             key = self._field(record, where, "id", identifier, "a number or a string")
-            name = ""  # scores need no pictures
+            name = ""  # evaluation works without pictures
             if record.get("file_name"):
                 name = self._field(record, where, "file_name", _text, "a string")
             if key in images:
@@ -188,13 +187,13 @@ class _Reader:
         return images
 
     def _ignore_regions(self, record: dict, where: str) -> dict[str, list]:
-        """Polygons of at least three points, as lists of x and of y (PoseTrack)."""
+        """Polygons of at least three points, as lists of x and lists of y (PoseTrack)."""
         xs, ys = record.get("ignore_regions_x"), record.get("ignore_regions_y")
         if not xs:
             return {}
         regions: dict[str, list] = {"ignore_regions_x": [], "ignore_regions_y": []}
         if not isinstance(xs, list) or not isinstance(ys, list) or len(xs) != len(ys):
-            self._left_out.add("ignore regions", where, "as many regions in x as in y are expected")
+            self._left_out.add("ignore regions", where, "expected as many regions in x as in y")
             return regions
         for x, y in zip(xs, ys):
             try:
@@ -207,7 +206,7 @@ class _Reader:
         return regions
 
     def _size(self, record: dict, where: str, path: str) -> tuple[int, int]:
-        """Width and height as the file says; of the picture where it says nothing."""
+        """Width and height from the file, or from the picture if the file has none."""
         if record.get("width") is None or record.get("height") is None:
             try:
                 return picture_size(path)
@@ -232,7 +231,8 @@ class _Reader:
         people = []
         for n, (record, number) in enumerate(zip(records, self._ids(records))):
             if not isinstance(record, dict):
-                self._left_out.add("annotations", f"annotations[{n}]", f"{record!r} is no object")
+                reason = f"{record!r} is not an object"
+                self._left_out.add("annotations", f"annotations[{n}]", reason)
                 continue
             image = identifier(record.get("image_id"))
             where = f"annotation {number} of image {record.get('image_id')}"
@@ -253,7 +253,7 @@ class _Reader:
         return people
 
     def _ids(self, records: list) -> list[int | str]:
-        """An id of its own for each annotation: as given, else a number above all others."""
+        """A unique id for each annotation: the given one, or else a number above all others."""
         given = [identifier(r.get("id")) if isinstance(r, dict) else None for r in records]
         new = max((key for key in given if isinstance(key, int)), default=0)
         first, ids = new + 1, {}
@@ -263,8 +263,8 @@ class _Reader:
             ids[key] = None
         if new >= first:
             logger.warning(
-                f"{self._path}: {new - first + 1} annotations have no id of their own and are"
-                f" numbered from {first} on"
+                f"{self._path}: {new - first + 1} annotations have no unique id; they are numbered"
+                f" from {first} on"
             )
         return list(ids)
 

@@ -1,4 +1,4 @@
-"""One annotation of a COCO file, checked: box, area, mask, keypoints and dense pose of a person."""
+"""The reader of one COCO annotation: box, area, mask, keypoints and dense pose of a person."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ from .rle import part_mask_runs
 from .segmentation import mask_area, read_segmentation
 from .values import number, whole_number
 
-#: Of COCO's people.
+#: Keypoints of a person in COCO.
 NUM_KEYPOINTS = 17
 
 
 def read_annotation(annotation: dict, image: dict, where: str, left_out: LeftOut) -> dict:
-    """A person as training and evaluation use them.
+    """A validated annotation, as training and evaluation use it.
 
-    A mask, keypoints or dense pose that cannot be used is left out and counted.
+    An invalid mask, keypoints or dense pose is left out and counted.
 
     Args:
-        annotation: of the JSON.
-        image: of the JSON, checked: the person's.
+        annotation: from the JSON.
+        image: its validated image.
         where: "annotation 7 of image 5", for ``left_out``.
 
     Returns:
-        COCO's keys: bbox (XYWH floats), area, iscrowd, num_keypoints; where there are any,
+        COCO's keys: bbox (XYWH floats), area, iscrowd, num_keypoints and, if annotated,
         segmentation (polygons or a compressed RLE), keypoints (51 numbers, pixels counted from 0),
-        ``dp_*`` as :func:`read_points` and :func:`part_mask_runs` give them, and dp_iuv as it is.
+        ``dp_*`` as returned by :func:`read_points` and :func:`part_mask_runs`, and dp_iuv
+        unchanged.
 
     Raises:
         AnnotationError: the person cannot be used at all.
@@ -36,7 +37,7 @@ def read_annotation(annotation: dict, image: dict, where: str, left_out: LeftOut
         "iscrowd": _crowd(annotation.get("iscrowd")),
     }
     height, width = image["height"], image["width"]
-    # COCO writes an empty list for somebody without a mask, and without keypoints
+    # COCO has an empty list for people without a mask or without keypoints.
     if annotation.get("segmentation"):
         try:
             record["segmentation"] = read_segmentation(annotation["segmentation"], height, width)
@@ -65,14 +66,14 @@ def read_annotation(annotation: dict, image: dict, where: str, left_out: LeftOut
 
 
 def read_box(given: object, image: dict) -> list[float]:
-    """A box XYWH in floats: Detectron2 scales boxes in place, and whole ones would stay whole.
+    """A box as XYWH floats. (Detectron2 scales boxes in place, and integers would be truncated.)
 
     Args:
-        given: under ``bbox``.
+        given: the value of ``bbox``.
         image: with width and height.
 
     Raises:
-        AnnotationError: it is no box, has no size, or lies outside the image.
+        AnnotationError: it is not a box, is empty, or lies outside the image.
     """
     box = [number(value) for value in given] if isinstance(given, list) else []
     if len(box) != 4 or None in box:
@@ -96,7 +97,7 @@ def _crowd(given: object) -> int:
 
 
 def _area(given: object, record: dict, image: dict) -> float:
-    """The area as given, else that of the mask, else that of the box."""
+    """The given area, or else that of the mask, or else that of the box."""
     area = number(given)
     if area is not None and area >= 0:
         return float(area)
@@ -117,7 +118,7 @@ def _keypoints(given: object) -> list[int | float]:
 
 
 def _visible(given: object, keypoints: list[int | float] | None) -> int:
-    """``num_keypoints``, counted where it is not given."""
+    """``num_keypoints``, counted if it is not given."""
     if keypoints is None:
         return 0
     count = whole_number(given)

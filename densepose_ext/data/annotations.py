@@ -1,4 +1,4 @@
-"""The ``dp_*`` keys of one person, checked."""
+"""The reader of the ``dp_*`` keys of one person."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .rle import part_mask_runs
 
 #: The keys of a person with points in charts. ``dp_masks`` may be absent.
 POINT_KEYS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V")
-#: The keys of a person with points as vertices of a mesh, for embeddings.
+#: The keys of a person with points as vertices of a mesh (CSE).
 VERTEX_KEYS = ("dp_x", "dp_y", "dp_vertex", "ref_model")
-#: U and V this far outside [0, 1] are rounding errors and are clamped.
+#: U and V outside [0, 1] by at most this are taken as rounding errors, and clamped.
 UV_TOLERANCE = 1e-3
 _LAST_VERTEX = 2**31 - 1
 #: Keys of whole numbers, and what is expected of them.
@@ -28,15 +28,14 @@ def has_densepose(annotation: dict, by_vertices: bool = False) -> bool:
 
 
 def read_densepose(annotation: dict) -> dict | None:
-    """The dense pose of a COCO annotation, checked.
+    """The validated dense pose of a COCO annotation.
 
     Returns:
-        the points as :func:`read_points` gives them, and under ``dp_masks``, if there are any, the
-        :func:`~densepose_ext.data.rle.row_runs` of the painted masks; None for a person without
-        dense pose.
+        the points as returned by :func:`read_points` and, if there are masks, under ``dp_masks``
+        the :func:`~densepose_ext.data.rle.row_runs` of the label map; None without dense pose.
 
     Raises:
-        AnnotationError: naming the key, the value and what was expected.
+        AnnotationError: a value is invalid; the message names key, value and what was expected.
     """
     points = read_points(annotation)
     if points is None:
@@ -49,14 +48,14 @@ def read_densepose(annotation: dict) -> dict | None:
 
 
 def read_points(annotation: dict) -> dict | None:
-    """The annotated points of a person, checked.
+    """The validated points of a person.
 
     Returns:
-        float64 arrays of one length under POINT_KEYS, VERTEX_KEYS or both, of which dp_vertex is
-        int64 and ref_model a name; None if none of the keys has a value.
+        arrays of one length under POINT_KEYS, VERTEX_KEYS or both, float64 except dp_vertex, which
+        is int64; ref_model is a name. None if none of the keys has a value.
 
     Raises:
-        AnnotationError: naming the key, the value and what was expected.
+        AnnotationError: a value is invalid; the message names key, value and what was expected.
     """
     present = [key for key in (*POINT_KEYS, *VERTEX_KEYS[2:]) if annotation.get(key) is not None]
     if not present:
@@ -64,7 +63,7 @@ def read_points(annotation: dict) -> dict | None:
     by_vertices = "dp_vertex" in present
     in_charts = not by_vertices or set(POINT_KEYS) <= set(present)
     needed = dict.fromkeys([*(POINT_KEYS if in_charts else ()), *(VERTEX_KEYS * by_vertices)])
-    if by_vertices and "dp_I" in present:  # the part alone sets the tolerance in the evaluation
+    if by_vertices and "dp_I" in present:  # evaluation uses the part, even without U and V
         needed["dp_I"] = None
     missing = [key for key in needed if key not in present]
     if missing:
@@ -109,13 +108,13 @@ def read_points(annotation: dict) -> dict | None:
 
 
 def _numbers(given: object, key: str) -> np.ndarray:
-    """A list of numbers, or of numbers as strings, as float64."""
+    """A list of numbers, which may be strings, as float64."""
     wrong = AnnotationError(f"{key} is not a flat list of numbers")
     try:
         values = np.asarray(given)
         if values.dtype.kind == "U":
             values = values.astype(float)
-    except ValueError:  # lists of different lengths inside, or words
+    except ValueError:  # nested lists of different lengths, or text
         raise wrong from None
     if values.dtype.kind not in "iuf" or values.ndim != 1:
         raise wrong

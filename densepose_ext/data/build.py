@@ -34,12 +34,12 @@ def load_registered(
     categories: Sequence[int] | None = None,
     category_map: Mapping[int, int] | None = None,
 ) -> list[dict]:
-    """A registered dataset, with the wanted categories.
+    """A registered dataset, optionally only some of its categories.
 
     Args:
-        name: as registered.
-        categories, category_map: as for ``load_densepose_coco``; only for datasets that
-            ``register_densepose_coco`` registered.
+        name: under which it is registered.
+        categories, category_map: as for ``load_densepose_coco``; only for datasets registered
+            with ``register_densepose_coco``.
 
     Raises:
         ValueError: the dataset is empty.
@@ -76,27 +76,27 @@ def training_images(
     categories: Mapping[str, Sequence[int]] | None = None,
     category_maps: Mapping[str, Mapping[int, int]] | None = None,
 ) -> list[dict]:
-    """The images of registered datasets that there is something to learn from.
+    """The images of registered datasets that a model can be trained on.
 
     Args:
         names: of the datasets.
         need_densepose: leave out images in which nobody has dense pose.
-        need_masks: masks are trained; people without one do not count.
-        segm_from_instance_masks: the coarse segmentation is trained by masks, so that a mask is
-            as good as dense pose.
-        dense_targets: dense pose is trained by dense targets, so that one is as good as points.
+        need_masks: the model trains masks; ignore people without one.
+        segm_from_instance_masks: masks train the coarse segmentation, so a mask counts as dense
+            pose.
+        dense_targets: the model trains on dense targets, so one counts as dense pose.
         min_keypoints: leave out images with fewer visible keypoints.
-        flipped: training flips images, for which the surface of those with dense pose needs its
-            mirror map, or their mesh its symmetry.
-        embedders: mesh -> number of its vertices, of a model of embeddings, which dp_vertex and
-            ref_model train; None for a model of charts.
-        num_classes: of the model; None if it is known to fit.
-        categories, category_maps: by the dataset's name, as for :func:`load_registered`.
+        flipped: training flips images, which requires the mirror map of their surface, or the
+            symmetry of their mesh.
+        embedders: mesh -> number of vertices, for CSE models, which train on dp_vertex and
+            ref_model; None for chart models.
+        num_classes: of the model; None: do not check.
+        categories, category_maps: by dataset name, as for :func:`load_registered`.
 
     Raises:
         ValueError, FileNotFoundError: no image is left, a dense target cannot be used, the classes
-            are not those of the other datasets or of the model, the mirror map cannot be had, or a
-            vertex or ``ref_model`` is none of the embedders'.
+            differ from those of the other datasets or of the model, the mirror map is not
+            available, or a vertex or ``ref_model`` is not one of the embedders'.
     """
     images = []
     for name in names:
@@ -127,15 +127,15 @@ def training_images(
     if min_keypoints > 0:
         images = filter_images_with_few_keypoints(images, min_keypoints)
     if not images:
-        raise ValueError(f"no image to train on is left of {', '.join(names)}")
+        raise ValueError(f"no image to train on is left in {', '.join(names)}")
     return images
 
 
 def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
-    """Training batches of a config, for ever: lists of mapped images, of this process.
+    """An infinite loader of training batches: lists of this process's mapped images.
 
-    Each is a function of the seed (SEED; one that is drawn where that is negative) and of the
-    iteration: see :class:`TrainingBatches`. Errors as for :func:`training_images`.
+    A batch depends only on the seed (SEED, or a random one if that is negative) and the iteration:
+    see :class:`TrainingBatches`. Errors as for :func:`training_images`.
     """
     segm_from_masks = cfg.MODEL.ROI_DENSEPOSE_HEAD.COARSE_SEGM_TRAINED_BY_MASKS
     images = training_images(
@@ -173,7 +173,7 @@ def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
 
 
 def build_densepose_test_loader(cfg: CfgNode, name: str) -> torch.utils.data.DataLoader:
-    """Images of a test dataset, split among the processes."""
+    """A loader of the images of a test dataset, split among the processes."""
     dataset = load_registered(
         name,
         cfg.DATASETS.WHITELISTED_CATEGORIES.get(name),
@@ -188,7 +188,7 @@ def _those_present(name: str, dataset: list[dict]) -> list[dict]:
     present = [image for image in dataset if PathManager.exists(image["file_name"])]
     if not present:
         raise FileNotFoundError(
-            f"dataset {name!r}: none of its {len(dataset)} images is there, the first is"
+            f"dataset {name!r}: none of its {len(dataset)} images exists, the first is"
             f" {os.path.abspath(dataset[0]['file_name'])}"
         )
     if len(present) < len(dataset):
@@ -199,7 +199,7 @@ def _those_present(name: str, dataset: list[dict]) -> list[dict]:
 def _trains(
     person: dict, need_mask: bool, mask_is_enough: bool, by_vertices: bool, dense_targets: bool
 ) -> bool:
-    """Whether the dense pose branch learns something from a person."""
+    """Whether the dense pose branch can be trained on a person."""
     if person.get("iscrowd", 0):
         return False
     has_target = dense_targets and has_dense_target(person)
@@ -210,7 +210,7 @@ def _trains(
 
 
 def _check_dense_targets(name: str, images: list[dict]) -> None:
-    """Fail now, not at the first picture in which it happens to be, if a target cannot be used."""
+    """Fail now, not in the middle of training, if a dense target cannot be used."""
     count = 0
     for image in images:
         for person in filter(has_dense_target, image["annotations"]):
@@ -242,21 +242,23 @@ def _report(
     if other:
         has, lacks = ("I, U, V", "dp_vertex") if by_vertices else ("dp_vertex", "I, U, V")
         logger.warning(
-            f"{name}: {other} people have {has} but not {lacks}, which this model is trained by;"
+            f"{name}: {other} people have {has} but not {lacks}, which this model is trained on;"
             " they count as without dense pose"
         )
     without_mask = sum("segmentation" not in person for person in trained)
     if need_masks and without_mask:
-        logger.warning(f"{name}: left out {without_mask} people without a mask: masks are trained")
+        logger.warning(
+            f"{name}: left out {without_mask} people without a mask, which this model trains"
+        )
 
 
 def _check_classes(name: str, first: str, images: list[dict], num_classes: int | None) -> None:
-    """Fail now, not in the loss or not at all, if class numbers do not mean the same everywhere."""
+    """Fail now, not in the loss or never, if datasets or the model number classes differently."""
     classes, expected = (MetadataCatalog.get(n).get("thing_classes") for n in (name, first))
     if classes != expected:
         raise ValueError(
-            f"dataset {name!r} has the classes {classes}, {first!r} has {expected}; those trained"
-            " together have to agree (DATASETS.WHITELISTED_CATEGORIES and CATEGORY_MAPS help)"
+            f"dataset {name!r} has the classes {classes}, but {first!r} has {expected}; datasets"
+            " trained together must agree (DATASETS.WHITELISTED_CATEGORIES and CATEGORY_MAPS help)"
         )
     people = (p for image in images for p in image["annotations"] if not p.get("iscrowd", 0))
     highest = max((person["category_id"] for person in people), default=0)
@@ -270,7 +272,7 @@ def _check_classes(name: str, first: str, images: list[dict], num_classes: int |
 def _check_vertices(
     name: str, images: list[dict], embedders: Mapping[str, int], flipped: bool
 ) -> None:
-    """Fail now, not in a loss, if annotated vertices are none of the model's embedders."""
+    """Fail now, not in a loss, if annotated vertices are not those of the model's embedders."""
     where = f"dataset {name!r} ({getattr(MetadataCatalog.get(name), 'json_file', 'no file')})"
     people = [(i, p) for i in images for p in i["annotations"] if has_densepose(p, True)]
     for image, person in people:
@@ -291,7 +293,7 @@ def _check_vertices(
             symmetry = get_mesh(mesh).symmetry
         except (OSError, ValueError) as error:
             raise type(error)(
-                f"{where} is to be flipped in training, for which {error}. Training without flips:"
+                f"{where} cannot be flipped in training: {error}. To train without flips, set"
                 " INPUT.RANDOM_FLIP none"
             ) from error
         if len(symmetry) != embedders[mesh]:
@@ -302,7 +304,7 @@ def _check_vertices(
 
 
 def _check_mirror(name: str, images: list[dict]) -> None:
-    """Fail now, not at the first flipped image, if a surface's mirror map cannot be had."""
+    """Fail now, not at the first flipped image, if a surface's mirror map is not available."""
     dense = [
         image
         for image in images
@@ -311,16 +313,16 @@ def _check_mirror(name: str, images: list[dict]) -> None:
     for surface in {image.get("surface") for image in dense}:
         if surface is None:
             raise ValueError(
-                f"dataset {name!r} names no surface, which flipping its images in training needs;"
-                " register it with register_densepose_coco(..., surface=...), or train without"
-                " flips: INPUT.RANDOM_FLIP none"
+                f"dataset {name!r} names no surface, which flips in training need; register it with"
+                " register_densepose_coco(..., surface=...), or train without flips:"
+                " INPUT.RANDOM_FLIP none"
             )
         try:
             get_surface(surface).mirror(np.ones(1, dtype=np.int64), np.zeros(1), np.zeros(1))
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f"dataset {name!r} is to be flipped in training, for which {error}. Training"
-                " without flips: INPUT.RANDOM_FLIP none"
+                f"dataset {name!r} cannot be flipped in training: {error}. To train without flips,"
+                " set INPUT.RANDOM_FLIP none"
             ) from error
         except ValueError as error:
             raise ValueError(f"dataset {name!r}: {error}") from error

@@ -1,4 +1,4 @@
-"""Between points in charts and vertices of a mesh of the same body, for annotations, both ways."""
+"""Converts annotations from points in charts to vertices of a mesh of the same body, and back."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .annotations import POINT_KEYS, AnnotationError, read_points
 
 
 def with_vertices(annotation: dict, mesh: str = "open") -> dict:
-    """An annotation with points in charts and, besides, as vertices of a mesh.
+    """Adds vertices of a mesh to an annotation with points in charts.
 
-    A point gets the vertex that is nearest in its chart. Points on background (dp_I = 0) leave.
+    A point gets the nearest vertex in its chart. Points on background (dp_I = 0) are dropped.
 
     Args:
-        annotation: of a COCO JSON; without usable points in charts it comes back as it is.
-        mesh: of the body that the charts are of.
+        annotation: from a COCO JSON; returned unchanged if it has no valid points in charts.
+        mesh: one of the body that has these charts.
 
     Raises:
         ValueError: the mesh has no charts.
@@ -43,10 +43,10 @@ def with_vertices(annotation: dict, mesh: str = "open") -> dict:
 
 
 def with_charts(annotation: dict) -> dict:
-    """An annotation with vertices and, besides, with their places in the charts of their body.
+    """Adds chart coordinates to an annotation with vertices.
 
     Args:
-        annotation: of a COCO JSON; without usable vertices it comes back as it is.
+        annotation: from a COCO JSON; returned unchanged if it has no valid vertices.
 
     Raises:
         ValueError: its mesh has no charts, or fewer vertices.
@@ -71,7 +71,7 @@ def with_charts(annotation: dict) -> dict:
 def write_with_vertices(
     source: str | os.PathLike, target: str | os.PathLike, mesh: str = "open"
 ) -> None:
-    """A COCO JSON whose people have vertices, too; the file appears when it is complete."""
+    """Writes a copy of a COCO JSON in which people have vertices too, atomically."""
     content = json.loads(Path(source).read_bytes())
     content["annotations"] = [with_vertices(a, mesh) for a in content["annotations"]]
     with replacing(Path(target)) as temporary:

@@ -1,4 +1,4 @@
-"""Datasets in COCO's JSON format with ``dp_*`` keys, as Detectron2 wants them."""
+"""Datasets in COCO's JSON format with ``dp_*`` keys, for Detectron2."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def register_densepose_coco(
         json_file: COCO JSON with ``dp_*`` keys.
         image_root: folder of the images.
         surface: the body that I, U, V refer to: "smpl" for official annotations, "open" for the
-            body that comes with the package, or a folder of official files. It has no default,
-            since scoring on the wrong body would go unnoticed.
+            body shipped with the package, or a folder of official files. No default, because
+            scoring on the wrong body would go unnoticed.
     """
     json_file, image_root, surface = (
         os.path.expanduser(path) for path in (json_file, image_root, surface)
@@ -64,18 +64,18 @@ def load_densepose_coco(
 ) -> list[dict]:
     """A dataset in Detectron2's format, with dense pose.
 
-    What cannot be used is left out, counted and named: see :func:`read_annotations`.
+    Invalid annotations are left out, counted and named: see :func:`read_annotations`.
 
     Args:
         json_file, image_root, surface: as for :func:`register_densepose_coco`.
         dataset_name: if given, ``thing_classes`` and the contiguous ids are set in its metadata.
         categories: category ids of the JSON to keep; None keeps all.
-        category_map: category id of the JSON -> category id to take it for.
+        category_map: category id of the JSON -> category id to replace it with.
 
     Returns:
-        a dict for each image: file_name, height, width, image_id, surface, annotations; an
-        annotation has what :func:`read_densepose` gives under ``dp_*``, in float32; the path of
-        its dense target, if it has one, under ``dp_iuv``.
+        a dict per image: file_name, height, width, image_id, surface, annotations. Annotations
+        have the ``dp_*`` of :func:`read_densepose`, in float32, and under ``dp_iuv`` the path of
+        their dense target, if any.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing, or is not COCO JSON.
@@ -110,7 +110,7 @@ def load_densepose_coco(
 
 
 def _record(person: dict, class_of: Mapping[int, int]) -> dict:
-    """A person as Detectron2 has them; points in half the memory, for training only reads them."""
+    """A person in Detectron2's format, with points in float32: enough for training."""
     record = {
         "id": person["id"],
         "iscrowd": person["iscrowd"],
@@ -121,7 +121,7 @@ def _record(person: dict, class_of: Mapping[int, int]) -> dict:
     if "segmentation" in person:
         record["segmentation"] = person["segmentation"]
     if "keypoints" in person:
-        # COCO's are numbers of pixels, Detectron2's are positions: centres at +0.5
+        # COCO has pixel indices, Detectron2 coordinates, with pixel centres at +0.5.
         record["keypoints"] = [
             value + 0.5 if n % 3 < 2 else value for n, value in enumerate(person["keypoints"])
         ]
@@ -130,7 +130,7 @@ def _record(person: dict, class_of: Mapping[int, int]) -> dict:
             value = person[key]
             halve = isinstance(value, np.ndarray) and value.dtype == np.float64
             record[key] = value.astype(np.float32) if halve else value
-    # without points, masks train nothing
+    # Masks without points are not trained on.
     if "dp_x" in person and "dp_masks" in person and person["dp_masks"].size:
         record["dp_masks"] = person["dp_masks"]
     return record

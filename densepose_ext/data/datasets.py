@@ -1,7 +1,7 @@
-"""The public datasets with dense pose, under the names the official project gave them.
+"""The public datasets with dense pose, under the official project's names.
 
-Images and annotations are looked for under ``$DETECTRON2_DATASETS`` (default: ./datasets), when the
-dataset is used and not before.
+Images and annotations are expected under ``$DETECTRON2_DATASETS`` (default: ./datasets), and looked
+for only when a dataset is used.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _DATASETS = {
 
 
 def register_public_datasets() -> None:
-    """Register the public datasets, unless that is done.
+    """Register the public datasets. A second call changes nothing.
 
-    The official project's package registers the same names, before or after. Its own function
-    then stands in the catalogue, for its own loaders; this package reads by the metadata (see
-    ``data.build.load_registered``), in which the paths are those under ``$DETECTRON2_DATASETS``.
+    The official package may register the same names, before or after. The catalogue then holds its
+    functions, for its own loaders; this package reads datasets by their metadata (see
+    ``data.build.load_registered``), whose paths stay those under ``$DETECTRON2_DATASETS``.
     """
     root = os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets"))
     for name, (images, json_file) in _DATASETS.items():
@@ -69,7 +69,7 @@ def register_public_datasets() -> None:
 
 
 class _SharedMetadata(Metadata):
-    """Metadata whose paths stay what they were set to first."""
+    """Metadata whose paths cannot be changed once set."""
 
     def __setattr__(self, key: str, value) -> None:
         if not (key in ("json_file", "image_root") and key in vars(self)):

@@ -1,7 +1,7 @@
-"""Points out of dense targets.
+"""Samples training points from dense targets.
 
-A training image draws them anew each time it is seen: flips, crops, rotations and losses take them
-for annotated ones, and over many steps every pixel is learnt from.
+They are drawn anew each time an image is seen, so training covers every pixel in the long run.
+Flips, crops, rotations and losses treat them like annotated points.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ..surface.parts import ANNOTATION_SIDE
 
 
 def draw_points(iuv: np.ndarray, bbox: Sequence[float], count: int) -> DensePoseAnnotation | None:
-    """Points of a person at pixels of the body, drawn by numpy's global generator.
+    """Points of a person, drawn from the body's pixels with numpy's global generator.
 
     Args:
         iuv: (h, w, 3) uint8, I, U * 255, V * 255 at each pixel of the box.
         bbox: of the person, XYWH.
-        count: of points; a pixel may be drawn twice.
+        count: number of points; drawn with replacement.
 
     Returns:
-        an annotation without mask; None where no pixel is of the body.
+        an annotation without mask; None if no pixel belongs to the body.
     """
     on_body = np.flatnonzero(iuv[:, :, 0])
     if len(on_body) == 0:

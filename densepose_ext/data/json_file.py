@@ -1,4 +1,4 @@
-"""JSON files as they are found: plain or gzip, in any UTF, with or without a byte order mark."""
+"""Reads JSON files, plain or gzip, in any UTF, with or without a byte order mark."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ _GZIP = b"\x1f\x8b"
 
 
 def local_path(path: str | os.PathLike) -> Path:
-    """A file on this machine: ``~`` is expanded, a URL that Detectron2 knows is fetched."""
+    """The local path of a file: ``~`` is expanded, URLs that Detectron2 supports are downloaded."""
     path = os.fspath(path)
     if "://" in path:
-        from detectron2.utils.file_io import PathManager  # which imports torch
+        from detectron2.utils.file_io import PathManager  # imports torch
 
         return Path(PathManager.get_local_path(path))
     return Path(path).expanduser()
 
 
 def read_json(path: Path) -> object:
-    """
+    """Reads a JSON file.
+
     Raises:
         OSError: the file cannot be read.
         ValueError: it is not JSON.

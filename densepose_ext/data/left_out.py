@@ -1,4 +1,4 @@
-"""Counts what a file has that cannot be used."""
+"""Counts what is left out of a file because it cannot be used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 class LeftOut:
-    """What is left out of a file, counted by kind, with the first of each as an example."""
+    """Counts what is left out of a file, by kind, with the first of each kind as an example."""
 
     def __init__(self, source: object):
         """
@@ -32,7 +32,7 @@ class LeftOut:
         self._examples.setdefault(kind, f"{where}: {reason}")
 
     def report(self) -> None:
-        """One warning for each kind; a file that is read again says nothing new."""
+        """Log a warning for each kind. The same warning is logged once per process."""
         for kind, count in self.counts.items():
             _warn_once(
                 f"{self._source}: left out {count} {kind} that cannot be used; the first is"

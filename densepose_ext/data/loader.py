@@ -16,9 +16,9 @@ from .seeding import Purpose, generator, seeded
 
 
 class MappedImages(Dataset):
-    """The mapped images of a dataset; each depends on its sample alone.
+    """The mapped images of a dataset; each depends only on its sample.
 
-    An image that the mapper cannot read (it returns None) is replaced by another one.
+    An image for which the mapper returns None (it cannot be read) is replaced by another one.
     """
 
     def __init__(
@@ -29,8 +29,8 @@ class MappedImages(Dataset):
     ):
         """
         Args:
-            batch_sizes: one of these is drawn for each batch, and comes to the mapper as the
-                image's "shortest_edge".
+            batch_sizes: sizes of which one is drawn per batch, and passed to the mapper as
+                "shortest_edge" of each image.
         """
         self._images = DatasetFromList(images, copy=False)
         self._mapper = mapper
@@ -59,7 +59,7 @@ class MappedImages(Dataset):
         return mapped
 
     def edge(self, sample: Sample) -> int | None:
-        """The shortest edge of the pictures of a sample's batch; None where each draws its own."""
+        """The shortest edge for all pictures of a sample's batch; None: drawn per picture."""
         if self._batch_sizes is None:
             return None
         draw = generator(sample.seed, Purpose.SIZE, sample.batch).integers
@@ -81,9 +81,9 @@ def training_loader(
     num_workers: int = 0,
     batch_sizes: Sequence[int] | None = None,
 ) -> DataLoader:
-    """Batches (lists of mapped images) for ever, the same for any number of workers.
+    """An infinite loader of batches (lists of mapped images), the same for any number of workers.
 
-    ``batches`` is its ``batch_sampler``, where a run that is resumed sets the first iteration.
+    ``batches`` is its ``batch_sampler``, on which a resumed run sets the first iteration.
     """
     return DataLoader(
         MappedImages(images, mapper, batch_sizes),
@@ -91,11 +91,11 @@ def training_loader(
         num_workers=num_workers,
         collate_fn=PackedBatch if num_workers else trivial_batch_collator,
         worker_init_fn=_leave_interrupts_to_the_trainer,
-        # Its own: starting to iterate draws a number, out of the global generator if there is none.
+        # Starting to iterate draws a number: from this generator, not from the global one.
         generator=torch.Generator(),
     )
 
 
 def _leave_interrupts_to_the_trainer(worker: int) -> None:
-    # Ctrl-C goes to all processes of a terminal; the trainer still finishes its iteration.
+    # Ctrl-C reaches all processes of a terminal, but the trainer needs workers to finish its step.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

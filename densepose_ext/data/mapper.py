@@ -1,4 +1,4 @@
-"""From a dataset's record of an image to what the model trains on."""
+"""The mapper from dataset records to the model's input."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from .transforms import affine_matrix, transform_densepose
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
-#: What the points that dense pose is trained on come from.
+#: Sources of the points that dense pose is trained on.
 SUPERVISIONS = ("points", "dense", "both")
 
-#: Pixels: a box of no more on either side has nothing in it.
+#: A box of at most this width or height (pixels) is empty.
 _EMPTY_BOX = 1e-5
 
 
 class DensePoseDatasetMapper(DatasetMapper):
-    """Detectron2's mapper (but for semantic segmentation), with dense pose, rotations, colours.
+    """Detectron2's mapper, with dense pose, rotations and colour jitter; no semantic segmentation.
 
-    The instances of a training image get the field ``gt_densepose``
-    (:class:`DensePoseAnnotationList`), always, whether anybody has dense pose or not. People
-    without masks are left out when masks are trained, unless they are to be kept; people without
-    keypoints have none visible.
+    The instances of a training image always have the field ``gt_densepose``
+    (:class:`DensePoseAnnotationList`), even if nobody has dense pose. When masks are trained,
+    people without one are left out, unless ``keep_without_mask``. People without keypoints get
+    invisible ones.
 
-    In training an image that cannot be read is reported and skipped (Detectron2 draws another
-    one); at inference it is an error.
+    An image that cannot be read is reported and skipped in training (another one is drawn), and an
+    error at inference.
     """
 
     @configurable
@@ -63,19 +63,19 @@ class DensePoseDatasetMapper(DatasetMapper):
     ):
         """
         Args:
-            use_densepose: whether to give ``gt_densepose``.
-            by_vertices: give points as vertices of meshes (``dp_vertex``), not in charts; who has
-                none counts as without dense pose.
-            supervision: by annotated "points"; by "dense" targets, in place of the points of people
-                who have one; or by "both".
-            dense_points: as many are drawn of a person's dense target.
-            keep_without_mask: people without a mask stay, with an empty one; for models that do
-                not train masks on empty ones, as a cascade does not.
+            use_densepose: whether to add ``gt_densepose``.
+            by_vertices: use points as vertices of meshes (``dp_vertex``), not in charts; people
+                without vertices count as without dense pose.
+            supervision: annotated "points"; "dense" targets instead of the points, for people who
+                have them; or "both".
+            dense_points: number of points to draw from a dense target.
+            keep_without_mask: keep people without a mask, with an empty one: for models that do
+                not train on empty masks, such as cascades.
             kwargs: as for DatasetMapper.
 
         Raises:
-            ValueError: keypoints are trained, and ``keypoint_hflip_indices`` is not given; another
-                supervision.
+            ValueError: keypoints are used without ``keypoint_hflip_indices``, or ``supervision``
+                is invalid.
         """
         super().__init__(is_train, **kwargs)
         if is_train and self.use_keypoint and self.keypoint_hflip_indices is None:
@@ -85,8 +85,8 @@ class DensePoseDatasetMapper(DatasetMapper):
             )
         if by_vertices and supervision != "points":
             raise ValueError(
-                f"INPUT.DENSEPOSE_SUPERVISION = {supervision!r}, expected 'points' for a model of"
-                " embeddings: dense targets are places in charts"
+                f"INPUT.DENSEPOSE_SUPERVISION = {supervision!r}, expected 'points' for a CSE model:"
+                " dense targets are in charts"
             )
         if supervision not in SUPERVISIONS or dense_points < 1:
             raise ValueError(
@@ -117,23 +117,23 @@ class DensePoseDatasetMapper(DatasetMapper):
     def __call__(self, dataset_dict: dict) -> dict | None:
         """
         Args:
-            dataset_dict: of one image, as ``load_densepose_coco`` gives it. ``shortest_edge``, if
-                it is there, is the size (pixels) to take in place of one that is drawn; ``pixels``
-                is the picture (H, W, 3) uint8, which then is not read from its file.
+            dataset_dict: record of an image, as returned by ``load_densepose_coco``. Optional:
+                ``shortest_edge`` (pixels), the size to use instead of a random one; ``pixels``,
+                (H, W, 3) uint8, the picture, which is then not read from its file.
 
         Returns:
             a dict with ``image`` (3, H, W) uint8 and, in training, ``instances``; None in training
             if the image cannot be read.
 
         Raises:
-            ValueError: at inference, if the image cannot be read or is not of the declared size;
-                in training, if the picture is flipped and its surface has no mirror map.
+            ValueError: at inference: the image cannot be read, or its size is not the declared
+                one; in training: the picture is flipped and its surface has no mirror map.
         """
-        # It belongs to the dataset, and so does what is in it: whatever the transforms would write
-        # into is copied where they get it. A deep copy is a tenth of the time of a training image.
+        # A shallow copy, since a deep one would take a tenth of the time of a training image.
+        # Values that transforms change in place are copied before these are applied.
         dataset_dict = dataset_dict.copy()
-        # As DatasetMapper does, but for reading the picture on its own: whatever PIL makes of a
-        # damaged file is told apart from a surface without its mirror map, which stops the run.
+        # As in DatasetMapper, except that reading is apart: a damaged file is skipped, but a
+        # surface without its mirror map stops the run.
         try:
             image = dataset_dict.pop("pixels", None)
             if image is None:
@@ -147,7 +147,7 @@ class DensePoseDatasetMapper(DatasetMapper):
             return None
 
         if self.image_format == "BGR":
-            # A view of RGB backwards, which resizing would copy value by value.
+            # It is an RGB array with reversed channels, which resizing would copy value by value.
             image = cv2.cvtColor(image[:, :, ::-1], cv2.COLOR_RGB2BGR)
         augmented = T.AugInput(image)
         edge = dataset_dict.pop("shortest_edge", None)
@@ -165,9 +165,9 @@ class DensePoseDatasetMapper(DatasetMapper):
         return dataset_dict
 
     def _sized(self, edge: int | None) -> T.AugmentationList:
-        """The augmentations with the shortest edge given; None leaves it to be drawn."""
+        """The augmentations with a fixed shortest edge; None: a random one."""
         if edge not in self._of_edge:
-            # Kept, since a new augmentation reads its own signature when it is first called.
+            # Cached, because an augmentation inspects its signature on its first call.
             self._of_edge[edge] = T.AugmentationList(
                 [
                     T.ResizeShortestEdge([edge], a.max_size, "choice", a.interp)
@@ -179,7 +179,7 @@ class DensePoseDatasetMapper(DatasetMapper):
         return self._of_edge[edge]
 
     def _transform_annotations(self, dataset_dict: dict, transforms, image_shape) -> None:
-        """Sets ``instances`` in place of ``annotations``."""
+        """Replaces ``annotations`` by ``instances``."""
         people = [
             person
             for person in dataset_dict.pop("annotations")
@@ -188,7 +188,7 @@ class DensePoseDatasetMapper(DatasetMapper):
         ]
         where = f"{dataset_dict['file_name']}, image {dataset_dict.get('image_id')}"
         size_before = (dataset_dict["height"], dataset_dict["width"])
-        # Once, for it is slow: Detectron2 makes tensors of a box to add its four numbers.
+        # Once, because it is slow: Detectron2 converts a box by way of tensors.
         boxes = [BoxMode.convert(p["bbox"], p["bbox_mode"], BoxMode.XYXY_ABS) for p in people]
         instances = self._instances(people, boxes, transforms, size_before, image_shape)
         if self.use_densepose:
@@ -199,7 +199,7 @@ class DensePoseDatasetMapper(DatasetMapper):
             for person, old_box, new_box in zip(people, boxes, new_boxes):
                 dense_pose = self._dense_pose(person, where)
                 if dense_pose is not None:
-                    # None for a box that left the image: the division by its size would fail.
+                    # None if the box left the image: its size, a divisor, is 0.
                     dense_pose = (
                         transform_densepose(
                             dense_pose,
@@ -215,7 +215,7 @@ class DensePoseDatasetMapper(DatasetMapper):
                 dense_poses.append(dense_pose)
             instances.gt_densepose = DensePoseAnnotationList(dense_poses)
         box = instances.gt_boxes.tensor.numpy()
-        # Filtering copies everything, though hardly ever anybody has left the picture.
+        # Only if necessary: filtering copies everything, and people rarely leave the picture.
         if instances.has("gt_masks") or (box[:, 2:] - box[:, :2] <= _EMPTY_BOX).any():
             instances = utils.filter_empty_instances(
                 instances, by_mask=not self.keep_without_mask, box_threshold=_EMPTY_BOX
@@ -242,7 +242,7 @@ class DensePoseDatasetMapper(DatasetMapper):
     def _instances(
         self, people: list[dict], boxes: list, transforms, size_before, image_shape
     ) -> Instances:
-        """Boxes, classes, masks and keypoints, by Detectron2's own functions."""
+        """Boxes, classes, masks and keypoints, by Detectron2's functions."""
         transformed = []
         is_cropped = any(isinstance(t, T.CropTransform) for t in transforms.transforms)
         for person, box in zip(people, boxes):
@@ -270,7 +270,7 @@ class DensePoseDatasetMapper(DatasetMapper):
                     keypoint_hflip_indices=self.keypoint_hflip_indices,
                 )
             )
-        # A run length encoding has become a bitmap; polygons can follow, not the other way round.
+        # RLEs have become bitmaps. Polygons can be converted to bitmaps, but not the reverse.
         is_bitmap = any(isinstance(p.get("segmentation"), np.ndarray) for p in transformed)
         mask_format = "bitmask" if is_bitmap else self.instance_mask_format
         instances = utils.annotations_to_instances(transformed, image_shape, mask_format)
@@ -282,7 +282,7 @@ class DensePoseDatasetMapper(DatasetMapper):
 
 
 def _more_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
-    """What DensePose's configuration adds to Detectron2's."""
+    """Augmentations of dense pose configs in addition to Detectron2's."""
     augmentations: list[T.Augmentation] = []
     angles = list(cfg.INPUT.ROTATION_ANGLES)
     if any(angles):
@@ -297,10 +297,10 @@ def _more_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
 
 
 def _channels_first(image: np.ndarray) -> np.ndarray:
-    """(H, W, C) to (C, H, W): by OpenCV in a fraction of the time, for the pictures there are."""
+    """(H, W, C) to (C, H, W); by OpenCV, which is much faster, for three channels."""
     if image.dtype != np.uint8:
         return np.ascontiguousarray(image.transpose(2, 0, 1))
-    if image.strides[1] < 0:  # flipped, which OpenCV would copy value by value
+    if image.strides[1] < 0:  # flipped; OpenCV would copy it value by value
         image = cv2.flip(image[:, ::-1], 1).reshape(image.shape)
     channels = np.empty((image.shape[2], *image.shape[:2]), np.uint8)
     cv2.split(image, list(channels))
@@ -308,7 +308,7 @@ def _channels_first(image: np.ndarray) -> np.ndarray:
 
 
 def densepose_annotation(checked: dict) -> DensePoseAnnotation:
-    """The annotation that :func:`read_densepose` has checked, as tensors of its own."""
+    """An annotation from :func:`read_densepose`, with its own tensors."""
 
     def tensor(key: str, dtype: type) -> torch.Tensor | None:
         return torch.from_numpy(np.array(checked[key], dtype)) if key in checked else None
@@ -318,7 +318,7 @@ def densepose_annotation(checked: dict) -> DensePoseAnnotation:
     return DensePoseAnnotation(
         x,
         y,
-        # The parts alone, beside vertices, are no charts.
+        # Parts without U and V, beside vertices, do not count.
         i=tensor("dp_I", np.int64) if "dp_U" in checked else None,
         u=tensor("dp_U", np.float32),
         v=tensor("dp_V", np.float32),
@@ -330,7 +330,7 @@ def densepose_annotation(checked: dict) -> DensePoseAnnotation:
 
 def _annotated(person: dict, where: str, by_vertices: bool) -> DensePoseAnnotation | None:
     try:
-        # Records of our own reader are checked: their points are arrays.
+        # Our reader has validated the records whose points are arrays.
         checked = isinstance(person.get(POINT_KEYS[0]), np.ndarray)
         record = person if checked else read_densepose(person)
         if record is None:
@@ -343,15 +343,14 @@ def _annotated(person: dict, where: str, by_vertices: bool) -> DensePoseAnnotati
 
 
 def _polygons_to_rle(polygons: list, size: tuple[int, int]) -> dict:
-    """A mask that can be cropped: cropping polygons takes shapely, which Detectron2 does not ask
-    for."""
+    """A mask that can be cropped. Cropping polygons requires shapely, which may be missing."""
     if not polygons:
         return coco_mask.encode(np.zeros(size, np.uint8, order="F"))
     return coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
 
 
 def _mirror_of(surface: str | None, where: str):
-    """The mirror map of a surface, which is not read before a flipped picture needs it."""
+    """The mirror map of a surface, read when the first flipped picture needs it."""
 
     def mirror(i, u, v):
         if surface is None:

@@ -1,4 +1,4 @@
-"""Where the pictures of a dataset are, how large they are, and whether they can be read."""
+"""The picture files of a dataset: paths, sizes, and checks that they can be read."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import PureWindowsPath
 
 from PIL import Image
 
-#: What PIL raises for files that are missing, damaged or no pictures.
+#: What PIL raises for files that are missing, damaged or not pictures.
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def picture_path(folder: str, file_name: str) -> str:
-    """The path of a picture, as ``file_name`` of an annotation file names it.
+    """The path of a picture whose ``file_name`` is given in an annotation file.
 
-    Labelling tools write back-slashes, or the absolute path on the machine that they ran on. If
-    there is no such file, slashes are tried, then the bare name in the folder.
+    Labelling tools may write backslashes, or an absolute path on another machine. If the file does
+    not exist, slashes are tried instead, then the bare name in the folder.
     """
     path = os.path.join(folder, file_name)
     windows = PureWindowsPath(file_name)
@@ -31,7 +31,7 @@ def picture_path(folder: str, file_name: str) -> str:
 
 
 def picture_size(path: str) -> tuple[int, int]:
-    """Width and height as the picture is shown: turned as its EXIF data say.
+    """Width and height of a picture after its EXIF orientation is applied.
 
     Raises:
         one of UNREADABLE.
@@ -43,26 +43,26 @@ def picture_size(path: str) -> tuple[int, int]:
 
 
 def check_pictures(images: Sequence[dict], source: str) -> None:
-    """Decode all pictures, JPEGs at an eighth of their size, and compare sizes with the file's.
+    """Decode all pictures, JPEGs at an eighth of their size, and compare sizes with annotations.
 
     Args:
         images: with file_name (a path), width, height.
         source: of the images, for the message.
 
     Raises:
-        ValueError: naming how many cannot be used, the first of them, and why.
+        ValueError: some cannot be used; the message has their number, the first one, and why.
     """
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as threads:
         faults = [fault for fault in threads.map(_fault, images) if fault]
     if faults:
         raise ValueError(
-            f"{source}: {len(faults)} of {len(images)} pictures cannot be used, and scores need all"
-            f" of them; the first: {faults[0]}"
+            f"{source}: {len(faults)} of {len(images)} pictures cannot be used, but all are needed"
+            f" for evaluation; the first: {faults[0]}"
         )
 
 
 def _fault(image: dict) -> str | None:
-    """What is wrong with a picture, if anything."""
+    """What is wrong with a picture; None if nothing is."""
     path, expected = image["file_name"], (image["width"], image["height"])
     try:
         size = picture_size(path)
@@ -70,9 +70,9 @@ def _fault(image: dict) -> str | None:
             picture.draft("RGB", (picture.width // 8, picture.height // 8))
             picture.load()
     except FileNotFoundError:
-        return f"{path} is not there"
+        return f"{path} does not exist"
     except UNREADABLE as error:
         return f"{path} cannot be read: {error}"
     if size != expected:
-        return f"{path} has {size} pixels (width, height), the annotations say {expected}"
+        return f"{path} has {size} pixels (width, height), but its annotations say {expected}"
     return None

@@ -1,10 +1,9 @@
-"""The 14 part masks of an annotated person, out of COCO's compressed run lengths.
+"""Decodes the 14 part masks of a person from COCO's compressed RLEs into one label map.
 
-pycocotools decodes one mask at a time into 64 kB each, and a string that is too short leaves
-memory as it was. Here all masks of a person are read at once, checked, and painted into one map,
-in a quarter of the time. A dataset keeps that map as run lengths along its rows: they take no more
-memory than the 14 strings, and are a map again, for every person of every image of training, in a
-fiftieth of the time.
+pycocotools decodes one mask at a time, 64 kB each, and leaves memory uninitialized if a string is
+too short. Here all masks of a person are validated and painted into one map, in a quarter of the
+time. Datasets store that map as run lengths along its rows, which take no more memory than the 14
+strings, and are decoded for each training image in a fiftieth of the time.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ _PIXELS = ANNOTATION_SIDE**2
 def parse_runs(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """Run lengths of several compressed RLEs.
 
-    A number is written in characters of 5 bits, lowest first, offset by 48, with bit 5 set while
-    more follow and the sign in bit 4 of the last. From the fourth number on a run is written as
-    its difference to the run two before (COCO API, maskApi.c, rleToString).
+    A number is written in characters of 5 bits, lowest first, offset by 48; bit 5 is set if more
+    follow, and bit 4 of the last is the sign. From the fourth number on, the difference to the run
+    two places before is written (COCO API, maskApi.c, rleToString).
 
     Args:
         strings: the ``counts`` of M masks.
 
     Returns:
-        runs: (R,) int64, background and foreground in turn, starting with background.
-        mask: (R,) int64, the mask that each run belongs to.
+        runs: (R,) int64, alternately of background and foreground, starting with background.
+        mask: (R,) int64, index of the mask that each run belongs to.
 
     Raises:
-        ValueError: a string ends within a number or has characters that do not occur in RLEs.
+        ValueError: a string ends within a number, or has characters that do not occur in RLEs.
     """
     text = np.frombuffer(b"".join(strings), dtype=np.uint8).astype(np.int64) - 48
     lengths = np.array([len(s) for s in strings], dtype=np.int64)
@@ -50,7 +49,7 @@ def parse_runs(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     place = np.arange(len(text)) - first[number]
     if place.size and place.max() > 5:
         raise ValueError("a run length encoding with a number beyond any mask")
-    # Exact in floating point: a number has at most 30 bits.
+    # Floating point is exact here, since numbers have at most 30 bits.
     values = np.bincount(number, ((text & 0x1F) << (5 * place)).astype(float), len(last))
     values = values.astype(np.int64)
     negative = (text[last] & 0x10) != 0
@@ -58,8 +57,8 @@ def parse_runs(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
     mask = np.repeat(np.arange(len(strings)), lengths)[last]
     counts = np.bincount(mask, minlength=len(strings))
-    # Undo the differences: sums along every second run of a mask, but for its first run. Masks
-    # start at even places, so that sums along every second number of all are such.
+    # Undo the differences by cumulative sums over every second run of a mask, except its first.
+    # Masks are aligned to even places, so that these are sums over every second number of all.
     rows = (counts + 1) // 2
     start = 2 * (rows.cumsum() - rows)
     place = np.arange(len(values)) + (start - (counts.cumsum() - counts))[mask]
@@ -78,18 +77,18 @@ def parse_runs(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_part_masks(masks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run lengths of an annotation's ``dp_masks``, checked.
+    """The validated run lengths of an annotation's ``dp_masks``.
 
     Args:
         masks: list of 14 entries, each an RLE of 256 x 256 pixels or empty; or one RLE (a dict) of
             the whole person, whose pixels then count as part 1.
 
     Returns:
-        parts: (M,) uint8, coarse part 1..14 of each mask that is there.
+        parts: (M,) uint8, coarse part 1..14 of each mask that is not empty.
         runs, mask: as from :func:`parse_runs`; the runs of a mask fill its 65536 pixels.
 
     Raises:
-        ValueError: saying which mask is wrong, and how.
+        ValueError: a mask is invalid; the message says which, and why.
     """
     if isinstance(masks, dict):
         masks = [masks] + [[]] * (NUM_COARSE_PARTS - 1)
@@ -137,7 +136,7 @@ def _name(part: int) -> str:
 
 
 def paint_part_masks(masks) -> np.ndarray:
-    """(256, 256) uint8: coarse part of each pixel, later masks over earlier ones.
+    """(256, 256) uint8: coarse part of each pixel; later masks cover earlier ones.
 
     Args, errors: as :func:`read_part_masks`.
     """
@@ -147,18 +146,18 @@ def paint_part_masks(masks) -> np.ndarray:
     is_foreground = (np.arange(len(runs)) - first[mask]) % 2 == 1
     lengths = runs[is_foreground]
     ends = (runs.cumsum() - mask * _PIXELS)[is_foreground]
-    # Pixels of all runs, mask after mask: where masks overlap the last assignment stays.
+    # Pixels of all runs, mask by mask: where masks overlap, the last one wins.
     pixels = np.arange(lengths.sum()) + np.repeat(ends - lengths.cumsum(), lengths)
     columns[pixels] = np.repeat(parts[mask[is_foreground]], lengths)
     return cv2.transpose(columns.reshape(ANNOTATION_SIDE, ANNOTATION_SIDE))
 
 
 def part_mask_runs(masks) -> np.ndarray | None:
-    """``dp_masks`` of an annotation as they are kept in memory.
+    """``dp_masks`` of an annotation, compressed for memory.
 
     Returns:
-        the :func:`row_runs` of the painted map; without any for an empty list, which is the mask
-        of nobody; None where there is nothing under the key.
+        the :func:`row_runs` of the painted map, of which an empty list has none; None if the value
+        is missing.
 
     Raises:
         ValueError: as :func:`read_part_masks`.
@@ -171,14 +170,14 @@ def part_mask_runs(masks) -> np.ndarray | None:
 
 
 def row_runs(painted: np.ndarray) -> np.ndarray:
-    """A painted map as it is kept in memory.
+    """A painted map, compressed for memory.
 
     Args:
         painted: (256, 256) uint8.
 
     Returns:
-        (2, R) uint8: value, and length less one, of the runs along the rows. None goes on in the
-        next row, so that a length has room in 8 bits.
+        (2, R) uint8: value, and length minus one, of the runs along the rows. Runs end with their
+        row, so lengths fit into 8 bits.
     """
     is_start = np.ones(painted.shape, dtype=bool)
     np.not_equal(painted[:, 1:], painted[:, :-1], out=is_start[:, 1:])
@@ -188,7 +187,7 @@ def row_runs(painted: np.ndarray) -> np.ndarray:
 
 
 def painted_map(runs: np.ndarray) -> np.ndarray:
-    """The map (256, 256) that :func:`row_runs` has made run lengths of; of none, an empty one."""
+    """The map (256, 256) that :func:`row_runs` has compressed; all 0 if there are no runs."""
     values, lengths = runs
     if not len(values):
         return np.zeros((ANNOTATION_SIDE, ANNOTATION_SIDE), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Which images make which batch of a training run."""
+"""The sampler of training batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.utils.data import Sampler
 
 from .seeding import Purpose, generator
 
-#: Images are grouped by shape within this many batches, of which at most one is of both shapes.
+#: Images are grouped by shape within this many batches, at most one of which has both shapes.
 STRETCH = 32
 
 
@@ -21,10 +21,10 @@ class Sample(NamedTuple):
     """One image of a batch.
 
     Attributes:
-        image: its number in the dataset.
+        image: index in the dataset.
         seed: of the run.
-        position: number of this sample in the run, which with the seed decides how it is augmented.
-        batch: number of its batch in the run: the iteration.
+        position: index of this sample in the run, which determines its augmentation, with the seed.
+        batch: index of its batch in the run: the iteration.
     """
 
     image: int
@@ -34,20 +34,20 @@ class Sample(NamedTuple):
 
 
 class TrainingBatches(Sampler):
-    """Endless batches, each of which is a function of the seed and its iteration.
+    """An infinite sequence of batches, each determined by the seed and its iteration.
 
-    Detectron2's samplers start anew when a run is resumed, and its grouping by aspect ratio keeps
-    images back for later batches. Here an epoch is a permutation drawn from (seed, epoch), epochs
-    follow one another, and batch t is cut out of them at its place, whatever came before. To group
-    images by shape, a stretch of batches is sorted by group, cut, and its batches are put in
-    random order. No image is left out for want of others of its shape.
+    Detectron2's samplers start over when a run is resumed, and its grouping by aspect ratio keeps
+    images back for later batches. Here an epoch is a permutation drawn from (seed, epoch), and
+    batch t is the t-th piece of the sequence of epochs, independent of what came before. To group
+    images by shape, a stretch of batches is sorted by group, cut, and its batches are shuffled. No
+    image is dropped because others of its shape are lacking.
 
-    Several processes share one batch: what a run trains on does not depend on their number.
+    Processes share each batch, so what a run trains on does not depend on their number.
 
     Attributes:
         seed, first_iteration: may be changed until iteration begins.
-        places: (seed, iteration) -> (batch size,) bool, the places of a batch that this set fills;
-            None for all. May be changed until iteration begins.
+        places: (seed, iteration) -> (batch size,) bool, the places in a batch that this dataset
+            fills; None: all. May be changed until iteration begins.
     """
 
     def __init__(
@@ -62,12 +62,11 @@ class TrainingBatches(Sampler):
     ):
         """
         Args:
-            repeats: (N,) how often each of N images comes in an epoch. A fraction is met on
-                average: over E epochs an image comes E * repeats times, rounded up or down.
-            batch_size: images an iteration, of all processes together.
-            groups: (N,) numbers; images of the same number are to come together. None: as they are
-                drawn.
-            rank, world_size: of this process, and how many there are.
+            repeats: (N,) how often each of N images occurs per epoch. Fractions hold on average:
+                in E epochs an image occurs E * repeats times, rounded up or down.
+            batch_size: images per iteration, of all processes together.
+            groups: (N,) group of each image; a batch holds images of one group. None: no groups.
+            rank, world_size: of this process, and the number of processes.
 
         Raises:
             ValueError: there is nothing to draw, or the processes cannot share a batch evenly.
@@ -93,7 +92,7 @@ class TrainingBatches(Sampler):
             yield self.batch(iteration)
 
     def batch(self, iteration: int) -> list[Sample]:
-        """This process's share of a batch: the places that this set fills."""
+        """This process's share of a batch: the places that this dataset fills."""
         samples = self.whole_batch(iteration)
         if self.places is None:
             return samples
@@ -101,7 +100,7 @@ class TrainingBatches(Sampler):
         return [sample for sample, is_chosen in zip(samples, chosen) if is_chosen]
 
     def whole_batch(self, iteration: int) -> list[Sample]:
-        """This process's share of a batch, whichever places this set fills."""
+        """This process's share of a batch, as if this dataset filled all places."""
         share = self._batch_size // self._world_size
         first = self._rank * share
         images = self._stretch(iteration // STRETCH)[iteration % STRETCH, first : first + share]
@@ -126,7 +125,7 @@ class TrainingBatches(Sampler):
         return self._last_stretch[1]
 
     def _drawn(self, first: int, count: int) -> np.ndarray:
-        """Images ``first`` to ``first + count`` of all epochs, one after another."""
+        """Images ``first`` to ``first + count`` of the sequence of epochs."""
         epoch = self._epoch_of(first)
         skip = first - self._drawn_before(epoch).sum()
         parts, missing = [], count
@@ -143,14 +142,14 @@ class TrainingBatches(Sampler):
         return generator(self.seed, Purpose.ORDER, epoch).permutation(images)
 
     def _drawn_before(self, epoch: int) -> np.ndarray:
-        """(N,) how often each image has come before an epoch."""
-        # Images of equal fractions get their additional draw in different epochs. The offsets are
-        # whole 1/2^20, so that whole repeats stay whole in floating point.
+        """(N,) how often each image has occurred before an epoch."""
+        # Images with equal fractions get their additional draw in different epochs. The offsets
+        # are multiples of 1/2^20, so that integer repeats stay exact in floating point.
         offsets = generator(self.seed, Purpose.REPEATS).integers(2**20, size=len(self._repeats))
         return np.floor(epoch * self._repeats + offsets / 2**20).astype(np.int64)
 
     def _epoch_of(self, position: int) -> int:
-        epoch = int(position / self._repeats.sum())  # but for the rounding of fractions
+        epoch = int(position / self._repeats.sum())  # up to the rounding of fractions
         while self._drawn_before(epoch).sum() > position:
             epoch -= 1
         while self._drawn_before(epoch + 1).sum() <= position:
@@ -159,10 +158,10 @@ class TrainingBatches(Sampler):
 
 
 def repeats_from_config(cfg: CfgNode, images: list[dict]) -> np.ndarray:
-    """(N,) how often each image comes in an epoch, by DATALOADER.SAMPLER_TRAIN.
+    """(N,) how often each image occurs per epoch, by DATALOADER.SAMPLER_TRAIN.
 
     Raises:
-        ValueError: the sampler is another one.
+        ValueError: the sampler is not supported.
     """
     name = cfg.DATALOADER.SAMPLER_TRAIN
     if name == "TrainingSampler":
@@ -178,5 +177,5 @@ def repeats_from_config(cfg: CfgNode, images: list[dict]) -> np.ndarray:
 
 
 def by_orientation(images: list[dict]) -> np.ndarray:
-    """(N,) groups that cost little padding in a batch: upright or square images, and wide ones."""
+    """(N,) groups of images that need little padding in a batch: wide ones, and all others."""
     return np.array([image["width"] > image["height"] for image in images], dtype=np.int64)

@@ -1,7 +1,7 @@
-"""Random numbers of a training run that depend only on what they are for.
+"""Random numbers of a training run, reproducible after it is resumed.
 
-Every draw is seeded by the run's seed, a purpose and numbers such as the iteration. So an iteration
-is the same in a run that was killed and resumed as in one that was not.
+Every draw is seeded with the run's seed, a purpose and numbers such as the iteration, so an
+iteration is the same whether or not the run was killed and resumed before.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Purpose(IntEnum):
 
 
 def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator:
-    """A generator of its own for each seed, purpose and numbers (not negative)."""
+    """A generator determined by seed, purpose and non-negative numbers."""
     return np.random.default_rng(_sequence(seed, purpose, numbers))
 
 
@@ -45,12 +45,12 @@ def seed_global_generators(seed: int, purpose: Purpose, *numbers: int) -> None:
 
 @contextmanager
 def seeded(seed: int, purpose: Purpose, *numbers: int) -> Iterator[None]:
-    """Seeds the global generators of the CPU inside, and restores them afterwards.
+    """Context in which the CPU's global generators are seeded; they are restored afterwards.
 
-    Detectron2's augmentations draw from numpy's global generator and take no other.
+    Detectron2's augmentations can draw only from numpy's global generator.
     """
     before = (
-        np.random.get_state(legacy=False),  # in half the time
+        np.random.get_state(legacy=False),  # twice as fast
         random.getstate(),
         torch.default_generator.get_state(),
     )
@@ -67,11 +67,11 @@ def seeded(seed: int, purpose: Purpose, *numbers: int) -> Iterator[None]:
 
 
 def _seeds(seed: int, purpose: Purpose, numbers: tuple[int, ...]) -> tuple[np.ndarray, int]:
-    """For numpy's legacy generator (it takes several words), and for those that take a number."""
+    """Seeds for numpy's legacy generator (several words) and for others (one number)."""
     words = _sequence(seed, purpose, numbers).generate_state(6)
     return words[:4], int(words[4]) << 31 | int(words[5]) >> 1
 
 
 def _sequence(seed: int, purpose: Purpose, numbers: tuple[int, ...]) -> np.random.SeedSequence:
-    # With their count: SeedSequence pads with zeros.
+    # With their count, because SeedSequence pads with zeros.
     return np.random.SeedSequence([seed, purpose, len(numbers), *numbers])

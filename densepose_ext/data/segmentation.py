@@ -1,7 +1,7 @@
-"""The instance mask of a COCO annotation, checked.
+"""The reader of the instance mask of a COCO annotation.
 
-Detectron2 hands it to pycocotools as it is, which dies of some mistakes and reads memory that was
-never written at others, and does so in a worker in the middle of a training run.
+Detectron2 passes masks to pycocotools unchecked, which crashes on some mistakes and reads
+uninitialized memory on others: in a worker, in the middle of a training run.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from .rle import parse_runs
 
 
 def read_segmentation(segmentation, height: int, width: int) -> list | dict:
-    """A mask in one of the two forms that Detectron2's mapper takes.
+    """A mask in one of the two formats that Detectron2's mapper supports.
 
     Args:
-        segmentation: under that key in the JSON: polygons, or an RLE of either kind.
+        segmentation: polygons, or an RLE, compressed or not.
         height, width: of the image.
 
     Returns:
-        polygons, each of three points or more; or a compressed RLE of the image's size.
+        polygons of at least three points; or a compressed RLE of the image's size.
 
     Raises:
-        ValueError: saying what is wrong with it.
+        ValueError: it is invalid; the message says why.
     """
     if isinstance(segmentation, list):
         return read_polygons(segmentation)
@@ -32,7 +32,7 @@ def read_segmentation(segmentation, height: int, width: int) -> list | dict:
 
     size, counts = segmentation.get("size"), segmentation.get("counts")
     if size != [height, width]:
-        raise ValueError(f"an RLE of size {size}, its image has {[height, width]}")
+        raise ValueError(f"an RLE of size {size}, expected that of its image, {[height, width]}")
     if isinstance(counts, list):
         runs = np.asarray(counts) if all(type(run) is int for run in counts) else None
         if runs is None or runs.dtype.kind != "i":
@@ -49,7 +49,7 @@ def read_segmentation(segmentation, height: int, width: int) -> list | dict:
 
 
 def read_polygons(polygons: list) -> list[list[float]]:
-    """Those of three points or more, each a list of x and y in turn.
+    """The polygons of at least three points, each a list of alternating x and y.
 
     Raises:
         ValueError: there is none.
@@ -61,7 +61,7 @@ def read_polygons(polygons: list) -> list[list[float]]:
 
 
 def mask_area(segmentation: list | dict, height: int, width: int) -> float:
-    """Pixels of a mask that :func:`read_segmentation` has returned."""
+    """Area, in pixels, of a mask returned by :func:`read_segmentation`."""
     if isinstance(segmentation, list):
         segmentation = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
     return float(coco_mask.area(segmentation))

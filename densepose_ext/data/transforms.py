@@ -1,9 +1,9 @@
-"""Annotations under the transforms of their image.
+"""Transforms annotations along with their image.
 
-Points and masks are relative to the person's box. So what happens to them is the transform of the
-image, seen from the old box into the new one: nothing under a resize, a mirror image under a flip,
-a change of frame under a crop or a rotation. All geometric transforms of Detectron2 are affine, and
-one 2 x 3 matrix, read off the transforms themselves, covers every combination.
+Points and masks are relative to the person's box, so they undergo the image's transform as seen
+from the old box to the new one: nothing under a resize, a mirror image under a flip, a change of
+frame under a crop or rotation. All geometric transforms of Detectron2 are affine, so one 2 x 3
+matrix, read off the transforms themselves, covers every combination.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ..surface.parts import ANNOTATION_SIDE, COARSE_MIRROR, FINE_MIRROR
 #: (I, U, V) -> (I, U, V) of the same surface points in a flipped picture; arrays of one shape.
 Mirror = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 
-#: (name of a mesh, its vertices) -> the vertices in their places in a flipped picture.
+#: (name of a mesh, vertices) -> the vertices seen in their places in a flipped picture.
 VertexMirror = Callable[[str, np.ndarray], np.ndarray]
 
-#: As OpenCV wants a table of 8 bit values; only the parts 0 to 14 occur.
+#: A lookup table for OpenCV, with 256 entries; only the parts 0 to 14 occur.
 _COARSE_MIRROR = np.zeros(256, np.uint8)
 _COARSE_MIRROR[: len(COARSE_MIRROR)] = COARSE_MIRROR
-#: In a frame of 256 x 256 cells: a change that moves nothing by a quarter of a cell is none.
+#: A change of frame that moves no point by this much (in 1/256 of the box) is ignored for masks.
 _MASK_TOLERANCE = 0.25
 
 
 def affine_matrix(transforms: TransformList) -> np.ndarray:
-    """(2, 3): what transforms do to positions (x, y) in the image, as one affine map."""
-    # Three points far apart, so that rounding in the transforms' own arithmetic does not matter.
+    """(2, 3): the affine map of positions (x, y) in the image that the transforms amount to."""
+    # Three points far apart, so that rounding in the transforms does not matter.
     probe = np.array([[0.0, 0.0], [1000.0, 0.0], [0.0, 1000.0]])
     origin, right, down = np.asarray(transforms.apply_coords(probe.copy()), dtype=np.float64)
     return np.stack([(right - origin) / 1000, (down - origin) / 1000, origin], axis=1)
@@ -49,16 +49,16 @@ def transform_densepose(
 ) -> DensePoseAnnotation | None:
     """An annotation after its image was transformed.
 
-    A matrix that turns the picture into its mirror image exchanges left and right parts and maps
-    U, V and vertices accordingly. Points outside the new box leave.
+    If the matrix mirrors the picture, left and right parts are exchanged, and U, V and vertices
+    mapped accordingly. Points outside the new box are dropped.
 
     Args:
         annotation: relative to ``old_box``.
         matrix: (2, 3), from :func:`affine_matrix`.
-        old_box: (4,) XYXY in the image before.
-        new_box: (4,) XYXY in the image after, as the person's box is from now on.
-        mirror: of the surface that I, U, V refer to; needed for mirror images only.
-        mirror_vertices: of the meshes that vertices refer to; needed for mirror images only.
+        old_box: (4,) XYXY in the original image.
+        new_box: (4,) XYXY in the transformed image.
+        mirror: of the surface that I, U, V refer to; only needed for mirror images.
+        mirror_vertices: of the meshes that vertices refer to; only needed for mirror images.
 
     Returns:
         the annotation relative to ``new_box``; None if no point is left.
@@ -80,7 +80,7 @@ def transform_densepose(
     if is_mirror_image:
         on_surface = _mirrored(on_surface, mirror, annotation.mesh, mirror_vertices)
 
-    # A point on the border may land a rounding error outside.
+    # A point on the border may end up outside by a rounding error.
     inside = ((points > -1e-3) & (points < ANNOTATION_SIDE + 1e-3)).all(axis=0)
     if not inside.any():
         return None
@@ -105,7 +105,7 @@ def transform_densepose(
 
 
 def _change_of_frame(matrix: np.ndarray, old_box: np.ndarray, new_box: np.ndarray) -> np.ndarray:
-    """(2, 3): from 1/256 of the old box, through the images, to 1/256 of the new box."""
+    """(2, 3): from 1/256 of the old box, through both images, to 1/256 of the new box."""
     old_origin, new_origin = old_box[:2], new_box[:2]
     old_unit = (old_box[2:] - old_origin) / ANNOTATION_SIDE
     new_unit = (new_box[2:] - new_origin) / ANNOTATION_SIDE
@@ -120,7 +120,7 @@ def _mirrored(
     mesh: str | None,
     mirror_vertices: VertexMirror | None,
 ) -> dict[str, np.ndarray]:
-    """Background points (I = 0) have no place on the surface and stay as they are."""
+    """The mirrored I, U, V and vertices. Background points (I = 0) stay as they are."""
     result = {}
     if "i" in on_surface:
         if mirror is None:
@@ -137,7 +137,7 @@ def _mirrored(
 
 
 def _warp(segm: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """A mask (256, 256) brought into a new frame, background where nothing is known."""
+    """A mask (256, 256) warped into a new frame, with background where it is unknown."""
     side = ANNOTATION_SIDE
     corners = np.array([[0, side, 0], [0, 0, side], [1, 1, 1]])
     there = frame @ corners
@@ -146,7 +146,7 @@ def _warp(segm: np.ndarray, frame: np.ndarray) -> np.ndarray:
     flipped = np.stack([side - corners[0], corners[1]])
     if np.abs(there - flipped).max() < _MASK_TOLERANCE:
         return cv2.flip(segm, 1)
-    # From positions to indices of cells, whose centres are at +0.5.
+    # From positions to indices of cells, which have centres at +0.5.
     index_frame = frame.copy()
     index_frame[:, 2] += frame[:, :2] @ [0.5, 0.5] - 0.5
     return cv2.warpAffine(segm, index_frame, (side, side), flags=cv2.INTER_NEAREST)

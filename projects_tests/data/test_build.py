@@ -118,7 +118,7 @@ def test_what_counts_as_something_to_learn(register, drop, dense, arguments, kep
     if kept:
         assert len(training_images([name], **arguments)) == 4
     else:
-        with pytest.raises(ValueError, match="no image to train on is left of tiny"):
+        with pytest.raises(ValueError, match="no image to train on is left in tiny"):
             training_images([name], **arguments)
 
 
@@ -144,7 +144,7 @@ def test_people_without_a_mask_are_counted(register, caplog):
         return people
 
     training_images([register(change=change)], need_masks=True)
-    assert "left out 1 people without a mask: masks are trained" in caplog.text
+    assert "left out 1 people without a mask, which this model trains" in caplog.text
 
 
 def test_missing_images_are_left_out_and_counted(register, tmp_path, caplog):
@@ -154,7 +154,7 @@ def test_missing_images_are_left_out_and_counted(register, tmp_path, caplog):
     assert "left out 1 images that are missing" in caplog.text
     for number in (1, 3, 4):
         (tmp_path / name / f"{number}.jpg").unlink()
-    with pytest.raises(FileNotFoundError, match=r"none of its 4 images is there, .*1\.jpg"):
+    with pytest.raises(FileNotFoundError, match=r"none of its 4 images exists, .*1\.jpg"):
         training_images([name])
 
 
@@ -201,7 +201,7 @@ def test_an_unknown_surface_stops_before_training(register):
 def test_a_missing_mirror_map_stops_before_training(register, tmp_path):
     (tmp_path / "empty").mkdir()
     name = register(surface=tmp_path / "empty")
-    message = r"'tiny' is to be flipped.*UV_symmetry_transforms\.mat.*INPUT.RANDOM_FLIP none"
+    message = r"'tiny' cannot be flipped.*UV_symmetry_transforms\.mat.*INPUT.RANDOM_FLIP none"
     with pytest.raises(FileNotFoundError, match=message):
         training_images([name])
     # Every image is taken: those that have dense pose are flipped as well.
@@ -265,7 +265,7 @@ def test_more_classes_than_the_model_has(register):
 def test_datasets_of_different_classes(register):
     first = register("first", categories={1: "person"})
     second = register("second", categories={1: "bear"})
-    message = r"'second' has the classes \['bear'\], 'first' has \['person'\]"
+    message = r"'second' has the classes \['bear'\], but 'first' has \['person'\]"
     with pytest.raises(ValueError, match=message):
         training_images([first, second])
 

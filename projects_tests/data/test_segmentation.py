@@ -57,8 +57,11 @@ def test_run_lengths_of_either_kind(form):
         (TRIANGLE, "no polygon"),
         ("polygon", "a str, expected polygons or an RLE"),
         (5, "a int, expected polygons or an RLE"),
-        ({"counts": "0"}, r"an RLE of size None, its image has \[30, 40\]"),
-        ({"size": [40, 30], "counts": "0"}, r"size \[40, 30\], its image has \[30, 40\]"),
+        ({"counts": "0"}, r"an RLE of size None, expected that of its image, \[30, 40\]"),
+        (
+            {"size": [40, 30], "counts": "0"},
+            r"size \[40, 30\], expected that of its image, \[30, 40\]",
+        ),
         ({"size": [30, 40]}, "without counts"),
         ({"size": [30, 40], "counts": []}, "not whole numbers"),
         ({"size": [30, 40], "counts": [1200.0]}, "not whole numbers"),

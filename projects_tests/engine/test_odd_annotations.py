@@ -155,7 +155,10 @@ def test_a_folder_that_cannot_be_written_takes_no_scores_along(tmp_path, caplog)
             lambda content: content["images"][1].update(height=50),
             r"\(120, 96\) pixels .* say \(120, 50\)",
         ),
-        (lambda content: content["images"][1].update(file_name="no.jpg"), r"no\.jpg is not there"),
+        (
+            lambda content: content["images"][1].update(file_name="no.jpg"),
+            r"no\.jpg does not exist",
+        ),
         (
             lambda content: content["images"][1].update(file_name="half.jpg"),
             r"half\.jpg cannot be read",
