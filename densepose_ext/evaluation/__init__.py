@@ -1,4 +1,4 @@
-"""Scores of dense pose: GPS, GPSm and mask AP, and where on the body they are lost."""
+"""Evaluation of dense pose: GPS, GPSm and mask AP, and errors by body part."""
 
 import lazy_loader
 

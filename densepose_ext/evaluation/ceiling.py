@@ -1,8 +1,8 @@
 """The highest scores that a results file can reach on a dataset.
 
-A results file has 8-bit I, U and V for each pixel, and at most 20 people an image count. So the
-ground truth itself, written as a results file, scores less than 1.0: the upper bound of every model
-on that dataset.
+A results file has 8-bit I, U and V for each pixel, and at most 20 detections per image count. So
+even the ground truth, written as a results file, scores less than 1.0: an upper bound for every
+model on that dataset.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def truth_as_detections(truth: GroundTruth, image: Image) -> Detections:
 
 
 def _box(person: Person) -> np.ndarray:
-    """The person's box in whole pixels, with those that its right and lower border lie in."""
+    """The person's box in whole pixels, including those on its right and lower border."""
     x, y, w, h = person.box
     x0, y0 = math.floor(x), math.floor(y)
     return np.array([x0, y0, math.floor(x + w) + 1 - x0, math.floor(y + h) + 1 - y0], float)
 
 
 def true_iuv(person: Person, box: np.ndarray) -> np.ndarray:
-    """The annotation of a person as a results file can hold it.
+    """The annotation of a person as an IUV map of a results file.
 
-    Each annotated point sets the pixel it lies in, the last of those in one pixel. The other pixels
-    of the mask take after the nearest of these; the rest is background.
+    Each annotated point sets the pixel that it lies in; if several do, the last. Other pixels of
+    the mask copy the nearest of these; the rest is background.
 
     Args:
         person: as annotated.
@@ -62,7 +62,7 @@ def true_iuv(person: Person, box: np.ndarray) -> np.ndarray:
     dense = iuv[:, nearest[0], nearest[1]]
     mask = person.mask()
     silhouette = np.zeros((height, width), bool)
-    # the mask lies in the image, the map in the box, which may reach over the image's border
+    # The mask covers the image, the map the box, which may extend beyond the image.
     rows = np.arange(height) + y - mask.y
     columns = np.arange(width) + x - mask.x
     in_rows = (rows >= 0) & (rows < mask.pixels.shape[0])

@@ -1,7 +1,7 @@
 """Detections of an image, decoded lazily.
 
-The evaluation needs a detection's parts and chart coordinates only at annotated points, and its
-mask only if a person is near. So nothing is computed or decoded before it is needed.
+Evaluation needs a detection's parts and chart coordinates only at annotated points, and its mask
+only if a person is near, so nothing is computed or decoded before it is needed.
 D detections, C = 25 fine channels, S side of the network's maps, (h, w) a box.
 """
 
@@ -22,7 +22,7 @@ from ..structures import DensePoseOutput
 #: Only the highest-scoring detections of an image are evaluated.
 MAX_DETECTIONS = 20
 
-#: Resized values held in memory at once (100 MB): all 25 channels of a box of up to a megapixel.
+#: Limit of resized values in memory (100 MB): all 25 channels of a box of up to a megapixel.
 VALUES_AT_ONCE = 25 << 20
 
 
@@ -49,8 +49,8 @@ class Detections:
 
     Attributes:
         boxes: (D, 4) float64, xywh. scores: (D,) float64. categories: (D,) ids of the dataset.
-        maps: their dense pose, :class:`DensePoseMaps` or those of ``vertex_maps``.
-        order: (D,) the number that each of them has in ``maps``.
+        maps: their dense pose: :class:`DensePoseMaps`, or a class of ``vertex_maps``.
+        order: (D,) index of each detection in ``maps``.
     """
 
     boxes: np.ndarray
@@ -66,14 +66,14 @@ class Detections:
         """All detections, sorted.
 
         Raises:
-            ValueError: for boxes or scores that are not finite, or sizes under 0.
+            ValueError: boxes or scores are not finite, or a size is negative.
         """
         boxes = np.asarray(boxes, float).reshape(-1, 4)
         scores = np.asarray(scores, float)
         if not np.isfinite(scores).all():
             raise ValueError(f"a detection has the score {scores[~np.isfinite(scores)][0]}")
         if not np.isfinite(boxes).all() or (boxes[:, 2:] < 0).any():
-            raise ValueError("a detection has a box that is not finite or has a size under 0")
+            raise ValueError("a detection has a box that is not finite or has a negative size")
         order = np.argsort(-scores, kind="stable")
         return cls(boxes[order], scores[order], np.asarray(categories)[order], maps, order)
 
@@ -100,12 +100,12 @@ class Detections:
 
 
 class ArrayMaps:
-    """Dense pose given as one array a detection, made when it is first asked for."""
+    """Dense pose given as one array per detection, loaded on first use."""
 
     def __init__(self, load: Sequence[Callable[[], np.ndarray]]):
         """
         Args:
-            load: one function a detection that returns I, U * 255, V * 255. uint8, (3, h, w).
+            load: a function per detection that returns I, U * 255, V * 255. uint8, (3, h, w).
         """
         self._load = load
         self._arrays: dict[int, np.ndarray] = {}
@@ -118,7 +118,7 @@ class ArrayMaps:
     def at(self, n: int, px: np.ndarray, py: np.ndarray) -> np.ndarray:
         iuv = self.iuv(n)
         values = np.zeros((3, len(px)), np.uint8)
-        # the map may be a pixel smaller than the box, if the box in the file was rounded
+        # The map may be a pixel smaller than the box, which is rounded in the file.
         inside = (px < iuv.shape[2]) & (py < iuv.shape[1])
         values[:, inside] = iuv[:, py[inside], px[inside]]
         return values
@@ -128,10 +128,10 @@ class ArrayMaps:
 
 
 class OutputMaps:
-    """Dense pose as the network leaves it, enlarged to boxes where it is needed.
+    """Raw output of the network, resized to boxes as needed.
 
-    The part of every pixel of a box comes from its enlarged logits, and serves points and mask; U
-    and V are interpolated at the points alone. The rules are those of ``modeling.postprocessing``.
+    Logits are resized to a box to label all its pixels, for points and mask alike; U and V are
+    interpolated only at the points. The rules are those of ``modeling.postprocessing``.
     """
 
     def __init__(self, output: DensePoseOutput, sizes: np.ndarray):
@@ -145,7 +145,7 @@ class OutputMaps:
         self._last: tuple[int, torch.Tensor, list[torch.Tensor]] | None = None
 
     def _enlarge(self, maps: torch.Tensor, n: int) -> Iterator[torch.Tensor]:
-        """The channels of a map (D, C, S, S) over a box, in groups (c, h, w) of bounded size."""
+        """The channels of a map (D, C, S, S), resized to a box, in small groups (c, h, w)."""
         width, height = (int(length) for length in self._sizes[n])
         size = max(VALUES_AT_ONCE // (width * height), 1)
         for group in maps[n].float().split(size):
@@ -154,10 +154,10 @@ class OutputMaps:
             ]
 
     def _logits(self, n: int) -> tuple[torch.Tensor, Iterable[torch.Tensor]]:
-        """Where the coarse logits say person (h, w), and the fine logits in groups of channels.
+        """The person's mask (h, w) by the coarse logits, and the fine logits in groups of channels.
 
-        The last detection asked for is kept, if its fine logits are one group: its points and its
-        mask come one after the other.
+        The last detection is cached if its fine logits are one group, since its points and mask
+        are read one after the other.
         """
         if self._last is None or self._last[0] != n:
             person = _beyond_background(self._enlarge(self._output.coarse_segm, n))
@@ -192,7 +192,7 @@ class OutputMaps:
 
 
 def _beyond_background(groups: Iterable[torch.Tensor]) -> torch.Tensor:
-    """Where a channel exceeds the first, which is the label on ties. groups: (c, h, w) each."""
+    """Where any channel exceeds the first, which wins ties. groups: (c, h, w) each."""
     first, *others = groups
     background = first[0]
     others = [first[1:], *others] if len(first) > 1 else others
@@ -202,9 +202,9 @@ def _beyond_background(groups: Iterable[torch.Tensor]) -> torch.Tensor:
 def bilinear_cells(
     x: torch.Tensor, y: torch.Tensor, width: int, height: int, side: int
 ) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The four cells, and their weights, that pixels of a box take from a map.
+    """The four cells of a map, and their weights, from which pixels of a box are interpolated.
 
-    As ``interpolate(align_corners=False)`` does it: half-pixel centres, clamped at the border.
+    As in ``interpolate(align_corners=False)``: half-pixel centres, clamped at the border.
 
     Args:
         x, y: (P,) pixels of a box of ``width`` x ``height``. side: S of the map.

@@ -1,4 +1,4 @@
-"""The evaluator that Detectron2 runs over a dataset: dense pose scores, streaming."""
+"""The evaluator of dense pose, for Detectron2."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from .vertex_scoring import VertexScorer
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
-#: What the three similarities are called among Detectron2's results.
+#: Names of the three similarities in Detectron2's results.
 TASKS = {"gps": "densepose_gps", "gpsm": "densepose_gpsm", "iou": "densepose_segm"}
 
 RESULTS_FILE = "coco_densepose_results.json"
@@ -53,10 +53,10 @@ class DensePoseEvaluator(DatasetEvaluator):
     """GPS, GPSm and mask AP of a dense pose model on a dataset with ``dp_*`` annotations.
 
     Images are scored one by one, and only their similarity matrices are kept. ``evaluate`` gathers
-    those of all processes, and returns on the main one ``densepose_gps``,
-    ``densepose_gpsm`` and ``densepose_segm``, each with AP, AP50, AP75, APm, APl, AR, AR50, AR75,
-    ARm, ARl in percent (-1 where there are no people to be found). It logs tables of parts and
-    errors, and writes ``metrics.json`` and ``report.html`` to the output folder.
+    those of all processes and returns, on the main process, ``densepose_gps``, ``densepose_gpsm``
+    and ``densepose_segm``, each with AP, AP50, AP75, APm, APl, AR, AR50, AR75, ARm, ARl in percent
+    (-1 if there is no ground truth). It logs tables of parts and errors, and writes
+    ``metrics.json`` and ``report.html`` to the output folder.
     """
 
     def __init__(
@@ -81,25 +81,25 @@ class DensePoseEvaluator(DatasetEvaluator):
         Args:
             dataset_name: registered with Detectron2; its metadata has ``json_file`` and
                 ``surface``.
-            distributed: gather the scores of all processes; False scores this one alone.
-            output_dir: folder for the files; None writes none.
-            surface: of the annotations, in place of the metadata's: a name, a folder with the
+            distributed: gather the scores of all processes; False: only those of this one.
+            output_dir: folder for the files; None: write none.
+            surface: of the annotations, instead of the metadata's: a name, a folder with the
                 official files, or an object with closest_vertex and geodesic.
-            gps: False scores parts and masks only, which needs no surface; None scores GPS too
-                if the surface has its geodesics, and says so if it has not.
-            kappa: tolerance of GPS, "per-part" or one length in metres (.255 in the paper).
+            gps: False: score only parts and masks, which needs no surface. None: score GPS if the
+                geodesics of the surface are available, and log a warning if not.
+            kappa: tolerance of GPS: "per-part", or a length in metres (.255 in the paper).
             min_iou_threshold: .4, .3 or .2 add AP40, AP30, AP20.
-            image_ids: score these images only.
-            categories, category_map: ids to keep, and id -> id to take it for, as in training.
-            by_vertices: compare vertices of embeddings with ``dp_vertex``; there is no surface
-                then, but the meshes that annotations name.
+            image_ids: score only these images.
+            categories, category_map: ids to keep, and id -> id to replace it with, as in training.
+            by_vertices: compare predicted vertices with ``dp_vertex``, on the meshes that
+                annotations name, without a surface.
             alignment_meshes: with ``by_vertices``, meshes whose embeddings are compared with each
-                other; none at all takes those of the model, None leaves it out.
+                other; empty: those of the model; None: do not compare.
             save_results: write all detections to ``coco_densepose_results.json``.
             report: write ``report.html``, with plots and the best and worst people.
 
         Raises:
-            ValueError, OSError: if annotations or surface cannot be used; nothing is scored then.
+            ValueError, OSError: annotations or surface cannot be used.
         """
         self._metadata = MetadataCatalog.get(dataset_name)
         self._name = dataset_name
@@ -177,7 +177,7 @@ class DensePoseEvaluator(DatasetEvaluator):
     def reset(self) -> None:
         self._card = self._make_card()
         self._gallery = Gallery()
-        # known once the dataset is loaded, which may be after the evaluator is made
+        # Known once the dataset is loaded, which may be after the evaluator is built.
         contiguous = getattr(self._metadata, "thing_dataset_id_to_contiguous_id", None)
         if contiguous is None:
             contiguous = {category: n for n, category in enumerate(sorted(self._truth.categories))}
@@ -187,7 +187,7 @@ class DensePoseEvaluator(DatasetEvaluator):
                 self._stream.close()
                 self._part.unlink(missing_ok=True)
             self._output.mkdir(parents=True, exist_ok=True)
-            # where this process collects its detections; another run may write to the folder
+            # A unique name for this process's detections: other runs may write to the folder.
             self._part = self._output / f".{RESULTS_FILE}.{uuid.uuid4().hex}.tmp"
             self._stream = open(self._part, "w", encoding="utf-8")  # noqa: SIM115
 
@@ -200,7 +200,7 @@ class DensePoseEvaluator(DatasetEvaluator):
                 network's maps or a list of DensePoseResult.
 
         Raises:
-            ValueError: for an image that is not in the dataset, or detections without dense pose.
+            ValueError: an image is not in the dataset, or detections have no dense pose.
         """
         for given, output in zip(inputs, outputs):
             image = self._image(given["image_id"])
@@ -251,7 +251,7 @@ class DensePoseEvaluator(DatasetEvaluator):
     def evaluate(self) -> OrderedDict:
         """The metrics in percent on the main process, an empty dictionary on the others.
 
-        They come first: a file or picture that cannot be made after that is logged.
+        They are computed first; failures to write files or pictures after that are only logged.
         """
         if self._stream is not None:
             self._stream.close()
@@ -284,15 +284,15 @@ class DensePoseEvaluator(DatasetEvaluator):
         return results
 
     def _maps(self, dense_pose: Any, sizes: np.ndarray) -> PersonMaps:
-        """The dense pose of N detections: maps of the network, or N results pixel by pixel."""
+        """The dense pose of N detections, from the network's maps or from N results."""
         is_output = isinstance(dense_pose, (DensePoseOutput, DensePoseEmbeddingOutput))
         first = dense_pose if is_output else dense_pose[0]
         of_vertices = isinstance(first, (DensePoseEmbeddingOutput, VertexResult))
         if of_vertices != self._truth.by_vertices:
             found, expected = ("embeddings", "iou") if of_vertices else ("charts", "cse")
             raise ValueError(
-                f"the model predicts {found}, but the evaluation is of the other kind"
-                f" (DENSEPOSE_EVALUATION.TYPE {expected})"
+                f"the model predicts {found}, which DENSEPOSE_EVALUATION.TYPE {expected} cannot"
+                " score"
             )
         if isinstance(dense_pose, DensePoseEmbeddingOutput):
             if self._key_vertices is not None and not self._vertices and dense_pose.meshes:
@@ -309,7 +309,7 @@ class DensePoseEvaluator(DatasetEvaluator):
 
 
 def _join_results(path: Path, parts: Sequence[Path]) -> None:
-    """One results file out of those of all processes."""
+    """Joins the results files of all processes."""
 
     def entries() -> Iterator[dict]:
         for part in parts:
@@ -322,7 +322,7 @@ def _join_results(path: Path, parts: Sequence[Path]) -> None:
 
 
 def _has_geodesics(surface: Surface) -> bool:
-    """Whether GPS can be scored; a missing file should not end a training run."""
+    """Whether GPS can be scored; if not, a warning is logged, since it must not stop training."""
     vertex = np.zeros(1, np.int64)
     try:
         surface.geodesic(vertex, vertex)
@@ -342,7 +342,7 @@ def _iuv(result: DensePoseResult) -> np.ndarray:
 
 
 def _have_geodesics(truth: GroundTruth) -> bool:
-    """The same for the meshes that people are annotated on."""
+    """As :func:`_has_geodesics`, for the meshes that people are annotated on."""
     for mesh in truth.meshes():
         try:
             get_mesh(mesh).geodesic(np.zeros(1, np.int64), np.zeros(1, np.int64))
@@ -354,5 +354,5 @@ def _have_geodesics(truth: GroundTruth) -> bool:
     return True
 
 
-#: The name that other code imports.
+#: The official project's name, which other code imports.
 DensePoseCOCOEvaluator = DensePoseEvaluator

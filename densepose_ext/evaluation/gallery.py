@@ -1,4 +1,4 @@
-"""The best and the worst people found, kept while maps stream by, and drawn at the end."""
+"""The best and worst detected people: kept while images are scored, and drawn at the end."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .scorecard import FoundPerson
 
 NUM_WORST, NUM_BEST = 10, 6
 
-#: Of a picture in pixels; one that would be wider is squeezed.
+#: Size of a picture in pixels; wider ones are squeezed.
 _HEIGHT, _MAX_WIDTH = 320, 1280
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """A found person and the map that found them."""
+    """A detected person, and the predicted map."""
 
     gps: float
     area: float
@@ -35,12 +35,12 @@ class Exhibit:
 
 
 def _badness(gps: float, area: float) -> tuple[float, float]:
-    """Sorts the worst first, of equal ones the larger."""
+    """Sort key: worst first, and of equals the larger first."""
     return gps, -area
 
 
 def _goodness(gps: float, area: float) -> tuple[float, float]:
-    """Sorts the best first, of equal ones the larger."""
+    """Sort key: best first, and of equals the larger first."""
     return -gps, -area
 
 
@@ -52,7 +52,7 @@ class Gallery:
     best: list[Exhibit] = field(default_factory=list)
 
     def add(self, found: Iterable[FoundPerson]) -> None:
-        """Considers people; the maps of those who are neither best nor worst are not read."""
+        """Adds the people who are among the best or worst; maps of others are not read."""
         for one in found:
             rank = _badness(one.gps, one.person.area), _goodness(one.gps, one.person.area)
             if (
@@ -93,12 +93,12 @@ class Gallery:
 def draw(exhibit: Exhibit | None, person: Person) -> np.ndarray:
     """Truth and prediction side by side.
 
-    Left the annotated points in the colours of their parts, right the predicted parts, with the
-    points that have the wrong one marked.
+    On the left the annotated points in the colours of their parts; on the right the predicted
+    parts, with a cross at points where they are wrong.
 
     Args:
-        exhibit: the detection, or None for a person who was not found.
-        person: the annotation; the ground is grey if the picture cannot be read.
+        exhibit: the detection, or None for a person who was missed.
+        person: the annotation; the background is grey if the picture cannot be read.
 
     Returns:
         RGB uint8, (320, W, 3).
@@ -113,7 +113,7 @@ def draw(exhibit: Exhibit | None, person: Person) -> np.ndarray:
     predicted = picture.copy()
     if exhibit is not None:
         _paint(predicted, exhibit)
-    # a box of less than a pixel, or one at the border, still shows one
+    # A box of less than a pixel, or at the border, still shows one pixel.
     x0, y0 = min(x0, person.image.width - 1), min(y0, person.image.height - 1)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)
     size = min(max(round((x1 - x0) * _HEIGHT / (y1 - y0)), 1), _MAX_WIDTH), _HEIGHT
@@ -174,7 +174,7 @@ def draw_people(
     """JPEGs, as base64, of the listed people.
 
     Args:
-        people: of a report's lists. exhibits: of the gallery; people without one were not found.
+        people: from a report's lists. exhibits: of the gallery; people without one were missed.
     """
     by_person = {(e.image_id, e.person_id): e for e in exhibits}
     drawn = []

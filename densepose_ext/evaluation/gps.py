@@ -36,9 +36,9 @@ def pixel_in_box(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The pixel of each detection's map that lies at each annotated point.
 
-    As the official evaluation has it: the offset from the box is truncated toward zero, so that a
-    point up to a pixel outside at the left or top counts as inside, and the box ends at its whole
-    width and height.
+    As in the official evaluation, the offset from the box is truncated toward zero, so that a point
+    up to a pixel outside on the left or top counts as inside, and the width and height of the box
+    are truncated to whole pixels.
 
     Args:
         x, y: points in image coordinates. Shape (P,).

@@ -1,4 +1,4 @@
-"""Detectron2's scores of boxes, masks and keypoints, on annotations as our reader has them."""
+"""Detectron2's evaluation of boxes, masks and keypoints, on annotations from our reader."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 class InstanceEvaluator(COCOEvaluator):
-    """COCOEvaluator that takes every file that can be trained on.
+    """COCOEvaluator for every file that can be trained on.
 
-    pycocotools fails on annotations without ``area``, ``iscrowd`` or ``segmentation``, on boxes
-    that are none, and so on. So it gets a copy of what the reader made of the file. Masks and
+    pycocotools fails on annotations without ``area``, ``iscrowd`` or ``segmentation``, on invalid
+    boxes, and so on, so it gets a copy with the annotations as our reader returns them. Masks and
     keypoints are scored if anybody has them.
     """
 
@@ -39,7 +39,7 @@ class InstanceEvaluator(COCOEvaluator):
         """
         Args:
             dataset_name: registered, with ``json_file`` in its metadata.
-            categories, category_map: ids to keep, and id -> id to take it for, as in training.
+            categories, category_map: ids to keep, and id -> id to replace it with, as in training.
             args, kwargs: as for COCOEvaluator.
 
         Raises:
@@ -74,17 +74,17 @@ class InstanceEvaluator(COCOEvaluator):
 
 
 def image_numbers(file: AnnotationFile) -> dict[int | str, int]:
-    """The number that each image has in :func:`coco_content`: its id, if all ids are numbers."""
+    """The id that each image has in :func:`coco_content`: its own if all ids are numbers."""
     if all(isinstance(key, int) for key in file.images):
         return {key: key for key in file.images}
     return {key: number for number, key in enumerate(file.images, start=1)}
 
 
 def coco_content(file: AnnotationFile) -> dict:
-    """Annotations with all the keys that pycocotools looks at, fit for JSON.
+    """Annotations with all keys that pycocotools uses, as JSON values.
 
-    Annotations are numbered from 1, since pycocotools takes the id 0 for no match. Who has no mask
-    has an empty one; who has no keypoints has none visible, and does not count for them.
+    Annotations are numbered from 1, since pycocotools takes the id 0 as "no match". People without
+    a mask get an empty one; people without keypoints get invisible ones, which are not scored.
     """
     numbers = image_numbers(file)
     people = []
@@ -130,7 +130,7 @@ def _segmentation(person: dict, height: int, width: int) -> list | dict:
 
 @contextmanager
 def _registered_copy(content: dict) -> Iterator[str]:
-    """The name of a dataset of that content, which is there for as long as it takes to read it."""
+    """Name of a temporary dataset with this content."""
     name = f"densepose_ext_copy_{uuid.uuid4().hex}"
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "annotations.json")

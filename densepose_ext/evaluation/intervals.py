@@ -1,8 +1,8 @@
-"""How sure an AP is: bootstrap intervals over images (Efron, 1979).
+"""Confidence intervals of AP, by bootstrap over images (Efron, 1979).
 
-Images are drawn with replacement as many times as there are images, and AP is computed over each
-such set. Drawing an image twice gives its detections and people twice the weight, so that matching
-is done once and only counts are resampled. R resamples, N detections.
+Each resample draws as many images as there are, with replacement. Drawing an image twice doubles
+the weight of its detections and people, so matching is done once and only counts are resampled.
+R resamples, N detections.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def bootstrap(
         categories: the matches of each category.
         thresholds: (T,) that they were matched at.
         num_resamples: R.
-        seed: of the resamples; the same for every mode, so that modes are compared on equal sets.
+        seed: of the resamples; with the same seed, modes are compared on the same resamples.
 
     Returns:
-        bounds between 0 and 1; no entry for a metric that nobody is there for.
+        bounds between 0 and 1, for every metric with ground truth.
     """
     metrics = {
         "AP": ("all", THRESHOLDS),
@@ -56,7 +56,7 @@ def bootstrap(
         if precisions[area]:
             columns = [int(np.abs(THRESHOLDS - value).argmin()) for value in at]
             values = np.stack([p[:, columns] for p in precisions[area]]).mean(2)
-            # a resample may be without people of a category, or of any
+            # A resample may lack people of a category, or have none at all.
             there = ~np.isnan(values)
             values = values.sum(0, where=there)[there.any(0)] / there.sum(0)[there.any(0)]
             low, high = np.percentile(values, _PERCENTILES)
@@ -90,7 +90,7 @@ def _average_precision(
 ) -> np.ndarray:
     """Precision averaged over the 101 recalls, for each resample. (R,).
 
-    Precision is highest where a true detection ends a run, so only those are looked at.
+    Precision peaks at true positives, so only these are evaluated.
 
     Args:
         image: (N,) image of each detection, best first. true, false: (N,) bool.

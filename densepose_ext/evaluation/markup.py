@@ -1,4 +1,4 @@
-"""HTML pages that need nothing beside them."""
+"""Self-contained HTML pages."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ figcaption, .note { font-size: 13px; color: #555; max-width: 60em; }
 
 
 def write_page(path: str | os.PathLike, title: str, sections: Iterable[str]) -> None:
-    """Writes a page; the file appears when it is complete.
+    """Writes a page, atomically.
 
     Args:
         path: of the HTML file.
-        title: in plain text, also its heading.
+        title: plain text, also the heading.
         sections: HTML.
     """
     title = html.escape(title)

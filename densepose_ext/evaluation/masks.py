@@ -1,4 +1,4 @@
-"""Masks of people and detections, stored as windows of their image."""
+"""Masks of people and detections, stored as windows in their image."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class WindowMask:
 
 
 def paste(pixels: np.ndarray, box: np.ndarray, width: int, height: int) -> WindowMask:
-    """A mask over a box, brought to the image.
+    """A mask over a box, as a mask of the image.
 
-    It starts at the whole pixel of the box's corner and is clipped to the image and to the whole
-    pixel of the box's end, as in the official evaluation.
+    As in the official evaluation, the corners of the box are truncated to whole pixels, and the
+    mask is clipped to the box and to the image.
 
     Args:
         pixels: (h, w) bool.
@@ -72,18 +72,18 @@ def paste(pixels: np.ndarray, box: np.ndarray, width: int, height: int) -> Windo
 
 
 def stretch(square: np.ndarray, box: np.ndarray, width: int, height: int) -> WindowMask:
-    """A mask of 256 x 256 cells, stretched to a box and brought to the image.
+    """A mask of 256 x 256 cells over a box, as a mask of the image.
 
-    To the pixel what the official evaluation has: ``scipy.ndimage.zoom(square, box size / 256,
-    order=1, prefilter=False) > .5``, then :func:`paste`. Only what lies in the image is computed,
-    for a box may be far larger.
+    Equals that of the official evaluation to the pixel: ``scipy.ndimage.zoom(square, box size /
+    256, order=1, prefilter=False) > .5``, then :func:`paste`. Only the part inside the image is
+    computed, since a box may be far larger.
 
     Args:
         square: (256, 256) bool.
         box: xywh.
         width, height: of the image.
     """
-    # with zoom's own way of rounding
+    # Rounded as by zoom.
     size = [round(ANNOTATION_SIDE * (max(float(n), 1) / ANNOTATION_SIDE)) for n in box[:1:-1]]
     window = _window(size, box, width, height)
     (top, bottom), (up, down) = _taps(window[0], size[0])
@@ -108,12 +108,12 @@ def _window(size: Sequence[int], box: np.ndarray, width: int, height: int) -> tu
 
 
 def _taps(pixels: range, count: int) -> tuple[tuple, tuple]:
-    """The two cells of a row of 256, and their weights, that pixels of ``count`` lie between."""
+    """The two of 256 cells between which each of ``count`` pixels lies, and their weights."""
     last = ANNOTATION_SIDE - 1
     position = np.arange(pixels.start, pixels.stop) * (last / (count - 1) if count > 1 else 1.0)
     cell = np.floor(position)
     lower = 1 - (position - cell)
-    # a last pixel that rounding moves past the last cell is background to zoom
+    # zoom takes a last pixel that rounding moves past the last cell as background.
     inside = position <= last
     cell = cell.astype(int)
     cells = np.minimum(cell, last), np.minimum(cell + 1, last)

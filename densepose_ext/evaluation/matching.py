@@ -49,7 +49,7 @@ class ImageMatches:
     Attributes:
         matched: (A, T, D) bool: the detection is matched to a person.
         ignored: (A, T, D) bool: the detection is neither a true nor a false positive.
-        people: (A,) number of people to be found.
+        people: (A,) number of people in the ground truth.
     """
 
     matched: np.ndarray
@@ -88,7 +88,7 @@ def match(
             near = (similarity[d] >= least) & (similarity[d] > 0)
             free = near & (~taken | crowd)
             chosen, found = _last_best(similarity[d], free & ~ignored_people[:, None])
-            # ignored people are considered only where no other is left
+            # Ignored people are considered only if no other is left.
             spare, found_spare = _last_best(similarity[d], free & ignored_people[:, None])
             chosen = np.where(found, chosen, spare)
             ignored[..., d] = ~found & found_spare
@@ -104,7 +104,7 @@ def match(
 
 
 def _last_best(similarity: np.ndarray, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The most similar of the allowed people, of equal ones the last.
+    """The most similar of the allowed people; of equals, the last.
 
     Args:
         similarity: (G,). allowed: (A, T, G) bool.
@@ -124,12 +124,12 @@ def _take_over_flags(
     matched: np.ndarray,
     ignored: np.ndarray,
 ) -> None:
-    """A peculiarity of the official evaluation, kept because published numbers have it.
+    """A peculiarity of the official evaluation, kept because published numbers depend on it.
 
-    A detection left unmatched at the LAST threshold, whose box is that of a person not matched
-    there (IoU of .8 or more, the best one), takes this person's ignore flag at ALL thresholds. If
-    the person is an ignored one, the two are matched at the last threshold. A crowd may be matched
-    again, here as elsewhere.
+    A detection that is unmatched at the LAST threshold, and whose box coincides (IoU of .8 or more)
+    with that of a person unmatched there, takes this person's ignore flag at ALL thresholds; of
+    several such people, that of the one with the highest IoU. If the person is ignored, the two are
+    matched at the last threshold. A crowd can be matched repeatedly, here as elsewhere.
 
     Args:
         box_iou: (D, G). ignored_people: (A, G). crowd: (G,). taken: (A, G), at the last threshold.
@@ -139,7 +139,7 @@ def _take_over_flags(
         for a in np.flatnonzero(~matched[:, -1, d]):
             candidates = np.flatnonzero((box_iou[d] >= _SAME_BOX) & (~taken[a] | crowd))
             if len(candidates):
-                # of equally good boxes the last, where ignored people come last
+                # Of equal boxes the last one, where ignored people come last.
                 order = np.lexsort(
                     (candidates, ignored_people[a, candidates], box_iou[d, candidates])
                 )
@@ -224,12 +224,12 @@ def precision_recall(
 def summarize(
     categories: Sequence[Matches], thresholds: np.ndarray, over_all: bool = False
 ) -> dict[str, float]:
-    """AP, AR and their parts, between 0 and 1; -1 where there is nobody to be found.
+    """AP, AR and their variants, between 0 and 1; -1 without ground truth.
 
     Args:
         categories: the matches of each category; a mean is over those with people.
         thresholds: (T,) that they were matched at.
-        over_all: AP and AR are means over all thresholds, not over .5 to .95.
+        over_all: average AP and AR over all thresholds, not over .5 to .95.
     """
     metrics: dict[str, float] = {}
     average = np.isin(thresholds, THRESHOLDS) | over_all
@@ -266,8 +266,8 @@ def summarize(
 def scored_thresholds(minimum: float = 0.5, even: bool = False) -> np.ndarray:
     """The thresholds to match at: .5 to .95 by .05, and those of .2, .3, .4 from ``minimum`` on.
 
-    AP and AR stay means over .5 to .95 whatever the minimum. With ``even`` they are all from
-    ``minimum`` on by .05, as the official evaluation of embeddings averages over.
+    AP and AR are averaged over .5 to .95 regardless of the minimum. With ``even``, the thresholds
+    are those from ``minimum`` on by .05, over which the official evaluation of CSE averages.
     """
     if even and minimum < THRESHOLDS[0]:
         return np.linspace(minimum, 0.95, round((0.95 - minimum) / 0.05) + 1)

@@ -1,4 +1,4 @@
-"""How well the embeddings of pairs of meshes agree, measured at named key vertices.
+"""Mesh alignment: how well the embeddings of two meshes agree, measured at named key vertices.
 
 Neverova et al., Discovering Relationships between Object Categories via Universal Canonical Maps,
 CVPR 2021, section 4.
@@ -20,11 +20,11 @@ KEY_VERTICES_FILE = "mesh_keyvertices_v0.json"
 
 
 def read_key_vertices() -> dict[str, dict[str, int]]:
-    """Mesh -> {name: vertex}, out of the folder of meshes or Detectron2's download cache.
+    """Mesh -> {name: vertex}, from the folder of meshes or Detectron2's download cache.
 
     Raises:
-        FileNotFoundError: it is in neither.
-        ValueError: it is no such file.
+        FileNotFoundError: the file is in neither.
+        ValueError: it is of another kind.
     """
     places = [mesh_folder(), mesh_folder().parent, download_cache() / "cse"]
     for folder in places:
@@ -51,14 +51,14 @@ def mesh_alignment(
     Args:
         vertices: mesh -> (n, D) embeddings of length 1.
         key_vertices: mesh -> {name: vertex}.
-        names: of the meshes to compare; empty takes all that have embeddings and key vertices.
+        names: of the meshes to compare; empty: all that have embeddings and key vertices.
 
     Returns:
         GE and GPS, and GE-NAME and GPS-NAME of each mesh: means over its key vertices, then over
         the other meshes; nothing for fewer than two meshes.
 
     Raises:
-        ValueError: a name without embeddings or key vertices.
+        ValueError: a mesh has no embeddings or no key vertices.
     """
     for name in names:
         if name not in vertices or name not in key_vertices:
@@ -84,7 +84,7 @@ def mesh_alignment(
 
 
 def _distances(first: str, second: str, vertices, key_vertices) -> np.ndarray:
-    """Distances on ``second`` from where the key vertices of ``first`` are found to its own."""
+    """Distances on ``second`` between the matches of the key vertices of ``first`` and its own."""
     common = [key for key in key_vertices[first] if key in key_vertices[second]]
     from_, to = ([key_vertices[mesh][key] for key in common] for mesh in (first, second))
     found = (vertices[first][from_] @ vertices[second].T).argmax(1)

@@ -1,7 +1,7 @@
-"""Reads ``coco_densepose_predictions.pth``, in which the official project keeps its detections.
+"""Reads ``coco_densepose_predictions.pth``, the official project's file of detections.
 
-The file is a pickle of that project's classes. Here only tensors and plain values are unpickled;
-in place of the classes stands one that keeps what they held.
+The file pickles that project's classes. Only tensors and plain values are unpickled here; the
+classes are replaced by one that stores their attributes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .results import decode_iuv, result_entry
 
 
 class _Stored:
-    """Stands for an object of the official project: its attributes and nothing else."""
+    """Stands in for an object of the official project, and stores its attributes."""
 
     def __init__(self, *arguments, **attributes):
         self.__dict__.update(attributes)
@@ -63,7 +63,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _RestrictedPickle:
-    """What torch.load takes in place of the module ``pickle``."""
+    """Replaces the module ``pickle`` in torch.load."""
 
     __name__ = "restricted pickle"
     Unpickler = _Unpickler
@@ -96,8 +96,8 @@ def read_official_predictions(path: str | os.PathLike) -> Iterator[dict]:
     """The detections of the file, as entries of the official results format.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is anything else; the message says what.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is of another kind; the message says which.
     """
     predictions = load_official_pickle(path)
     if not isinstance(predictions, list):

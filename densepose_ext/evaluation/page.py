@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing beside it."""
+"""The report as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .report import (
 
 
 def write_report(report: Report, truth: GroundTruth, path: str | os.PathLike) -> None:
-    """Writes the page; the file appears when it is complete.
+    """Writes the page, atomically.
 
     Args:
-        report: the findings.
-        truth: the people they are about.
+        report: of an evaluation.
+        truth: its ground truth.
         path: of the HTML file.
     """
     title = f"Dense pose of {report.facts.get('dataset', truth.source.name)}"
@@ -32,7 +32,7 @@ def write_report(report: Report, truth: GroundTruth, path: str | os.PathLike) ->
     sections.append(
         '<p class="note">In percent, with 95% intervals over resampled images. AP is averaged over '
         "thresholds .5 to .95 of the similarity; GPSm is the geometric mean of GPS and mask IoU. "
-        "A dash stands where nobody is to be found.</p>"
+        "A dash: no ground truth.</p>"
     )
     if report.parts["people"]:
         sections += [_plots(report), *_tables(report), *_people(report, truth)]
@@ -73,8 +73,8 @@ def _tables(report: Report) -> list[str]:
     )
     return [
         "<h2>Where on the body</h2>",
-        '<p class="note">Over the annotated points of people found by a box of IoU .5 or more. '
-        "A point on predicted background has the wrong part and an infinite error.</p>",
+        '<p class="note">Over the annotated points of people detected with a box IoU of at least '
+        ".5. A point on predicted background has the wrong part and an infinite error.</p>",
         table(*point_rows({**parts["by_group"], **parts["by_side"]})),
         table(*point_rows(parts["by_part"])),
         "<h2>Which people</h2>",
@@ -107,7 +107,7 @@ def _people(report: Report, truth: GroundTruth) -> list[str]:
         )
         sections += [f"<h2>{name}</h2>", f'<div class="people">{figures}</div>']
     sections.append(
-        '<p class="note">Left the annotated points in the colours of their parts, right the '
-        "predicted parts; a cross marks a point with the wrong one.</p>"
+        '<p class="note">Left: the annotated points in the colours of their parts. Right: the '
+        "predicted parts; crosses mark points where they are wrong.</p>"
     )
     return sections

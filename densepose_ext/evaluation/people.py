@@ -1,4 +1,4 @@
-"""The ground truth of a dataset: images and their people, out of a COCO JSON with ``dp_*``."""
+"""The ground truth of a dataset: images and their people, from a COCO JSON with ``dp_*``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Image:
 
     Attributes:
         path: of the picture.
-        ignore_regions: (H, W) bool, where nobody is scored (PoseTrack), or None.
+        ignore_regions: (H, W) bool, regions in which nobody is scored (PoseTrack), or None.
     """
 
     id: int | str
@@ -41,17 +41,17 @@ class Image:
 
 @dataclass
 class Person:
-    """A person as annotated. P points, those on the background (I = 0) left out.
+    """An annotated person. P points, without those on the background (I = 0).
 
     Attributes:
         box: (4,) xywh. area: of the person, in pixels, from the annotation.
         crowd: may be matched by any number of detections (``iscrowd``).
-        has_points: whether there are usable ``dp_*``: a person without is ignored, which overrides
-            what ``iscrowd`` says.
+        has_points: whether there are valid ``dp_*``. People without are ignored, whatever
+            ``iscrowd`` says.
         x, y: (P,) in image coordinates. parts: (P,) int, 1..24. u, v: (P,).
-        vertex: (P,) int64, of ``mesh``, where people are scored by vertices; u, v are 0 then, and
-            parts where they are not known.
-        dp_masks: run lengths of the part masks, as the reader gives them. segmentation: likewise.
+        vertex: (P,) int64, of ``mesh``, if people are scored by vertices; then u and v are 0, and
+            so are unknown parts.
+        dp_masks, segmentation: as returned by the reader.
     """
 
     id: int | str
@@ -73,7 +73,7 @@ class Person:
     _vertices: np.ndarray | None = field(default=None, repr=False)
 
     def vertices(self, surface: Surface) -> np.ndarray:
-        """The vertex of the surface nearest to each point, looked up once. int32, shape (P,)."""
+        """The vertex of the surface nearest to each point, cached. int32, shape (P,)."""
         if self._vertices is None:
             found = surface.closest_vertex(self.parts.astype(np.int64), self.u, self.v)
             self._vertices = found.astype(np.int32)
@@ -89,7 +89,7 @@ class Person:
         return WindowMask(0, 0, np.zeros((0, 0), bool))
 
     def share_in(self, region: np.ndarray) -> float:
-        """Share of the box, cut to whole pixels, that lies in a region. nan for an empty box.
+        """Share of the box, truncated to whole pixels, that lies in a region; nan if it is empty.
 
         Args:
             region: (H, W) bool.
@@ -100,10 +100,10 @@ class Person:
         return float(region[max(y, 0) : max(y + h, 0), max(x, 0) : max(x + w, 0)].sum() / w / h)
 
 
-#: Meshes whose ``dp_I`` sets the tolerance of a point.
+#: Meshes whose points may have a part (``dp_I``), which determines the tolerance.
 _MESHES_WITH_PARTS = ("smpl_27554", "open")
 
-#: A person is dropped when this share of the box, or more, lies in an ignore region.
+#: A person is dropped if at least this share of the box lies in an ignore region.
 PERSON_IN_REGION = 0.7
 
 
@@ -112,9 +112,9 @@ class GroundTruth:
 
     Attributes:
         source: the file, for messages.
-        images: by id, in rising order; ids that are strings come last.
+        images: by id, in ascending order; ids that are strings come last.
         categories: names by category id.
-        known_ids: of all images of the file.
+        known_ids: ids of all images in the file.
     """
 
     def __init__(
@@ -125,13 +125,14 @@ class GroundTruth:
     ):
         """
         Args:
-            annotations: COCO JSON, read or to be read.
-            image_ids: the images to score; None for all.
+            annotations: COCO JSON: its path, or as read.
+            image_ids: the images to score; None: all.
             by_vertices: points are vertices of meshes (``dp_vertex``), not in charts.
 
         Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: if it is no such JSON, nobody in it has dense pose, or an id is not in it.
+            FileNotFoundError: the file does not exist.
+            ValueError: it is not COCO JSON, nobody in it has dense pose, or it lacks one of the
+            ids.
         """
         if not isinstance(annotations, AnnotationFile):
             annotations = read_annotations(annotations)
@@ -140,7 +141,7 @@ class GroundTruth:
         self.known_ids = frozenset(annotations.images)
         chosen = self.known_ids if image_ids is None else set(image_ids)
         for unknown in sorted(chosen - self.known_ids, key=_rank)[:1]:
-            raise ValueError(f"{self.source} has no image {unknown}, which is to be scored")
+            raise ValueError(f"{self.source} has no image {unknown}, which was to be scored")
         if not any(has_densepose(person, by_vertices) for person in annotations.people):
             keys = ", ".join(VERTEX_KEYS if by_vertices else POINT_KEYS)
             raise ValueError(f"{self.source}: no annotation has usable dense pose ({keys})")
@@ -153,26 +154,26 @@ class GroundTruth:
                 self._people[image.id].append(_person(record, image, by_vertices))
 
     def people(self, image_id: int | str) -> list[Person]:
-        """The people of an image who are not inside its ignore regions, in the file's order."""
+        """The people of an image outside its ignore regions, in the file's order."""
         people = self._people[image_id]
         region = self.images[image_id].ignore_regions if people else None
         if region is None:
             return people
-        # a box without a whole pixel is dropped as well: its share is nan
+        # An empty box is dropped as well, since its share is nan.
         return [person for person in people if person.share_in(region) < PERSON_IN_REGION]
 
     def meshes(self) -> list[str]:
-        """The meshes that people are annotated on, in order of name."""
+        """The meshes that people are annotated on, sorted by name."""
         everyone = (person for people in self._people.values() for person in people)
         return sorted({person.mesh for person in everyone if person.mesh is not None})
 
     def has_people(self, image_id: int | str) -> bool:
-        """Whether anybody is annotated, in ignore regions or not."""
+        """Whether anybody is annotated, inside ignore regions or not."""
         return bool(self._people[image_id])
 
 
 def _open_parts(vertex: np.ndarray) -> np.ndarray:
-    """Parts of vertices of the open body; 0 for those that it does not have."""
+    """Parts of vertices of the open body; 0 for vertices that do not exist."""
     parts = get_surface("open").vertex_iuv[0]
     known = vertex < len(parts)
     return np.where(known, parts[np.where(known, vertex, 0)], 0)
@@ -216,7 +217,7 @@ def _person(record: dict, image: Image, by_vertices: bool) -> Person:
         area=record["area"],
         crowd=bool(record["iscrowd"]),
         has_points=has_points,
-        # in this order: another rounding moves points across pixels
+        # In this order: rounding differently would move points to other pixels.
         x=points[0] * box[2] / 255.0 + box[0],
         y=points[1] * box[3] / 255.0 + box[1],
         parts=points[2].astype(np.uint8),

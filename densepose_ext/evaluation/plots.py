@@ -88,7 +88,7 @@ def precision_bars(metrics: dict, intervals: dict, names: dict[str, str]) -> str
 
 
 def confusion_matrix(confusion: list[list[int]]) -> str:
-    """Predicted parts of each true part, in shares of the true part's points."""
+    """Confusion of parts, as shares of the true part's points."""
     table = np.array(confusion, float)
     share = table / np.maximum(table.sum(1, keepdims=True), 1)
     share[table.sum(1) == 0] = np.nan
@@ -109,10 +109,10 @@ def confusion_matrix(confusion: list[list[int]]) -> str:
 
 
 def learning_curve(losses: dict[str, list[tuple[int, float]]]) -> str:
-    """Losses over the iterations of a training, each as written, and smoothed.
+    """Losses over the iterations of a training run, raw and smoothed.
 
     Args:
-        losses: (iteration, value) in order, by name; "total_loss" is left out.
+        losses: (iteration, value) in order, by name; "total_loss" is not drawn.
     """
     figure = Figure(figsize=(10.6, 3.8), layout="constrained")
     axes = figure.subplots()

@@ -1,9 +1,9 @@
-"""Part accuracy and geodesic error at the annotated points, and where they are lost.
+"""Part accuracy and geodesic error at the annotated points, over all and by part.
 
-AP measures detection and dense pose together. The measures here are over the points of people who
-were detected: a person is detected by the highest-scoring detection whose box has an IoU of .5 or
-more with theirs, whatever its dense pose. A point on predicted background counts as a wrong part
-with an infinite error.
+AP measures detection and dense pose together. The measures here are over the points of detected
+people only: a person is detected by the highest-scoring detection with a box IoU of at least .5,
+whatever its dense pose. A point on predicted background counts as a wrong part with an infinite
+error.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from ..surface.parts import (
 from .people import Person
 from .scoring import ImageScores, PointPredictions
 
-#: Box IoU from which a detection finds a person.
+#: Box IoU at which a detection counts as that of a person.
 FOUND_IOU = 0.5
 
-#: Errors, in centimetres, that shares of points are given for.
+#: Errors, in centimetres, for which the share of points within them is reported.
 WITHIN_CM = (5, 10, 30)
 
 #: Thresholds of the curve of correct points, in centimetres.
@@ -39,7 +39,7 @@ SIZES = {"small": 32.0**2, "medium": 96.0**2, "large": np.inf}
 #: Visible share of the body, as the share of the 14 coarse parts with a point: up to the bound.
 VISIBILITIES = {"up to half": 0.5, "half to three quarters": 0.75, "more": 1.0}
 
-#: Sides of the body that parts of one name differ in.
+#: Sides of the body that distinguish parts of the same name.
 SIDES = ("front", "back", "left", "right")
 
 
@@ -50,7 +50,7 @@ def match_by_box(box_iou: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         box_iou: (D, G), detections best first. wanted: (G,) bool, people to be found.
 
     Returns:
-        (G,) int: number of the detection, -1 for nobody's.
+        (G,) int: index of the detection; -1: none.
     """
     chosen = np.full(len(wanted), -1)
     free = wanted.copy()
@@ -64,16 +64,16 @@ def match_by_box(box_iou: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 @dataclass
 class ImagePoints:
-    """The points of the people with dense pose in one image, crowds excepted. G people, P points.
+    """The points of the people with dense pose in one image, except crowds. G people, P points.
 
-    People on a mesh without parts are left out: all tables are by part.
+    People on a mesh without parts are left out, since all tables are by part.
 
     Attributes:
         image_id: of the image. person_ids: G ids.
-        found: (G,) bool. gps, mask_iou: (G,), 0 for a person who was not found.
+        found: (G,) bool: detected. gps, mask_iou: (G,), 0 for missed people.
         areas: (G,) in pixels. visible: (G,) share of the coarse parts with a point.
-        person: (P,) number of the person of each point, 0..G - 1.
-        true, predicted: (P,) uint8, parts; predicted is 0 on background and for the not found.
+        person: (P,) index of the person of each point, 0..G - 1.
+        true, predicted: (P,) uint8, parts; predicted is 0 on background and for missed people.
         errors: (P,) float32, metres, infinite on background; nan if there is no surface.
     """
 
@@ -97,10 +97,10 @@ class ImagePoints:
         predictions: PointPredictions,
         chosen: np.ndarray,
     ) -> ImagePoints:
-        """Keeps the points of the people who count, as their detections have them.
+        """The points of the people who count, with the predictions of their detections.
 
         Args:
-            chosen: (G,) number of the detection of each person, -1 for none.
+            chosen: (G,) index of the detection of each person; -1: none.
         """
         has_parts = np.array([person.parts.all() for person in people], bool)
         kept = np.flatnonzero(scores.has_points & ~scores.crowd & has_parts)
@@ -150,7 +150,7 @@ class PointMeasures:
         """
         Args:
             images: the points of each image.
-            has_gps: whether there was a surface; without one, errors and similarities are left out.
+            has_gps: whether there was a surface; if not, errors and similarities are left out.
         """
 
         def joined(name: str, dtype: type) -> np.ndarray:
@@ -190,7 +190,7 @@ class PointMeasures:
         }
         if self.has_gps:
             errors = self.errors[chosen] * 100
-            # not interpolated: one of the two middle values may be infinite
+            # Not interpolated, since one of the two middle values may be infinite.
             median = float(np.quantile(errors, 0.5, method="lower")) if count else np.inf
             table["median_cm"] = median if np.isfinite(median) else None
             for bound in WITHIN_CM:
@@ -206,7 +206,7 @@ class PointMeasures:
         if not len(errors) or not self.has_gps:
             return {"threshold_cm": None, "share": None, "auc10": None, "auc30": None}
         share = np.searchsorted(np.sort(errors), CURVE_CM, side="right") / len(errors)
-        # the integral of a step function that rises by one point at each error
+        # The integral of a step function that rises by one point at each error.
         areas = {
             f"auc{bound}": float(np.clip(1 - errors / bound, 0, None).mean()) for bound in (10, 30)
         }
@@ -223,7 +223,7 @@ class PointMeasures:
         return table[1:]
 
     def people(self, chosen: np.ndarray) -> dict[str, float | int | None]:
-        """Measures over the chosen people: how many, share found, mean GPS (0 for the not found).
+        """Measures over the chosen people: number, share detected, mean GPS (0 for missed people).
 
         Args:
             chosen: (G,) bool.
@@ -235,7 +235,7 @@ class PointMeasures:
         return table | self.shares(chosen[self.person])
 
     def tables(self) -> dict:
-        """All measures, ready for JSON."""
+        """All measures, as JSON values."""
         every = np.ones(len(self.true), bool)
         parts, groups = FINE_PART_NAMES, GROUP_NAMES
         return {
@@ -258,12 +258,12 @@ class PointMeasures:
         return {name: self.people(number == n) for n, name in enumerate(bounds)}
 
     def ranked(self, count: int, worst: bool = True) -> list[dict]:
-        """The people found with the lowest (or highest) GPS; of equal ones the larger first.
+        """The detected people with the lowest (or highest) GPS; of equals, the larger first.
 
-        Without a surface there is no GPS, and nobody.
+        Empty without a surface, since there is no GPS.
 
         Returns:
-            of each: image_id, person_id, gps, mask_iou, area, and ``what``, the most common error.
+            dicts with image_id, person_id, gps, mask_iou, area, and ``what``, the commonest error.
         """
         if not self.has_gps:
             return []
@@ -271,7 +271,7 @@ class PointMeasures:
         return self._entries([g for g in order if self.found[g]][:count])
 
     def missed(self, count: int) -> list[dict]:
-        """The largest people who were not found, in the form of :meth:`ranked`."""
+        """The largest missed people, in the format of :meth:`ranked`."""
         order = np.argsort(-self.areas, kind="stable")
         return self._entries([g for g in order if not self.found[g]][:count])
 
@@ -289,7 +289,7 @@ class PointMeasures:
         ]
 
     def _trouble(self, person: int) -> str:
-        """The most common error of a person's points."""
+        """The commonest error of a person's points."""
         if not self.found[person]:
             return "not found"
         own = self.person == person

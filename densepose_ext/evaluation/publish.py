@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: scores first, then tables and a page of pictures."""
+"""Output of an evaluation: scores first, then tables and the report page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
 
 @contextmanager
 def scores_survive(what: str) -> Iterator[None]:
-    """Logs whatever goes wrong inside, with its reason, and goes on: scores are worth more.
+    """Logs any error inside and goes on: a failure to report must not lose scores.
 
     Args:
         what: "cannot write report.html".
@@ -38,14 +38,14 @@ def publish(
     folder: Path | None = None,
     page: bool = True,
 ) -> dict[str, dict[str, float]]:
-    """Says and writes what was found. A table, file or picture that fails is logged.
+    """Logs and writes the results. Failures of tables, files or pictures are only logged.
 
     Args:
         card: the scores of all images.
         gallery: of the people to show.
         facts: dataset, surface, kappa, and so on.
-        say: takes each table as text.
-        folder: for metrics.json and report.html; None writes neither.
+        say: logs a table, given as text.
+        folder: for metrics.json and report.html; None: write neither.
         page: whether to write report.html.
 
     Returns:
@@ -57,7 +57,7 @@ def publish(
             folder.mkdir(parents=True, exist_ok=True)
             write_metrics({**metrics, **facts}, folder / METRICS_FILE)
     report = None
-    with scores_survive("cannot make the report, which the scores do not need"):
+    with scores_survive("cannot make the report; the scores are complete"):
         report = Report.of(card, gallery, facts)
         for table in text_tables(report):
             say(table)

@@ -1,4 +1,4 @@
-"""What an evaluation found, as tables in the log and as ``metrics.json``."""
+"""The results of an evaluation, as tables in the log and as ``metrics.json``."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ NUM_RANKED = 10
 
 @dataclass
 class Report:
-    """The findings.
+    """The results of an evaluation.
 
     Attributes:
         facts: dataset, surface, kappa, and so on.
-        metrics: AP and AR of each mode, 0-1, -1 for what nobody is there for.
+        metrics: AP and AR of each mode, 0 to 1, or -1 without ground truth.
         intervals: 95% interval of every AP.
         parts: tables over annotated points (``PointMeasures.tables``).
-        worst, best: the people found with the lowest and the highest GPS.
-        missed: the largest people not found.
+        worst, best: the detected people with the lowest and the highest GPS.
+        missed: the largest missed people.
         people_gps: GPS of each person, for the histogram.
         gallery: maps of the best and worst people, to be drawn.
     """
@@ -68,7 +68,7 @@ class Report:
         )
 
     def to_json(self) -> dict:
-        """Everything but pictures, fit for JSON."""
+        """Everything except pictures, as JSON values."""
         return {
             **self.metrics,
             "intervals": self.intervals,
@@ -80,10 +80,10 @@ class Report:
 
 
 def write_metrics(content: dict, path: str | os.PathLike) -> None:
-    """Writes ``metrics.json``; the file appears when it is complete.
+    """Writes ``metrics.json``, atomically.
 
     Args:
-        content: :meth:`Report.to_json`, or the scores alone.
+        content: :meth:`Report.to_json`, or only the scores.
     """
     text = json.dumps(content, indent=1, allow_nan=False)
     with replacing(Path(path)) as temporary:
@@ -167,7 +167,7 @@ def scores_table(metrics: dict, intervals: dict, facts: dict) -> str:
 
 
 def text_tables(report: Report) -> Iterator[str]:
-    """The tables as text, one after the other, each with a line that says what it is."""
+    """The tables as text, each with a title."""
     yield scores_table(report.metrics, report.intervals, report.facts)
     parts = report.parts
     if not parts["people"]:

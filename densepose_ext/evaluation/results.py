@@ -42,16 +42,16 @@ def decode_iuv(data: str, shape: Iterable[int]) -> np.ndarray:
         data: ``uv_data``. shape: ``uv_shape``.
 
     Raises:
-        ValueError: if it is no base64 of a PNG, one of another shape, or with parts over 24.
+        ValueError: it is not a PNG in base64, has another shape, or has parts above 24.
     """
     try:
-        # older files have line breaks in it
+        # Older files have line breaks in the base64.
         png = np.frombuffer(base64.b64decode(data.replace("\n", ""), validate=True), np.uint8)
     except (binascii.Error, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"uv_data is no base64: {error}") from error
+        raise ValueError(f"uv_data is not base64: {error}") from error
     image = cv2.imdecode(png, cv2.IMREAD_UNCHANGED) if len(png) else None
     if image is None:
-        raise ValueError("uv_data is no PNG")
+        raise ValueError("uv_data is not a PNG")
     found = (image.shape[2] if image.ndim == 3 else 1, *image.shape[:2])
     if image.dtype != np.uint8 or list(found) != list(shape):
         raise ValueError(
@@ -79,7 +79,7 @@ def result_entry(
 
 
 def write_results(path: str | os.PathLike, entries: Iterable[dict]) -> int:
-    """Writes entries as they come, one a line; the file appears when it is complete.
+    """Writes entries as they come, one per line, atomically.
 
     Returns:
         the number of entries.
@@ -96,7 +96,7 @@ def write_results(path: str | os.PathLike, entries: Iterable[dict]) -> int:
 
 
 class Results:
-    """Entries of a results file, checked, by image; their maps are decoded when asked for.
+    """The validated entries of a results file, by image. Their maps are decoded on demand.
 
     Attributes:
         source: the file, for messages.
@@ -106,7 +106,7 @@ class Results:
     def __init__(self, source: str | os.PathLike, entries: Iterable[dict]):
         """
         Raises:
-            ValueError: if an entry cannot be used; the message names the entry, key and value.
+            ValueError: an entry is invalid; the message names the entry, key and value.
         """
         self.source = Path(source)
         self.by_image: dict[int | str, list[dict]] = {}
@@ -121,15 +121,15 @@ class Results:
     def read(cls, path: str | os.PathLike) -> Results:
         """
         Raises:
-            FileNotFoundError: if there is no such file.
-            ValueError: if it is no results file.
+            FileNotFoundError: the file does not exist.
+            ValueError: it is not a results file.
         """
         try:
             entries = json.loads(Path(path).read_bytes())
         except ValueError as error:
-            raise ValueError(f"{path} is no JSON file: {error}") from error
+            raise ValueError(f"{path} is not a JSON file: {error}") from error
         if not isinstance(entries, list):
-            raise ValueError(f"{path} is no results file: expected a list of detections")
+            raise ValueError(f"{path} is not a results file: expected a list of detections")
         return cls(path, entries)
 
     def __len__(self) -> int:
@@ -144,7 +144,7 @@ class Results:
         """The detections of an image, best first.
 
         Raises:
-            ValueError: for a box that lies outside the image.
+            ValueError: a box lies outside the image.
         """
         entries = self.by_image.get(image.id, [])
         for entry in entries:
@@ -172,7 +172,7 @@ class Results:
 
 
 def _check(entry: dict) -> None:
-    """Raises a ValueError that says what is wrong with an entry."""
+    """Raises a ValueError if an entry is invalid, which says why."""
     if not isinstance(entry, dict):
         raise ValueError(f" is {str(entry)[:40]!r}; expected a dictionary")
     missing = [key for key in _KEYS if key not in entry]
@@ -184,7 +184,7 @@ def _check(entry: dict) -> None:
         if found is None:
             raise ValueError(f"{where}: {key} is {entry[key]!r}; expected an integer")
         entry[key] = found
-    # the scores of older files are strings
+    # Older files have scores as strings.
     try:
         entry["score"] = float(entry["score"])
         box = [float(value) for value in entry["bbox"]]

@@ -1,7 +1,7 @@
-"""Scores of a dataset, image by image: what is kept of each, and the metrics of all.
+"""Collects the scores of a dataset image by image, and computes its metrics.
 
-An image leaves behind small matrices and one byte or float a point; its maps are forgotten. The
-scorecards of several processes are merged into one, which gives the same numbers as a single one.
+Only small matrices, and a byte or float per point, are kept of an image, not its maps. Scorecards
+of several processes can be merged, with the same metrics as those of a single one.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class ImageRecord:
     """What is kept of an image.
 
     Attributes:
-        scores: one a category that has people or detections here.
-        points: what the detections say at annotated points.
+        scores: of each category that has people or detections in it.
+        points: predictions at the annotated points.
     """
 
     scores: list[ImageScores]
@@ -52,7 +52,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class FoundPerson:
-    """A scored person and the detection that found them, while its maps are still there."""
+    """A detected person and the detection, while its maps are still in memory."""
 
     person: Person
     gps: float
@@ -80,14 +80,13 @@ class Scorecard:
         """
         Args:
             truth: images and people.
-            surface: of the annotations; None scores masks and parts only.
+            surface: of the annotations; None: score only masks and parts.
             kappa: tolerance of GPS: "per-part", or one for all points in metres.
-            min_threshold: .4, .3 or .2 add AP40, AP30, AP20; AP itself stays as it is.
-            scorer: of another kind of predictions, in place of surface and kappa.
+            min_threshold: .4, .3 or .2 add AP40, AP30, AP20; AP itself does not change.
+            scorer: for another kind of predictions, instead of surface and kappa.
 
         Raises:
-            FileNotFoundError, ValueError: if the surface lacks a file, or it cannot be used. Said
-                here, before any image is scored.
+            FileNotFoundError, ValueError: a file of the surface is missing or cannot be used.
         """
         self.truth = truth
         self.thresholds = scored_thresholds(min_threshold, even=truth.by_vertices)
@@ -101,13 +100,13 @@ class Scorecard:
             surface.geodesic(vertex, vertex)
 
     def add(self, image: Image, detections: Detections) -> list[FoundPerson]:
-        """Scores the detections of an image. An image scored again replaces what it left before.
+        """Scores the detections of an image, and replaces its earlier scores, if any.
 
         Returns:
             the people with dense pose who were detected.
         """
         people = self.truth.people(image.id)
-        # as the official evaluation has it, regions count only where somebody is annotated
+        # As in the official evaluation, regions are ignored in images without people.
         region = image.ignore_regions if self.truth.has_people(image.id) else None
         detections = outside_regions(image, detections, region)
         self._count_unknown(detections)
@@ -142,7 +141,7 @@ class Scorecard:
         self._unknown_categories += int(unknown.sum())
 
     def state(self) -> dict[int | str, ImageRecord]:
-        """What was scored here, to be sent to another process: some hundred bytes a person."""
+        """The scores, to send to another process: some hundred bytes per person."""
         return self._records
 
     def merge(self, states: Iterable[Mapping[int | str, ImageRecord]]) -> None:
@@ -152,7 +151,7 @@ class Scorecard:
         self._matches = None
 
     def images(self, category: int | None = None) -> list[ImageScores]:
-        """Scores of the images in rising order of id, of one category or of all.
+        """Scores of the images in ascending order of id, of one category or of all.
 
         People of images that were never scored count as missed.
         """
@@ -188,10 +187,10 @@ class Scorecard:
         return self._matches
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """AP and AR of each mode, between 0 and 1; -1 where there are no people to be found.
+        """AP and AR of each mode, between 0 and 1; -1 without ground truth.
 
-        Without a single detection every metric is -1. With several categories there is an
-        "AP-name" for each as well.
+        Without any detections, every metric is -1. With several categories, there is also an
+        "AP-name" for each.
         """
         metrics = {}
         nothing = not self.num_detections()
@@ -207,7 +206,7 @@ class Scorecard:
     def intervals(
         self, num_resamples: int = NUM_RESAMPLES
     ) -> dict[str, dict[str, tuple[float, float]]]:
-        """The 95% interval of every AP over resampled images; nothing without detections."""
+        """The 95% interval of every AP over resampled images; empty without detections."""
         if not self.num_detections():
             return {}
         return {

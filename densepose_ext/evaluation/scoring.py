@@ -1,4 +1,4 @@
-"""Scores one image: similarities of its detections and its people, in one pass.
+"""Scores one image: similarities of its detections and people.
 
 D detections, G people, P annotated points of all people together.
 """
@@ -24,16 +24,16 @@ from .gps import (
 from .masks import WindowMask, paste
 from .people import Image, Person
 
-#: A detection is dropped when this share of its mask, or more, lies in an ignore region.
+#: A detection is dropped if at least this share of its mask lies in an ignore region.
 DETECTION_IN_REGION = 0.9
 
 
 @dataclass
 class ImageScores:
-    """All that AP needs of the detections and people of one image and category.
+    """What AP needs of the detections and people of one image and category.
 
     Attributes:
-        scores: (D,) falling. detection_areas: (D,) area of the box.
+        scores: (D,) descending. detection_areas: (D,) area of the box.
         gps, mask_iou, box_iou: (D, G).
         areas: (G,). crowd: (G,) bool. has_points: (G,) bool.
     """
@@ -52,13 +52,13 @@ class ImageScores:
 
 @dataclass
 class PointPredictions:
-    """What each detection says at the points of the people of an image.
+    """Predictions of each detection at the points of the people of an image.
 
     Attributes:
         parts: (D, P) uint8, predicted part; 0 on background and outside the detection's box.
         errors: (D, P) float64, geodesic distance in metres; infinite where parts is 0, and nan
             everywhere if no surface was given.
-        person: (P,) the person of each point, 0..G - 1, rising.
+        person: (P,) index of the person of each point, 0..G - 1, ascending.
     """
 
     parts: np.ndarray
@@ -72,7 +72,7 @@ class ImageScorer:
     def __init__(self, surface: Surface | None, kappa: Kappa = "per-part"):
         """
         Args:
-            surface: of the annotations; None to leave GPS out (it is 0, errors are nan).
+            surface: of the annotations; None: no GPS (it is 0, and errors are nan).
             kappa: "per-part", or one tolerance in metres.
         """
         point_kappa(np.array([1]), kappa)
@@ -122,7 +122,7 @@ class ImageScorer:
 
 
 class ChartReading:
-    """I, U and V of detections at the people's points, and how far from the true ones they are."""
+    """I, U and V of detections at the people's points, and their errors."""
 
     def __init__(self, people: list[Person], detections: Detections, surface: Surface | None):
         self._people, self._detections, self._surface = people, detections, surface
@@ -164,12 +164,11 @@ def _read(
     detections: Detections,
     read: Callable[[int, np.ndarray, np.ndarray, np.ndarray], None],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Reads each detection once: at the people's points, and its mask if it is near anybody.
+    """Reads each detection once, at the people's points, and its mask if it is near anybody.
 
     Args:
         boxes: of the people. (G, 4) xywh.
-        read: what to do with the number of a detection, which points are inside of it, and their
-            pixels.
+        read: called with the index of a detection, which points are inside it, and their pixels.
 
     Returns:
         the person of each point, (P,); mask IoU (D, G).
@@ -200,7 +199,7 @@ def outside_regions(image: Image, detections: Detections, region: np.ndarray | N
     """The detections that are not inside the ignore regions of their image.
 
     Args:
-        region: (H, W) bool, or None where there is none.
+        region: (H, W) bool, or None.
     """
     if region is None:
         return detections
@@ -216,7 +215,7 @@ def outside_regions(image: Image, detections: Detections, region: np.ndarray | N
 
 
 def best_of_category(detections: Detections, category: int) -> Detections:
-    """The best detections of a category, as many as count."""
+    """The best detections of a category, at most MAX_DETECTIONS."""
     return detections[np.flatnonzero(detections.categories == category)[:MAX_DETECTIONS]]
 
 
@@ -228,7 +227,7 @@ def _box_iou(detected: np.ndarray, true: np.ndarray, crowd: np.ndarray) -> np.nd
 
 
 def _meet(detected: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Where the pixels of two boxes xywh can overlap: with a pixel to spare. (D, G) bool."""
+    """Whether the pixels of two boxes xywh can overlap, with a margin of a pixel. (D, G) bool."""
     overlap = np.ones((len(detected), len(true)), bool)
     for axis in (0, 1):
         first = np.maximum(detected[:, None, axis], true[None, :, axis])

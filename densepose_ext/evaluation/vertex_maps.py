@@ -1,4 +1,4 @@
-"""What the evaluation reads of detections with embeddings: vertices at points, and masks."""
+"""Detections of CSE models, decoded lazily: vertices at points, and masks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .detections import bilinear_cells
 
 
 class EmbeddingMaps:
-    """Embeddings as the network leaves them, enlarged to boxes where that is needed."""
+    """Raw embeddings of the network, resized to boxes as needed."""
 
     def __init__(self, output: DensePoseEmbeddingOutput, sizes: np.ndarray):
         """
@@ -25,7 +25,7 @@ class EmbeddingMaps:
         self._last: tuple[int, torch.Tensor] | None = None
 
     def _person(self, n: int) -> torch.Tensor:
-        """(h, w) bool: the pixels of a person. The last one is kept: points and mask follow."""
+        """(h, w) bool: the person's mask. The last one is cached, for its points and mask."""
         if self._last is None or self._last[0] != n:
             width, height = (int(length) for length in self._sizes[n])
             self._last = int(n), coarse_labels(self._output[int(n)], (height, width)) > 0
@@ -38,7 +38,7 @@ class EmbeddingMaps:
 
     @torch.no_grad()
     def vertices_at(self, n: int, px: np.ndarray, py: np.ndarray, mesh: str) -> np.ndarray:
-        """Vertices of a mesh at pixels of a detection's box. int64 (P,), -1 off the person.
+        """Vertices of a mesh at pixels of a detection's box. int64 (P,), -1 outside the person.
 
         Raises:
             ValueError: the model has no embedder of that mesh.
@@ -77,7 +77,7 @@ class VertexArrayMaps:
         result, found = self._results[n], np.full(len(px), -1)
         if result.mesh == mesh:
             vertices = np.where(self.mask(n), np.asarray(result.vertices), -1)
-            # the map may be a pixel smaller than the box, if the file's box was rounded
+            # The map may be a pixel smaller than the box, which is rounded in the file.
             inside = (px < vertices.shape[1]) & (py < vertices.shape[0])
             found[inside] = vertices[py[inside], px[inside]]
         return found

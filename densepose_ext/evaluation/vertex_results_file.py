@@ -1,7 +1,7 @@
-"""Detections with vertices in a results file: as those with charts, but for the map.
+"""Detections with vertices in a results file.
 
-In place of uv_shape and uv_data an entry has ``ref_model``, the mesh, and ``vertices``: base64 of a
-16-bit PNG over the box, 0 where the person is not, else the vertex plus 1.
+Instead of uv_shape and uv_data, an entry has ``ref_model``, the mesh, and ``vertices``: base64 of a
+16-bit PNG over the box, 0 outside the person, otherwise the vertex plus 1.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def encode_vertices(result: VertexResult) -> str:
     """Base64 of the PNG of a person's vertices.
 
     Raises:
-        ValueError: a vertex over 65,534 has no room in 16 bits.
+        ValueError: a vertex above 65,534 does not fit into 16 bits.
     """
     values = np.where(np.asarray(result.labels) > 0, np.asarray(result.vertices) + 1, 0)
     if values.size and values.max() > 65535:
-        raise ValueError(f"vertex {values.max() - 1} of {result.mesh} has no room in 16 bits")
+        raise ValueError(f"vertex {values.max() - 1} of {result.mesh} does not fit into 16 bits")
     done, png = cv2.imencode(".png", values.astype(np.uint16))
     if not done:
         raise ValueError(f"OpenCV cannot write a PNG of shape {values.shape}")
@@ -38,15 +38,15 @@ def decode_vertices(data: str, mesh: str) -> VertexResult:
     """The vertices of an entry.
 
     Raises:
-        ValueError: if it is no base64 of a 16-bit PNG of one channel.
+        ValueError: it is not a 16-bit PNG of one channel in base64.
     """
     try:
         png = np.frombuffer(base64.b64decode(data, validate=True), np.uint8)
     except (binascii.Error, ValueError, TypeError) as error:
-        raise ValueError(f"vertices is no base64: {error}") from error
+        raise ValueError(f"vertices is not base64: {error}") from error
     values = cv2.imdecode(png, cv2.IMREAD_UNCHANGED) if len(png) else None
     if values is None or values.dtype != np.uint16 or values.ndim != 2:
-        raise ValueError("vertices is no 16-bit PNG of one channel")
+        raise ValueError("vertices is not a 16-bit PNG of one channel")
     labels = (values > 0).astype(np.uint8)
     vertices = np.maximum(values.astype(np.int32) - 1, 0)
     return VertexResult(torch.from_numpy(labels), torch.from_numpy(vertices), mesh)

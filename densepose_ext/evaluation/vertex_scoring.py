@@ -20,13 +20,13 @@ from .scoring import ImageScorer, PointPredictions
 class VertexScorer(ImageScorer):
     """Scores images on the meshes that people are annotated on.
 
-    The tolerance of a point is that of its part where that is known, else the paper's.
+    The tolerance of a point is that of its part if it is known, or else the paper's.
     """
 
     def __init__(self, has_gps: bool = True, kappa: Kappa = "per-part"):
         """
         Args:
-            has_gps: False leaves GPS out (it is 0, errors are nan).
+            has_gps: False: no GPS (it is 0, and errors are nan).
             kappa: "per-part", or one tolerance in metres.
         """
         super().__init__(None, kappa)
@@ -43,7 +43,7 @@ class VertexScorer(ImageScorer):
 
 
 class VertexReading:
-    """Vertices of detections at the people's points, and how far from the true ones they are."""
+    """Vertices of detections at the people's points, and their errors."""
 
     def __init__(self, people: list[Person], detections: Detections, measure: bool):
         self._detections = detections
@@ -84,7 +84,7 @@ class VertexReading:
 
 @cache
 def vertex_parts(mesh: str) -> np.ndarray | None:
-    """(n,) uint8, the part of each vertex of a mesh with charts that are here; else None."""
+    """(n,) uint8, the part of each vertex of a mesh; None if its charts are not available."""
     surface = get_mesh(mesh).surface
     try:
         return None if surface is None else get_surface(surface).vertex_iuv[0]

@@ -126,8 +126,8 @@ def test_missing_keys_are_named(key):
     ("data", "message"),
     [
         ("???", "base64"),
-        ("", "no PNG"),
-        (base64.b64encode(b"text").decode(), "no PNG"),
+        ("", "not a PNG"),
+        (base64.b64encode(b"text").decode(), "not a PNG"),
         (encode_iuv(np.zeros((3, 5, 6), np.uint8)), r"\[3, 5, 6\] .*uv_shape says \[3, 6, 5\]"),
         (encode_iuv(np.full((3, 6, 5), 25, np.uint8)), "part 25"),
         (
