@@ -1,4 +1,4 @@
-"""Any timm model as the backbone of an R-CNN, under an FPN."""
+"""timm models as backbones of an R-CNN, with an FPN."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import nn
 
 from .frozen_norm import apply_frozen_norms
 
-#: Installable packages that hold ImageNet weights, and the timm model those are of.
+#: Installable packages of ImageNet weights -> the timm model that they are for.
 WEIGHT_PACKAGES = {
     "efficientnet-lite0": "tf_efficientnet_lite0",
     "efficientnet-lite1": "tf_efficientnet_lite1",
@@ -25,7 +25,7 @@ WEIGHT_PACKAGES = {
 
 
 def require_timm(backbone: str = "build_timm_fpn_backbone"):
-    """The module timm, which the backbone of this name needs."""
+    """Imports timm, which the given backbone needs."""
     try:
         import timm
     except ModuleNotFoundError as error:
@@ -38,14 +38,14 @@ def require_timm(backbone: str = "build_timm_fpn_backbone"):
 def package_state_dict(package: str, key: str = "MODEL.TIMM.WEIGHTS") -> dict[str, torch.Tensor]:
     """ImageNet weights of an installed package, under timm's names.
 
-    The packages hold the same tensors in the same order as timm's model, under names of their own.
+    The packages hold the tensors of timm's model in the same order, under other names.
 
     Args:
         package: a key of WEIGHT_PACKAGES.
-        key: of the config that names it, for messages.
+        key: the config key that names it, for messages.
 
     Raises:
-        ValueError: an unknown package, or one whose tensors are not those of the model.
+        ValueError: the package is unknown, or its tensors are not those of the model.
         ModuleNotFoundError: the package is not installed.
     """
     if package not in WEIGHT_PACKAGES:
@@ -65,9 +65,9 @@ def package_state_dict(package: str, key: str = "MODEL.TIMM.WEIGHTS") -> dict[st
 
 
 class TimmBackbone(Backbone):
-    """The feature maps of a timm model, named as Detectron2's ResNet names them.
+    """The feature maps of a timm model, named as in Detectron2's ResNet.
 
-    A map of stride 4 is ``res2``, of stride 8 ``res3``, and so on.
+    The map of stride 4 is ``res2``, that of stride 8 ``res3``, and so on.
     """
 
     def __init__(
@@ -81,20 +81,23 @@ class TimmBackbone(Backbone):
     ):
         """
         Args:
-            name: of a timm model with ``features_only``.
-            weights: "" (random), "timm" (ImageNet, from timm's cache or its download),
+            name: of a timm model that supports ``features_only``.
+            weights: "" (random), "timm" (ImageNet, from timm's cache or downloaded),
                 "package:NAME" (see WEIGHT_PACKAGES), or a file.
             norm: of the batch norm layers: FrozenBN, BN or SyncBN.
-            freeze_at: how many feature stages are not trained, the first one with the stem.
-            freeze_depthwise: no kernel of a depthwise convolution is trained.
+            freeze_at: number of frozen stages; the stem counts as part of the first.
+            freeze_depthwise: freeze the kernels of depthwise convolutions.
 
         Raises:
-            ValueError, FileNotFoundError, ModuleNotFoundError: naming what is wrong or missing.
+            ValueError, FileNotFoundError, ModuleNotFoundError: the model, its weights or timm
+                cannot be used; the message says why.
         """
         super().__init__()
         timm = require_timm()
         if name not in timm.list_models():
-            raise ValueError(f"MODEL.TIMM.NAME = {name!r} is no model of timm {timm.__version__}")
+            raise ValueError(
+                f"MODEL.TIMM.NAME = {name!r} is not a model of timm {timm.__version__}"
+            )
         overlay = {}
         if weights.startswith("package:"):
             overlay = {"state_dict": package_state_dict(weights.removeprefix("package:"))}
@@ -111,8 +114,8 @@ class TimmBackbone(Backbone):
         info = self.body.feature_info
         if len(set(info.reduction())) < len(info.reduction()):
             raise ValueError(
-                f"MODEL.TIMM.NAME = {name!r} has features of strides {info.reduction()}, expected a"
-                " pyramid of different ones"
+                f"MODEL.TIMM.NAME = {name!r} has features of strides {info.reduction()}, expected"
+                " different strides"
             )
         self._out_features, self._out_feature_strides, self._out_feature_channels = [], {}, {}
         for stride, channels in zip(info.reduction(), info.channels()):
@@ -132,7 +135,7 @@ class TimmBackbone(Backbone):
 
     @torch.no_grad()
     def _check_any_size(self, name: str) -> None:
-        """Some models take pictures of one size only: say so now, not at the first picture."""
+        """Fail now, not at the first picture, if a model accepts only one picture size."""
         was_training = self.training
         self.eval()
         try:
@@ -154,10 +157,10 @@ class TimmBackbone(Backbone):
     def _freeze(self, stages: int) -> None:
         if stages <= 0:
             return
-        # Some models are wrapped by timm, their stages one level further down.
+        # timm wraps some models, so that their stages are one level deeper.
         root = "model." if [n for n, _ in self.body.named_children()] == ["model"] else ""
         last_stage = self.body.feature_info.module_name()[:stages][-1]
-        # Features of a list are flattened by timm: "layers.0" has become "layers_0".
+        # timm flattens lists of features: "layers.0" becomes "layers_0".
         prefixes = tuple(f"{root}{n}." for n in (last_stage, last_stage.replace(".", "_")))
         units = list(self._units(root))
         belongs = [n for n, (name, _) in enumerate(units) if f"{name}.".startswith(prefixes)]
@@ -174,7 +177,7 @@ class TimmBackbone(Backbone):
                 parameter.requires_grad_(False)
 
     def _units(self, root: str):
-        """The model's children in order, those of its sequences one by one."""
+        """The model's children in order, with sequences flattened."""
         for name, child in self.body.get_submodule(root.rstrip(".")).named_children():
             if isinstance(child, (nn.Sequential, nn.ModuleList)):
                 yield from ((f"{root}{name}.{n}", part) for n, part in child.named_children())
@@ -205,10 +208,10 @@ class TimmBackbone(Backbone):
 
 @BACKBONE_REGISTRY.register()
 def build_timm_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
-    """FPN over the timm model of MODEL.TIMM, with MODEL.FPN's features, channels and norm.
+    """An FPN on the timm model of MODEL.TIMM, with the settings of MODEL.FPN.
 
     Raises:
-        ValueError: the model lacks a feature map that the FPN asks for.
+        ValueError: the model lacks a feature map of MODEL.FPN.IN_FEATURES.
     """
     if input_shape.channels != 3:
         raise ValueError(f"a timm backbone takes images of 3 channels, not {input_shape.channels}")

@@ -13,7 +13,7 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 def build_model(cfg: CfgNode) -> nn.Module:
-    """The model of a config on its device, weights at random or as the backbone brings them."""
+    """The model of a config on its device, with random weights except those of the backbone."""
     model = build_detectron2_model(cfg)
     if cfg.MODEL.CHANNELS_LAST:
         model.to(memory_format=torch.channels_last)

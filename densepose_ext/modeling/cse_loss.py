@@ -1,4 +1,4 @@
-"""The losses of a model of embeddings: points, coarse masks and, if the config asks, cycles.
+"""The losses of CSE models: points, coarse masks and, if enabled, cycle consistency.
 
 Neverova et al., Continuous Surface Embeddings, NeurIPS 2020, section 3.
 """
@@ -25,8 +25,8 @@ from .targets import gather_annotations, point_targets
 class DensePoseCseLoss:
     """Losses of the embeddings of annotated points, of the coarse segmentation, and of cycles.
 
-    A batch without any point has losses of 0, and a mesh without points a loss of 0, which still
-    reach every parameter, so that all processes of a distributed training reduce the same ones.
+    Batches and meshes without points have losses of 0, which still depend on every parameter, so
+    that all processes of distributed training reduce the same gradients.
     """
 
     @configurable
@@ -49,13 +49,13 @@ class DensePoseCseLoss:
         """
         Args:
             mesh_names: of the embedders.
-            segm_weight, embedding_weight: of the two losses that are always there.
-            soft: SoftEmbeddingLoss in place of EmbeddingLoss.
+            segm_weight, embedding_weight: of the two losses that are always on.
+            soft: use SoftEmbeddingLoss instead of EmbeddingLoss.
             embedding_sigma: of the distances between embeddings.
             geodesic_sigma: of geodesic distances, in metres, with ``soft``.
-            segm_from_instance_masks: train the segmentation by ``gt_masks``, not ``dp_masks``.
-            shape_cycle, pixel_cycle: None leaves them out. The latter needs ``gt_masks``.
-            pixel_cycle_all_meshes: through all meshes, not only those with points in the batch.
+            segm_from_instance_masks: train the segmentation with ``gt_masks``, not ``dp_masks``.
+            shape_cycle, pixel_cycle: None: off. The latter needs ``gt_masks``.
+            pixel_cycle_all_meshes: use all meshes, not only those with points in the batch.
         """
         self.mesh_names = tuple(mesh_names)
         self.segm_weight = segm_weight
@@ -120,16 +120,16 @@ class DensePoseCseLoss:
     ) -> dict[str, torch.Tensor]:
         """
         Args:
-            proposals: of each image, the RoIs with ``proposal_boxes``, ``gt_boxes`` and
-                ``gt_densepose`` (``gt_masks`` too, if anything is trained by them).
+            proposals: the RoIs of each image, with ``proposal_boxes``, ``gt_boxes`` and
+                ``gt_densepose`` (and ``gt_masks``, if used).
             output: maps of all RoIs, in order.
             embedder: mesh name -> embeddings of its vertices.
 
         Returns:
-            losses, weighted, by :attr:`loss_names`.
+            weighted losses, by :attr:`loss_names`.
 
         Raises:
-            ValueError: a person's mesh has no embedder, or fewer vertices than an annotation says.
+            ValueError: a person's mesh has no embedder, or an annotated vertex does not exist.
         """
         maps = output.maps if isinstance(output, DeferredOutput) else output
         scale = output.scale if isinstance(output, DeferredOutput) else 1

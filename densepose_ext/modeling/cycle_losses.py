@@ -1,4 +1,4 @@
-"""Losses of cycles: from one shape to another, or from pixels to a shape, and back.
+"""Cycle-consistency losses: from one shape to another, or from pixels to a shape, and back.
 
 Neverova et al., Discovering Relationships between Object Categories via Universal Canonical Maps,
 CVPR 2021, section 3.2. Letters: n, m vertices, X pixels, D dimensions.
@@ -13,7 +13,7 @@ import torch
 
 from ..surface.meshes import get_mesh
 
-#: Rows of geodesics that are read at once.
+#: Number of rows of geodesics to read at once.
 _ROWS = 512
 
 
@@ -23,17 +23,17 @@ def cycle_norm(
     distances: torch.Tensor,
     norm_p: float,
 ) -> torch.Tensor:
-    """How far one gets from home: the norm of distances * (there @ back), elementwise.
+    """How far from its start a cycle ends: the norm of distances * (there @ back), elementwise.
 
     Args:
-        there: (X, n) and back: (n, X), rows sum to 1.
+        there: (X, n), back: (n, X): probabilities, whose rows sum to 1.
         distances: (X, X).
     """
     return (distances * (there @ back)).norm(p=norm_p)
 
 
 class ShapeToShapeCycleLoss:
-    """From the vertices of a mesh to those of another one and back; another pair every time."""
+    """From the vertices of one mesh to those of another and back; a random pair on each call."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ShapeToShapeCycleLoss:
     ):
         """
         Args:
-            max_num_vertices: of each mesh; more are sampled at random.
+            max_num_vertices: limit per mesh; if there are more, they are sampled at random.
         """
         self.pairs = list(itertools.combinations(mesh_names, 2))
         self.norm_p = norm_p
@@ -98,7 +98,7 @@ class PixelToShapeCycleLoss:
     ):
         """
         Args:
-            num_pixels: sampled at random of each person; 0 or less takes all.
+            num_pixels: sampled at random per person; 0 or less: all.
         """
         self.norm_p = norm_p
         self.num_pixels = num_pixels

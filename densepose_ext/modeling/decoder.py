@@ -1,7 +1,6 @@
-"""One map for all RoIs: the FPN levels brought to a common stride and summed.
+"""The decoder: brings the FPN levels to a common stride and sums them, as one map for all RoIs.
 
-The layers are those of the semantic branch of Panoptic FPN (Kirillov et al., CVPR 2019, figure 3),
-whose common map RoIs of every size are pooled from.
+Its layers are those of the semantic branch of Panoptic FPN (Kirillov et al., CVPR 2019, figure 3).
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ class DensePoseDecoder(nn.Module):
     """Sums FPN levels at a common stride.
 
     A level of stride s passes max(1, log2(s / common_stride)) times through a 3 x 3 convolution
-    and a ReLU, followed by a x2 bilinear enlargement when s > common_stride; the sum passes
-    through a 1 x 1 convolution.
+    and a ReLU, followed by x2 bilinear upsampling if s > common_stride. The sum passes through a
+    1 x 1 convolution.
     """
 
     @configurable
@@ -68,7 +67,7 @@ class DensePoseDecoder(nn.Module):
                 layers.append(conv)
                 if steps:
                     layers.append(nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False))
-            # The level's name is the layer's name in checkpoints.
+            # In checkpoints, layers have the name of their level.
             self.add_module(name, nn.Sequential(*layers))
         self.predictor = Conv2d(conv_dim, output_channels, kernel_size=1)
         weight_init.c2_msra_fill(self.predictor)

@@ -24,11 +24,11 @@ def _norm_relu(channels: int) -> list[nn.Module]:
 
 
 class _DilatedConv(nn.Conv2d):
-    """A 3 x 3 convolution that skips the taps which can only meet padding.
+    """A 3 x 3 convolution that skips taps that can only meet padding.
 
-    With a dilation of the map's side or more, every tap but the middle one lies outside wherever
-    it is placed. The ASPP's dilation of 56 on maps of 28 is such a case: a 1 x 1 convolution
-    with the middle tap gives the same result for a ninth of the work.
+    If the dilation is the map's side or more, all taps except the middle one are always outside.
+    The ASPP's dilation of 56 on maps of 28 is such a case: a 1 x 1 convolution with the middle tap
+    gives the same result for a ninth of the work.
     """
 
     def __init__(self, channels: int, dilation: int):
@@ -39,16 +39,16 @@ class _DilatedConv(nn.Conv2d):
             return F.conv2d(x, self.weight[:, :, 1:2, 1:2])
         if self.training and x.device.type == "cpu":
             weight = self.weight
-            if torch.is_autocast_enabled("cpu"):  # which does not reach into a Function's gradients
+            if torch.is_autocast_enabled("cpu"):  # autocast has no effect on a Function's gradients
                 x, weight = (t.to(torch.get_autocast_dtype("cpu")) for t in (x, weight))
             return _DilatedConvFunction.apply(x, weight, self.dilation[0])
         return super().forward(x)
 
 
 class _DilatedConvFunction(torch.autograd.Function):
-    """The same convolution, with gradients that skip those taps on the CPU, too.
+    """The same convolution, whose gradients skip these taps on the CPU, too.
 
-    PyTorch's own backward pass takes up to five times as long as the forward pass there.
+    PyTorch's backward pass takes up to five times as long as the forward pass there.
     """
 
     @staticmethod
@@ -65,7 +65,7 @@ class _DilatedConvFunction(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             turned = weight.flip(2, 3).transpose(0, 1)
             of_x = F.conv2d(grad, turned, padding=dilation, dilation=dilation)
-        # Of a tap: the sum of products over the cells whose neighbour at that tap is on the map.
+        # For each tap, the sum of products over the cells whose neighbour there is on the map.
         of_weight = torch.zeros_like(weight)
         rows, columns = (_pairs_of_cells(side, dilation) for side in x.shape[2:])
         cells, neighbours = grad.permute(0, 2, 3, 1), x.permute(0, 2, 3, 1)
@@ -78,23 +78,23 @@ class _DilatedConvFunction(torch.autograd.Function):
 
 
 def _pairs_of_cells(side: int, dilation: int) -> list[tuple[slice, slice]]:
-    """Along one axis, for each of three taps: the cells that have a neighbour there, and those."""
+    """For each of three taps along an axis, the cells that have a neighbour there, and these."""
     count = max(side - dilation, 0)
     first, last = slice(0, count), slice(side - count, side)
     return [(last, first), (slice(None), slice(None)), (first, last)]
 
 
 class _ImagePooling(nn.Sequential):
-    """The mean of the map, a 1 x 1 convolution and a normalization: a map of one cell.
+    """Global average pooling, a 1 x 1 convolution and a normalization: a map of one cell.
 
-    The normalization sees one value a channel, few of them a group, and where those are nearly
-    equal it enlarges their rounding errors a hundredfold. So the mean is taken in two steps of
-    few terms each, and the branch stays in single precision under autocast.
+    The normalization sees one value per channel, and few per group. If these are nearly equal, it
+    amplifies rounding errors a hundredfold, so the mean is computed in two steps of few terms each,
+    and the branch stays in single precision under autocast.
     """
 
     def __init__(self, channels: int):
         super().__init__(
-            nn.Identity(),  # where a pooling layer would stand; checkpoints count from 1
+            nn.Identity(),  # in place of the pooling layer: checkpoints count from 1
             nn.Conv2d(channels, channels, 1, bias=False),
             *_norm_relu(channels),
         )
@@ -132,8 +132,8 @@ class _ASPP(nn.Module):
         *local, pooling = self.convs
         maps = torch.cat([conv(x) for conv in local], dim=1)
         projection, relu = self.project
-        # What is pooled is the same in every cell, and so is what becomes of it: it is projected
-        # once, not stretched to the map's size, which besides would lose the maps' memory format.
+        # The pooled branch is the same in every cell, so it is projected once instead of being
+        # expanded to the map's size, which would also lose the memory format.
         pooled = projection.out_channels
         of_maps, of_pooled = projection.weight[:, :-pooled], projection.weight[:, -pooled:]
         return relu(F.conv2d(maps, of_maps) + F.conv2d(pooling(x), of_pooled))
@@ -142,8 +142,8 @@ class _ASPP(nn.Module):
 class _NonLocalBlock(nn.Module):
     """Embedded Gaussian non-local block (Wang et al., CVPR 2018, sections 3.2 and 3.3).
 
-    Keys and values are max-pooled by 2. The output's normalization starts at zero, so that the
-    block starts as the identity.
+    Keys and values are max-pooled by 2. The output's normalization is initialised to zero, so that
+    the block starts as the identity.
     """
 
     def __init__(self, channels: int):
@@ -169,7 +169,7 @@ class _NonLocalBlock(nn.Module):
 class DensePoseDeepLabHead(nn.Module):
     """ASPP at the width of the input, optionally a non-local block, then 3 x 3 convolutions.
 
-    The convolutions have a normalization (GroupNorm by default) in place of a bias.
+    The convolutions have a normalization (GroupNorm by default) instead of a bias.
     """
 
     @configurable
@@ -188,7 +188,7 @@ class DensePoseDeepLabHead(nn.Module):
         Args:
             input_channels: of the features, and of each branch of the ASPP.
             num_convs, conv_dim, kernel_size: of the convolutions after it.
-            norm: of these convolutions, a name that Detectron2 knows; "" for none, with a bias.
+            norm: of these convolutions, a name of Detectron2's; "": none, but a bias.
             nonlocal_on: whether there is a non-local block after the ASPP.
             aspp_dilations: of its 3 x 3 branches, in cells.
         """

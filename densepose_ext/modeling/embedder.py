@@ -1,4 +1,4 @@
-"""Embeddings of the vertices of meshes: parameters of the model, one embedder a mesh.
+"""Embedders: learned embeddings of the vertices of meshes, one embedder per mesh.
 
 Letters: n vertices of a mesh, F features of a vertex, D dimensions of an embedding.
 """
@@ -17,21 +17,21 @@ from torch import nn
 from ..files.plain_pickle import read_plain_pickle
 from ..model_zoo.official_models import PREFIX as OFFICIAL_PREFIX
 
-#: Lower bound of the length that an embedding is divided by.
+#: Lower bound of the norm by which an embedding is divided.
 EPSILON = 1e-6
-#: As INIT_FILE: features are computed from the mesh of the embedder's name.
+#: Value of INIT_FILE for features that are computed from the mesh.
 LAPLACE_BELTRAMI = "laplace-beltrami"
-#: Where an embedder lies in a whole model.
+#: Prefix of an embedder's parameters in a model.
 _PREFIX = "roi_heads.embedder.embedder_"
 
 
 def normalized(embeddings: torch.Tensor) -> torch.Tensor:
-    """Rows (N, D) of length 1; shorter than EPSILON they keep their direction and are shorter."""
+    """Rows (N, D) divided by their norm, or by EPSILON if it is smaller."""
     return embeddings / embeddings.norm(dim=1, keepdim=True).clamp(min=EPSILON)
 
 
 class VertexDirectEmbedder(nn.Module):
-    """An embedding of its own for every vertex."""
+    """An independent embedding for every vertex."""
 
     def __init__(self, num_vertices: int, embedding_size: int, *, trainable: bool = True):
         super().__init__()
@@ -46,7 +46,7 @@ class VertexDirectEmbedder(nn.Module):
 
 
 class VertexFeatureEmbedder(nn.Module):
-    """Embeddings that are linear in features of the vertices, such as Laplace-Beltrami ones."""
+    """Embeddings that are linear in features of the vertices, such as Laplace-Beltrami features."""
 
     def __init__(
         self,
@@ -74,12 +74,13 @@ class VertexFeatureEmbedder(nn.Module):
 
 
 class Embedder(nn.Module):
-    """The embedders of several meshes, by name: ``embedder_NAME``, as published checkpoints do."""
+    """The embedders of several meshes, named ``embedder_MESH`` as in published checkpoints."""
 
     def __init__(self, embedders: Mapping[str, nn.Module]):
         """
         Args:
-            embedders: mesh name -> module that gives its embeddings (n, D), with ``num_vertices``.
+            embedders: mesh name -> module that returns its embeddings (n, D), with
+            ``num_vertices``.
         """
         super().__init__()
         self.mesh_names = tuple(embedders)
@@ -90,7 +91,7 @@ class Embedder(nn.Module):
         """Embeddings (n, D) of a mesh, rows of length 1.
 
         Raises:
-            ValueError: a mesh that has none.
+            ValueError: the mesh has no embedder.
         """
         if mesh_name not in self.mesh_names:
             raise ValueError(
@@ -102,17 +103,17 @@ class Embedder(nn.Module):
 def build_embedder(cfg: CfgNode) -> Embedder:
     """The embedders of a config.
 
-    They start at zero; then INIT_FILE, a pickle of a dict with ``features`` or ``embeddings`` or
-    both, is read into each, and what MODEL.WEIGHTS has of it, if that is a file that is here. With
-    INIT_FILE "laplace-beltrami" the features are computed from the mesh (and cached).
+    They are initialised to zero, then from INIT_FILE, a pickle of a dict with ``features``,
+    ``embeddings`` or both, then from MODEL.WEIGHTS, if that is a local file. With INIT_FILE
+    "laplace-beltrami" the features are computed from the mesh, and cached.
 
     Raises:
-        ValueError, OSError: a setting, or a file, that cannot be used.
+        ValueError, OSError: a setting or file cannot be used.
     """
     cse = cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE
     if not cse.EMBEDDERS:
         raise ValueError(
-            "MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS is empty, expected a mesh and its embedder"
+            "MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS is empty, expected at least one mesh"
         )
     embedders = {name: _build(name, node, cse.EMBED_SIZE) for name, node in cse.EMBEDDERS.items()}
     weights = _weights(cfg.MODEL.WEIGHTS)
@@ -157,7 +158,7 @@ def _build(name: str, node: CfgNode, embedding_size: int) -> nn.Module:
 
 
 def _fill(embedder: nn.Module, values: Mapping, where: str) -> None:
-    """Copies arrays or tensors into parameters and buffers of their names."""
+    """Copies arrays or tensors into the parameters and buffers of the same names."""
     own = embedder.state_dict()
     for name, value in values.items():
         if name not in own:
@@ -176,7 +177,7 @@ def _read_init_file(file: str) -> Mapping:
         with open(path, "rb") as stream:
             content = read_plain_pickle(stream)
     except ValueError as error:
-        raise ValueError(f"INIT_FILE {file} is no pickle of arrays: {error}") from error
+        raise ValueError(f"INIT_FILE {file} is not a pickle of arrays: {error}") from error
     except OSError as error:
         raise OSError(f"INIT_FILE {file} cannot be read: {error}") from error
     if not isinstance(content, dict) or not {"features", "embeddings"} & content.keys():
@@ -185,10 +186,9 @@ def _read_init_file(file: str) -> Mapping:
 
 
 def _weights(path: str) -> Mapping:
-    """The parameters in a checkpoint that is here, by name; nothing for any other URL than an
-    official checkpoint's.
+    """The parameters in a checkpoint, local or official, by name; empty for any other URL.
 
-    What cannot be read is said when the whole of it is loaded.
+    Empty also if the file cannot be read, which is reported when the model is loaded.
     """
     if path.startswith(OFFICIAL_PREFIX):
         path = PathManager.get_local_path(path)

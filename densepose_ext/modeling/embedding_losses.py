@@ -1,6 +1,6 @@
 """Losses of annotated points: the embedding of a pixel against those of a mesh's vertices.
 
-Letters: P points, n vertices, D dimensions. Distances of embeddings are squared Euclidean ones.
+Letters: P points, n vertices, D dimensions. Distances between embeddings are squared Euclidean.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 
 from ..surface.meshes import get_mesh
 
-#: Entries of P x n matrices, of 4 bytes each, held at once: those on a CPU stay in its cache.
+#: Limit of entries (4 bytes each) of P x n matrices in memory; on a CPU, they fit into its cache.
 ENTRIES_AT_ONCE = {"cpu": 3 << 20}
 _ENTRIES_ELSEWHERE = 16 << 20
 
@@ -18,7 +18,7 @@ _ENTRIES_ELSEWHERE = 16 << 20
 def embedding_loss(
     points: torch.Tensor, vertices: torch.Tensor, true: torch.Tensor, sigma: float
 ) -> torch.Tensor:
-    """Cross-entropy over vertices of -distance / sigma: the mean over points.
+    """Cross-entropy over vertices, with logits -distance / sigma, averaged over points.
 
     Args:
         points: (P, D). vertices: (n, D). true: (P,) int64, vertex of each point.
@@ -37,12 +37,12 @@ def soft_embedding_loss(
 ) -> torch.Tensor:
     """Cross-entropy against softmax(-geodesic distance to the true vertex / geodesic_sigma).
 
-    -sum p log q = log sum exp(-distance / sigma) + sum p distance / sigma; no (P, n) matrix of p
-    log q is ever made, and p only once for points that share their vertex.
+    -sum p log q = log sum exp(-distance / sigma) + sum p distance / sigma, so no (P, n) matrix of p
+    log q is needed, and p is computed only once for points that share a vertex.
 
     Args:
         points: (P, D). vertices: (n, D). true: (P,) int64, vertex of each point.
-        mesh_name: whose geodesics to take.
+        mesh_name: the mesh whose geodesics to use.
 
     Raises:
         ValueError: the mesh has another number of vertices.
@@ -72,10 +72,10 @@ def _log_partition(points: torch.Tensor, vertices: torch.Tensor, sigma: float) -
 
 
 class _LogPartition(torch.autograd.Function):
-    """In blocks of points, with the gradients made on the way: q is there only once.
+    """Computes value and gradients together, in blocks of points, so q is computed only once.
 
-    A column of ones beside points and vertices has the matrix products add the vertices' squares
-    and make the sums over vertices and points, without reading a block again.
+    Points and vertices get a column of ones, so that matrix products also add the squared norms of
+    vertices and compute the sums over vertices and points, without reading a block again.
     """
 
     @staticmethod
@@ -84,7 +84,7 @@ class _LogPartition(torch.autograd.Function):
         total = points.new_zeros(())
         squares = (vertices**2).sum(1, keepdim=True)
         extended = _with_ones(vertices)
-        # Logits less |point|^2 / sigma, which is the same in a row.
+        # Logits without |point|^2 / sigma, which is constant per row.
         weights = torch.cat([vertices * 2, -squares], dim=1).div_(sigma).T.contiguous()
         pulled = torch.zeros_like(weights)
         of_points = []

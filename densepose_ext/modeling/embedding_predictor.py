@@ -1,4 +1,4 @@
-"""From the features of a head to an embedding of each pixel (Neverova et al., NeurIPS 2020)."""
+"""Predictors of an embedding of each pixel (CSE; Neverova et al., NeurIPS 2020)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .registry import DENSEPOSE_PREDICTOR_REGISTRY
 
 @DENSEPOSE_PREDICTOR_REGISTRY.register()
 class DensePoseEmbeddingPredictor(MapPredictor):
-    """Coarse segmentation, and an embedding of D dimensions in the space of vertices'."""
+    """Coarse segmentation, and an embedding of D dimensions."""
 
     output_type = DensePoseEmbeddingOutput
     layer_of_map = {
@@ -36,7 +36,7 @@ class DensePoseEmbeddingPredictor(MapPredictor):
             coarse_channels: K, 2 or 15.
             embedding_size: D.
             kernel_size: of the transposed convolutions; even.
-            upscale: bilinear enlargement after them.
+            upscale: factor of the bilinear upsampling after them.
         """
         super().__init__(input_channels, kernel_size, upscale)
         self._add_map("coarse_segm", coarse_channels)
@@ -56,7 +56,7 @@ class DensePoseEmbeddingPredictor(MapPredictor):
 
 @DENSEPOSE_PREDICTOR_REGISTRY.register()
 class DensePoseEmbeddingWithConfidencePredictor(DensePoseEmbeddingPredictor):
-    """The same with a confidence in the coarse segmentation, if the config asks."""
+    """The same, optionally with a confidence in the coarse segmentation."""
 
     @configurable
     def __init__(

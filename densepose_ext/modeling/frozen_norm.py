@@ -1,7 +1,7 @@
-"""Frozen batch norms in the weights of the convolutions before them.
+"""Folds frozen batch norms into the convolutions before them.
 
-A frozen norm multiplies each channel by a constant and adds one. In the weights and the bias of the
-convolution that costs nothing, after it a pass over all features in memory, forward and back: a
+A frozen norm multiplies each channel by a constant and adds another. In the weights and bias of a
+convolution that costs nothing. After it, it is a pass over all features, forward and backward: a
 seventh of the time of a light backbone on a CPU (``benchmarks/bench_training_step.py``).
 """
 
@@ -14,9 +14,9 @@ from torchvision.ops import FrozenBatchNorm2d
 
 
 class AppliedNorm(nn.Module):
-    """What is left of a frozen batch norm that a convolution has taken over: its activation.
+    """The rest of a frozen batch norm that was folded into a convolution: its activation.
 
-    It keeps the norm's four vectors under their names, so that checkpoints stay as they are.
+    It keeps the norm's four vectors under their names, so that checkpoints do not change.
     """
 
     def __init__(self, norm: nn.Module):
@@ -32,7 +32,7 @@ class AppliedNorm(nn.Module):
         self.act = getattr(norm, "act", nn.Identity())
 
     def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Factor and summand of each channel, (C,) both."""
+        """Scale and shift of each channel, both (C,)."""
         scale = self.weight * (self.running_var + self.eps).rsqrt()
         return scale, self.bias - self.running_mean * scale
 
@@ -47,20 +47,20 @@ class ConvWithNorm(nn.Module):
         """
         Args:
             conv: its parameter is shared, not copied.
-            norm: a sibling in the model, which owns it.
-            same: pads as TensorFlow's "SAME" does, and not as ``conv`` says.
+            norm: a module of the model, which owns it.
+            same: pad like TensorFlow's "SAME", not as ``conv`` does.
         """
         super().__init__()
         self.weight = conv.weight
         self.stride, self.dilation, self.groups = conv.stride, conv.dilation, conv.groups
         self.padding = conv.padding
         self._same = same
-        self._norm = (norm,)  # in a tuple, since a module here would be in the checkpoint twice
+        self._norm = (norm,)  # a tuple: as a submodule it would be in checkpoints twice
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         strided_depthwise = self.groups == x.shape[1] > 1 and max(self.stride) > 1
         if strided_depthwise and x.dtype == torch.bfloat16 and x.requires_grad and not x.is_cuda:
-            # Its gradients take the CPU nine times as long in bfloat16.
+            # On a CPU, its gradients take nine times as long in bfloat16.
             with torch.autocast(x.device.type, enabled=False):
                 return self._convolved(x.float()).to(x.dtype)
         return self._convolved(x)
@@ -82,19 +82,20 @@ class ConvWithNorm(nn.Module):
 
 
 def _layout(x: torch.Tensor) -> torch.memory_format:
-    """Whether channels come last, of a part of a tensor, too."""
+    """The memory format of a tensor, which may be a slice of another."""
     return torch.channels_last if x.stride(1) == 1 else torch.contiguous_format
 
 
 def _same_padding(length: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
-    """How a convolution that pads both ends alike gives what one padded "SAME" does.
+    """Symmetric padding with which a convolution also computes the values of padding "SAME".
 
-    TensorFlow pads so that a stride divides the length without loss, and where the padding is odd,
-    by one more at the end. With a stride's worth more at both ends, all that follow are the same,
-    behind one value more. To pad the input would be a copy of it; of the values it is a quarter.
+    TensorFlow pads so that the stride divides the length; if the padding is odd, it pads one more
+    at the end. With symmetric padding that is larger by a multiple of the stride, the same values
+    are computed after an additional one. Cropping these copies a quarter of what padding the input
+    would.
 
     Returns:
-        padding of each end; the first of the values that count; their number.
+        padding of each end; index of the first value to keep; their number.
     """
     values = -(-length // stride)
     padding = max((values - 1) * stride + (kernel - 1) * dilation + 1 - length, 0)
@@ -105,14 +106,14 @@ def _same_padding(length: int, kernel: int, stride: int, dilation: int) -> tuple
 
 @torch.no_grad()
 def apply_frozen_norms(body: nn.Module, image: torch.Tensor) -> int:
-    """Puts the frozen norms of a timm model into the convolutions before them, in place.
+    """Folds the frozen norms of a timm model into the convolutions before them, in place.
 
     Args:
-        body: the model; parameter and buffer names stay as they are.
-        image: a picture that it takes, to see which norm follows which convolution.
+        body: the model; the names of parameters and buffers do not change.
+        image: an input for it, to trace which norm follows which convolution.
 
     Returns:
-        how many norms were taken over: those that read what a convolution of theirs wrote.
+        the number of norms that were folded.
     """
     from timm.layers import Conv2dSame, FrozenBatchNormAct2d
 
@@ -123,7 +124,7 @@ def apply_frozen_norms(body: nn.Module, image: torch.Tensor) -> int:
     def note(name: str, module: nn.Module):
         def hook(_, inputs, output):
             if isinstance(module, frozen):
-                # Of the same parent: another one's may be read by a shortcut, too.
+                # Only of the same parent: a shortcut may also read the output of another one.
                 parent = name.rpartition(".")[0]
                 for conv, result in written.items():
                     if result is inputs[0] and conv.rpartition(".")[0] == parent:

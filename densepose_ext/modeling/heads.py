@@ -1,4 +1,4 @@
-"""The plain head: a stack of convolutions over the features of each RoI."""
+"""The plain head: a stack of convolutions on RoI features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .registry import ROI_DENSEPOSE_HEAD_REGISTRY
 
 
 def add_conv_stack(module: nn.Module, input_channels: int, num_convs: int, conv, init) -> None:
-    """Give ``module`` the layers ``body_conv_fcn1`` to ``body_conv_fcnN``, named as in checkpoints.
+    """Add the layers ``body_conv_fcn1`` to ``body_conv_fcnN`` to ``module``, as in checkpoints.
 
     Args:
         conv: (input channels) -> a layer.
@@ -26,7 +26,7 @@ def add_conv_stack(module: nn.Module, input_channels: int, num_convs: int, conv,
 
 
 def run_conv_stack(module: nn.Module, num_convs: int, x: torch.Tensor) -> torch.Tensor:
-    """``x`` through the layers of :func:`add_conv_stack`."""
+    """Run ``x`` through the layers of :func:`add_conv_stack`."""
     for number in range(1, num_convs + 1):
         x = module.get_submodule(f"body_conv_fcn{number}")(x)
     return x

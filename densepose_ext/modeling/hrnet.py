@@ -1,10 +1,10 @@
 """HRNet as the backbone of an R-CNN.
 
-The trunk keeps maps of four resolutions side by side (Sun et al., "Deep High-Resolution
-Representation Learning for Human Pose Estimation", CVPR 2019); the neck brings them together and
-makes a pyramid of the result (HRNetV2p: Wang et al., "Deep High-Resolution Representation Learning
-for Visual Recognition", PAMI 2020, section 3.3). Layers are timm's, under the names that timm and
-published checkpoints give them.
+The trunk has parallel branches of four resolutions (Sun et al., "Deep High-Resolution
+Representation Learning for Human Pose Estimation", CVPR 2019). The neck concatenates them and makes
+a pyramid of the result (HRNetV2p: Wang et al., "Deep High-Resolution Representation Learning for
+Visual Recognition", PAMI 2020, section 3.3). Layers are timm's, with its names, which published
+checkpoints have too.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _NUM_LEVELS = 5
 
 
 class HRNet(nn.Module):
-    """The trunk: a picture -> four maps, of strides 4, 8, 16 and 32.
+    """The trunk: from a picture to four maps, of strides 4, 8, 16 and 32.
 
-    It takes pictures of any size: where a side is no multiple of 32, a map that is enlarged to be
-    added to a finer one is cropped to it.
+    Pictures can have any size: if a side is not a multiple of 32, upsampled maps are cropped to the
+    finer ones to which they are added.
     """
 
     def __init__(self, stages: Sequence[Mapping]):
@@ -67,7 +67,7 @@ class HRNet(nn.Module):
             (self.transition2, self.stage3),
             (self.transition3, self.stage4),
         ):
-            # A new branch starts from the coarsest map there is.
+            # A new branch starts from the coarsest map so far.
             coarsest = len(maps) - 1
             maps = [layer(maps[min(i, coarsest)]) for i, layer in enumerate(transition)]
             for module in stage:
@@ -76,7 +76,7 @@ class HRNet(nn.Module):
 
     @staticmethod
     def _exchange(module: nn.Module, maps: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Each branch by itself, then each resolution as the sum of all."""
+        """Runs each branch, then fuses all of them into each resolution."""
         maps = [branch(x) for branch, x in zip(module.branches, maps)]
         fused = []
         for own, layers in zip(maps, module.fuse_layers):
@@ -87,11 +87,10 @@ class HRNet(nn.Module):
 
 
 class HRFPN(Backbone):
-    """The neck: the four maps of HRNet enlarged and joined, then pooled to the levels p1 to p5.
+    """The neck: upsamples and concatenates the four maps of HRNet, and pools levels p1 to p5.
 
-    The levels have strides 4, 8, 16, 32 and 64, and each is exactly twice as large as the next:
-    up to a cell of p5 at the right and the bottom of the picture is cut off, as the official
-    project does.
+    The levels have strides 4, 8, 16, 32 and 64, and each is exactly twice as large as the next: as
+    in the official project, up to a cell of p5 is cut off on the right and at the bottom.
     """
 
     def __init__(self, bottom_up: HRNet, *, out_channels: int = 256):
@@ -102,7 +101,7 @@ class HRFPN(Backbone):
         """
         super().__init__()
         self.bottom_up = bottom_up
-        # Transposed convolutions of 4 x 4 give maps of slightly different sizes: see forward.
+        # 4 x 4 transposed convolutions return maps of slightly different sizes: see forward.
         self.interp_conv = nn.ModuleList(
             _normalized(nn.ConvTranspose2d(channels, channels, 4, stride=2**i, bias=False))
             for i, channels in enumerate(bottom_up.channels)
@@ -128,7 +127,7 @@ class HRFPN(Backbone):
         height = min(x.shape[2] for x in enlarged)
         width = min(x.shape[3] for x in enlarged)
         joined = torch.cat([x[:, :, :height, :width] for x in enlarged], dim=1)
-        # A strip narrower than a cell of p5 makes one.
+        # Pictures smaller than a cell of p5 still have one.
         cell = 2 ** (_NUM_LEVELS - 1)
         joined = F.pad(joined, (0, max(0, cell - width), 0, max(0, cell - height)))
         rows, columns = joined.shape[2] // cell, joined.shape[3] // cell
@@ -146,10 +145,10 @@ def _normalized(conv: nn.Module) -> nn.Sequential:
 
 @register_shared(BACKBONE_REGISTRY)
 def build_hrfpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> HRFPN:
-    """HRNet with its neck, of the widths and depths of MODEL.HRNET. Batch norms are trained.
+    """HRNet with its neck, with the widths and depths of MODEL.HRNET. Batch norms are trained.
 
     Raises:
-        ValueError: pictures of other than 3 channels, or a setting that no HRNet has.
+        ValueError: pictures do not have 3 channels, or a setting is invalid.
         ModuleNotFoundError: timm is not installed.
     """
     if input_shape.channels != 3:

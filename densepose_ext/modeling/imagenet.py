@@ -1,16 +1,16 @@
-"""Classes of ImageNet (ILSVRC 2012), by their place among a classifier's outputs, that are nobody.
+"""Classes of ImageNet (ILSVRC 2012), by index, whose pictures show no people.
 
-The groups are those of WordNet, whose synsets the classes are, less what people ride, wear, carry,
-sit or lie on: a photograph of such a thing is, as often as not, one of a person.
+The groups are WordNet's (classes are its synsets), without what people ride, wear, carry, sit or
+lie on: about half of the photographs of such things show people.
 """
 
 from __future__ import annotations
 
-#: The first 398 classes, from the tench to the puffer: all animals there are, and nothing else.
+#: The first 398 classes, from tench to puffer, are exactly the animals.
 ANIMALS = tuple(range(398))
 
-#: Motor vehicles of four wheels or more, and those on rails. Not go-karts, golf carts and
-#: snowmobiles, from which people stick out, nor parts of cars.
+#: Motor vehicles with at least four wheels, and rail vehicles. Not go-karts, golf carts and
+#: snowmobiles, whose riders are visible, nor parts of cars.
 VEHICLES = {
     407: "ambulance",
     408: "amphibian",
@@ -49,7 +49,7 @@ VEHICLES = {
     874: "trolleybus",
 }
 
-#: Furniture that keeps or bears things, and large household appliances.
+#: Furniture for storing or placing things, and large household appliances.
 FURNITURE = {
     453: "bookcase",
     493: "chiffonier",

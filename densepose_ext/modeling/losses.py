@@ -28,8 +28,8 @@ class DensePoseChartLoss:
     - U, V: smooth L1, summed over the points on the body.
     - S: cross-entropy, mean over all cells of the RoIs whose person has masks.
 
-    A batch without any point on the body has losses of 0 that still reach every parameter, so
-    that all processes of a distributed training reduce the same gradients.
+    A batch without any point on the body has losses of 0, which still depend on every parameter, so
+    that all processes of distributed training reduce the same gradients.
     """
 
     @configurable
@@ -44,7 +44,7 @@ class DensePoseChartLoss:
         """
         Args:
             segm_weight, part_weight, point_weight: of S, of I, of U and V.
-            segm_from_instance_masks: train S by ``gt_masks`` in place of ``dp_masks``.
+            segm_from_instance_masks: train S with ``gt_masks`` instead of ``dp_masks``.
         """
         self.segm_weight = segm_weight
         self.part_weight = part_weight
@@ -66,12 +66,12 @@ class DensePoseChartLoss:
     ) -> dict[str, torch.Tensor]:
         """
         Args:
-            proposals: of each image, the RoIs with ``proposal_boxes``, ``gt_boxes`` and
-                ``gt_densepose`` (``gt_masks`` too, if S is trained by them).
+            proposals: the RoIs of each image, with ``proposal_boxes``, ``gt_boxes`` and
+                ``gt_densepose`` (and ``gt_masks``, if they train S).
             output: maps of all RoIs, in order.
 
         Returns:
-            losses, weighted: loss_densepose_S, loss_densepose_I, and those of :meth:`uv_losses`.
+            weighted losses: loss_densepose_S, loss_densepose_I, and those of :meth:`uv_losses`.
         """
         maps = output.maps if isinstance(output, DeferredOutput) else output
         scale = output.scale if isinstance(output, DeferredOutput) else 1
@@ -115,7 +115,7 @@ class DensePoseChartLoss:
 
 @DENSEPOSE_LOSS_REGISTRY.register()
 class DensePoseChartWithConfidenceLoss(DensePoseChartLoss):
-    """The same, with U and V as a negative log likelihood where the network states a confidence.
+    """The same, with a negative log-likelihood for U and V if the network predicts a confidence.
 
     With d = (u - u*, v - v*), s = softplus(sigma_2) + epsilon and r = (kappa_u, kappa_v), the
     covariance of d is s * identity (``iid_iso``) or s * identity + r r^T (``indep_aniso``).

@@ -1,4 +1,4 @@
-"""From the features of a head to maps: what predictors of charts and of embeddings share."""
+"""The base class of predictors, from a head's features to maps."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .sampling import CONFIDENCE_OF, DeferredOutput, Maps
 class MapPredictor(nn.Module):
     """A transposed convolution of stride 2 for each map.
 
-    The layers keep their own parameters, under the names published checkpoints have, and run as
-    one convolution over their concatenated weights.
+    Each layer has its own parameters, named as in published checkpoints, but all run as one
+    convolution with concatenated weights.
     """
 
-    #: The type of what it gives, and the layer of each of its maps (as checkpoints name it, less
+    #: The type of the output, and the layer of each of its maps (its name in checkpoints without
     #: "_lowres").
     output_type: type[Maps]
     layer_of_map: Mapping[str, str]
@@ -30,7 +30,7 @@ class MapPredictor(nn.Module):
         Args:
             input_channels: of the head's features.
             kernel_size: of the transposed convolutions; even.
-            upscale: bilinear enlargement after them.
+            upscale: factor of the bilinear upsampling after them.
         """
         super().__init__()
         if kernel_size % 2:
@@ -67,13 +67,13 @@ class MapPredictor(nn.Module):
             features: (N, input_channels, s, s).
 
         Returns:
-            in evaluation an ``output_type`` of side S = s * 2 * upscale; in training a
-            DeferredOutput, whose maps have the side s * 2.
+            in evaluation mode, an ``output_type`` of side S = s * 2 * upscale; in training, a
+            DeferredOutput with maps of side s * 2.
         """
         return self.output(self.lowres_maps(features))
 
     def lowres_maps(self, features: torch.Tensor) -> torch.Tensor:
-        """All maps of N RoIs before their enlargement, (N, output_channels, s * 2, s * 2)."""
+        """All maps of N RoIs before upsampling, (N, output_channels, s * 2, s * 2)."""
         layers = [
             self.get_submodule(f"{self.layer_of_map[name]}_lowres") for name in self._channels
         ]
@@ -86,10 +86,10 @@ class MapPredictor(nn.Module):
         )
 
     def output(self, maps: torch.Tensor) -> Maps | DeferredOutput:
-        """What :meth:`forward` returns, from :meth:`lowres_maps`."""
+        """The return value of :meth:`forward`, from :meth:`lowres_maps`."""
         if self.training:
             return DeferredOutput(self._split(maps), self.upscale, self.segm_epsilon)
-        # Enlarging all maps in one call, then multiplying, is the same as DeferredOutput.enlarged.
+        # Equals DeferredOutput.enlarged, with one call for all maps.
         maps = F.interpolate(
             maps.float(), scale_factor=self.upscale, mode="bilinear", align_corners=False
         )

@@ -1,4 +1,4 @@
-"""The vertex whose embedding is nearest to that of a pixel.
+"""Finds the vertices whose embeddings are nearest to those of pixels.
 
 Letters: P pixels, n vertices, D dimensions.
 """
@@ -9,13 +9,13 @@ import torch
 
 from .vertex_tree import VertexTree
 
-#: Entries of a P x n matrix that are held at once: 32 MB in single precision.
+#: Limit of entries of a P x n matrix in memory: 32 MB in single precision.
 ENTRIES_AT_ONCE = 8 << 20
-#: Below as many products, or vertices, making them all is faster than asking a tree.
+#: With fewer products or vertices than this, computing all products is faster than using a tree.
 PRODUCTS_FOR_A_TREE, VERTICES_FOR_A_TREE = 20_000_000, 2048
-#: Pixels that are brought into order together.
+#: Number of pixels that are sorted together.
 PIXELS_AT_ONCE = 1 << 16
-#: The trees of as many meshes are kept for the next picture.
+#: Number of meshes whose trees are cached.
 TREES_KEPT = 4
 
 _trees: list[tuple[torch.Tensor, VertexTree]] = []

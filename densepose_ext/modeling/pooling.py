@@ -1,4 +1,4 @@
-"""RoIAlign on the CPU as a weighted sum of rows of the feature maps."""
+"""A fast RoIAlign for the CPU: a weighted sum of rows of the feature maps."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from torch.nn import functional as F
 
 
 class RowPooler(nn.Module):
-    """A ROIPooler that is several times as fast on the CPU, and gives the same.
+    """A ROIPooler that is several times as fast on the CPU, with the same results.
 
-    torchvision's kernel takes channel after channel, and its backward pass runs on one thread. A
-    RoIAlign value (He et al., "Mask R-CNN", ICCV 2017, section 3) is a sum of bilinear samples, so
-    one of a few cells with weights, the same in every channel; with channels last a cell is a row,
-    and such sums are what an embedding bag computes. The cells of all levels are rows of one table.
+    torchvision's kernel works channel by channel, and its backward pass uses one thread. A RoIAlign
+    value (He et al., "Mask R-CNN", ICCV 2017, section 3) is a mean of bilinear samples, hence a
+    weighted sum of a few cells, with the same weights in every channel. With channels last, a cell
+    is a row, and an embedding bag computes such sums. The cells of all levels are rows of one
+    table.
 
-    Elsewhere (on a GPU, in a trace, with as many samples as a box is large, with another kind of
-    pooling) it is the ROIPooler itself.
+    In other cases (on a GPU, when tracing, with an adaptive number of samples or another type of
+    pooling) the ROIPooler itself is used.
     """
 
     def __init__(self, pooler: ROIPooler):
@@ -75,7 +76,7 @@ class RowPooler(nn.Module):
         y, y_weights = _cells(low[:, 1], high[:, 1], rows, align.sampling_ratio, height)
         x, x_weights = _cells(low[:, 0], high[:, 0], columns, align.sampling_ratio, width)
         y = first[:, None, None] + y * width[:, None, None]
-        # (RoIs, rows, columns, cells of y, cells of x), then a bag of cells for each value.
+        # (RoIs, rows, columns, cells of y, cells of x), flattened to a bag of cells per value.
         bags = y[:, :, None, :, None] + x[:, None, :, None, :]
         weights = y_weights[:, :, None, :, None] * x_weights[:, None, :, None, :]
         values = F.embedding_bag(
@@ -91,13 +92,13 @@ class RowPooler(nn.Module):
 def _cells(
     low: torch.Tensor, high: torch.Tensor, bins: int, samples: int, length: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What each bin of a RoI takes along one axis.
+    """The cells that each bin of a RoI averages along one axis.
 
     Args:
-        low, high: (RoIs,) where it begins and ends; the first cell's centre is at 0.
-        bins: the RoI is divided into so many.
-        samples: in each bin.
-        length: (RoIs,) of the map it is on, in cells.
+        low, high: (RoIs,) begin and end of each RoI; the first cell's centre is at 0.
+        bins: number of bins of a RoI.
+        samples: number of samples in a bin.
+        length: (RoIs,) length, in cells, of the map that the RoI is on.
 
     Returns:
         cells and their weights, (RoIs, bins, 2 * samples).
@@ -105,7 +106,7 @@ def _cells(
     offsets = (torch.arange(bins * samples) + 0.5) / (bins * samples)
     positions = low[:, None] + offsets * (high - low)[:, None]
     last = length[:, None] - 1
-    # What is more than a cell outside is zero, what is less is the border's.
+    # Samples over a cell outside the map are zero, others outside take the value of the border.
     inside = (positions >= -1) & (positions <= length[:, None])
     positions = torch.minimum(positions.clamp(min=0), last)
     below = positions.long()

@@ -1,4 +1,4 @@
-"""From the network's maps to a part and its U, V at every pixel of a person's box."""
+"""Postprocessing: from the network's maps to part, U and V at every pixel of a person's box."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..structures import (
 )
 from .vertex_results import vertex_results
 
-#: People are worked on in groups of about this many pixels, so that the many small arrays a group
-#: needs stay in the cache of a CPU, and memory is bounded however large the boxes are.
+#: People are processed in groups of about this many pixels, so that arrays stay in the cache of a
+#: CPU, and memory is bounded for boxes of any size.
 PIXELS_AT_ONCE = 400_000
 
 _MIXED = 255
 
 
 def box_sizes(boxes: torch.Tensor) -> list[tuple[int, int]]:
-    """Whole-pixel (h, w) of boxes (N, 4) XYXY: truncated, at least 1."""
+    """(h, w) in whole pixels of boxes (N, 4) XYXY: truncated, at least 1."""
     sizes = (boxes[:, 2:] - boxes[:, :2]).long().clamp(min=1)
     return [(h, w) for w, h in sizes.tolist()]
 
@@ -35,22 +35,22 @@ def densepose_results(
 ) -> list[DensePoseResult | VertexResult]:
     """Dense pose of N people at the resolution of the picture.
 
-    Of a model of embeddings these are vertices: see :func:`vertex_results`. Of one of charts:
+    For CSE models these are vertices: see :func:`vertex_results`. For chart models:
 
-    Coarse and fine logits are interpolated bilinearly (pixel centres at +0.5) to the box; a pixel
-    has the best fine part where the best coarse part is not background, else 0. U and V are
+    Coarse and fine logits are interpolated bilinearly (pixel centres at +0.5) to the box. A pixel
+    gets the best fine part if the best coarse channel is not background, else 0. U and V are
     interpolated in the channel of that part, and are 0 on background.
 
-    Only what decides is computed. Where the four cells around a pixel agree on the best channel, a
-    weighted mean of them cannot disagree, so logits are interpolated only near borders between
-    parts; U and V only in one channel. The result is that of interpolating all channels.
+    The result equals that of interpolating all channels, but only values that matter are computed:
+    if the four cells around a pixel agree on the best channel, so does any weighted mean of them,
+    so logits are interpolated only near borders between parts, and U and V only in one channel.
 
     Args:
         output: maps of N people.
         boxes: (N, 4) XYXY, in the picture's pixels.
 
     Returns:
-        a result for each person, of (h, w) = box_sizes(boxes).
+        a result per person, of (h, w) = box_sizes(boxes).
     """
     sizes = box_sizes(boxes)
     if isinstance(output, DensePoseEmbeddingOutput):
@@ -70,7 +70,7 @@ def densepose_results(
 
 
 def _stacked(bands: list[DensePoseResult]) -> DensePoseResult:
-    """One result out of bands of its rows."""
+    """One result from bands of its rows."""
     names = [f.name for f in fields(DensePoseResult) if getattr(bands[0], f.name) is not None]
     return DensePoseResult(
         **{name: torch.cat([getattr(band, name) for band in bands], dim=-2) for name in names}
@@ -78,7 +78,7 @@ def _stacked(bands: list[DensePoseResult]) -> DensePoseResult:
 
 
 def _groups(pixels: list[int]) -> Iterator[tuple[int, int]]:
-    """Ranges of people with at most PIXELS_AT_ONCE pixels together, or of one with more."""
+    """Ranges of people with at most PIXELS_AT_ONCE pixels in all, or of one person with more."""
     first = total = 0
     for n, count in enumerate(pixels):
         if n > first and total + count > PIXELS_AT_ONCE:
@@ -90,14 +90,14 @@ def _groups(pixels: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def _common_winner(logits: torch.Tensor) -> torch.Tensor:
-    """Best channel of each cell together with its right and lower neighbours.
+    """The best channel of each cell, if it is that of its right and lower neighbours too.
 
     Args:
         logits: (N, C, S, S).
 
     Returns:
         (N * S * S,) uint8: the channel that is the best one in all four cells (y, x), (y, x + 1),
-        (y + 1, x), (y + 1, x + 1), or _MIXED. Beyond the last row and column lie the same cells.
+        (y + 1, x), (y + 1, x + 1), or _MIXED. The last row and column are repeated.
     """
     if logits.shape[1] == 2:
         best = (logits[:, 1] > logits[:, 0]).to(torch.uint8)
@@ -113,7 +113,7 @@ def _common_winner(logits: torch.Tensor) -> torch.Tensor:
 
 @dataclass
 class _Places:
-    """Where P pixels lie in the maps: between which four cells, and how near to each.
+    """The positions of P pixels in the maps: the four cells around each, and their weights.
 
     Attributes:
         person, y, x: (P,) int32, the person and the first of the four cells.
@@ -152,7 +152,7 @@ class _Places:
         )
 
     def channel(self, maps: list[torch.Tensor], channel: torch.Tensor) -> list[torch.Tensor]:
-        """Values of one channel, another one at each pixel.
+        """Values of one channel per pixel.
 
         Args:
             maps: several (N, C, S, S).
@@ -163,7 +163,7 @@ class _Places:
         """
         values, indices, strides = [], [], None
         for value in maps:
-            if value.stride() != strides:  # as a rule all maps are views of one tensor
+            if value.stride() != strides:  # usually, all maps are views of one tensor
                 strides = of_person, of_channel, of_row, of_column = value.stride()
                 extent = sum((n - 1) * stride for n, stride in zip(value.shape, strides)) + 1
                 dtype = torch.int32 if extent < 2**31 else torch.int64
@@ -172,7 +172,7 @@ class _Places:
                 here += self.x * of_column
                 right, below = here + self.right * of_column, self.down * of_row
                 indices = [here, right, here + below, right + below]
-            # The memory that the map lies in, as one line, read at the computed offsets.
+            # The map's memory as one row, to be indexed by the computed offsets.
             line = value.as_strided((extent,), (1,))
             values.append(self._blend([line.index_select(0, index) for index in indices]))
         return values
@@ -181,7 +181,7 @@ class _Places:
 class _Group:
     """The pixels of several people, or of a band of rows of one person, end to end.
 
-    Rows of all people are numbered through, so are columns, and so are pixels.
+    Rows, columns and pixels are each numbered consecutively over all people.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class _Group:
         """
         Args:
             sizes: (h, w) of each person.
-            band: rows of the only person; None for all rows of all people.
+            band: rows of the only person; None: all rows of all people.
         """
         self.output = output
         self.sizes = sizes if band is None else [(len(band), sizes[0][1])]
@@ -208,7 +208,7 @@ class _Group:
         width_of_row = widths.index_select(0, self.person_of_row)
         rows = torch.arange(len(width_of_row), device=self.device, dtype=torch.int32)
         self.row_of_pixel = rows.repeat_interleave(width_of_row)
-        # The number of a pixel plus this, looked up by its row, is the number of its column.
+        # The index of a pixel plus this value, of its row, is the index of its column.
         first_column = (_starts(widths)).index_select(0, self.person_of_row)
         self.to_column = first_column - _starts(width_of_row)
 
@@ -238,7 +238,7 @@ class _Group:
         )
 
     def _labels(self) -> tuple[torch.Tensor, torch.Tensor, _Places]:
-        """Part of every pixel (uint8); the numbers and places of those on the body."""
+        """Part of every pixel (uint8); indices and places of those on the body."""
         every = torch.arange(len(self.row_of_pixel), device=self.device, dtype=torch.int32)
         line = (self.person_of_row * self.side + self.y) * self.side
         cell = line.index_select(0, self.row_of_pixel)
@@ -265,7 +265,7 @@ class _Group:
         output = dict(self.output.items())
         of_part = [n for n in ("u", "v", "sigma_2", "kappa_u", "kappa_v") if n in output]
         everywhere = [n for n in output if n.endswith("_confidence")]
-        # One row a value: U and V of a person are then two rows of one tensor.
+        # One row per value, so that U and V of a person are two rows of one tensor.
         values = torch.zeros((len(of_part), len(labels)), device=self.device)
         parts = labels.index_select(0, pixels)
         # The best fine part of a pixel on the body may still be background.
@@ -287,10 +287,10 @@ class _Group:
             own = own.reshape(-1, *size)
             rest = dict(zip(of_part[2:] + everywhere, own[2:]))
             result = DensePoseResult(own_labels.reshape(size), own[:2], **rest)
-            results.append(result.map(owned))  # a person who is kept must not keep the group
+            results.append(result.map(owned))  # views would keep the whole group alive
         return results
 
 
 def _starts(counts: torch.Tensor) -> torch.Tensor:
-    """Where each of several pieces starts that lie end to end."""
+    """The start of each piece, of pieces that lie end to end."""
     return counts.cumsum(0, dtype=torch.int32) - counts

@@ -1,4 +1,4 @@
-"""From the features of a head to the maps of I, U and V, with confidences if asked."""
+"""Predictors of I, U and V, optionally with confidences."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class DensePoseChartPredictor(MapPredictor):
             coarse_channels: K, 2 or 15.
             num_patches: fine parts without background.
             kernel_size: of the transposed convolutions; even.
-            upscale: bilinear enlargement after them.
+            upscale: factor of the bilinear upsampling after them.
             fine_from_coarse: add the logit of each coarse part to those of its fine parts, so that
-                what the coarse masks teach everywhere need not be learnt again from points; for 15
-                coarse channels.
+                the fine segmentation, trained on points, benefits from the coarse masks. Requires
+                15 coarse channels.
         """
         super().__init__(input_channels, kernel_size, upscale)
         if fine_from_coarse and coarse_channels != NUM_COARSE_PARTS + 1:
@@ -84,7 +84,7 @@ class DensePoseChartPredictor(MapPredictor):
 
 @DENSEPOSE_PREDICTOR_REGISTRY.register()
 class DensePoseChartWithConfidencePredictor(DensePoseChartPredictor):
-    """The same with confidences in U and V and in the segmentations, each if the config asks.
+    """The same, optionally with confidences in U and V and in the segmentations.
 
     Neverova et al., Correlated Uncertainty for Learning Dense Correspondences from Noisy Labels,
     NeurIPS 2019; the segmentations' confidences from Sanakoyeu et al., Transferring Dense Pose to

@@ -1,7 +1,7 @@
-"""Where dense pose heads, predictors and losses are found by the name in the config.
+"""Registries of dense pose heads, predictors and losses, which configs refer to by name.
 
-Your own part is registered with ``@ROI_DENSEPOSE_HEAD_REGISTRY.register()`` (and so on) and named
-in ``MODEL.ROI_DENSEPOSE_HEAD``.
+Register your own with ``@ROI_DENSEPOSE_HEAD_REGISTRY.register()`` (and so on), and name it in
+``MODEL.ROI_DENSEPOSE_HEAD``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Heads: a module called with the features of N RoIs (N, input_channels, s, s), gi
 
 DENSEPOSE_PREDICTOR_REGISTRY = Registry("DENSEPOSE_PREDICTOR")
 DENSEPOSE_PREDICTOR_REGISTRY.__doc__ = """
-Predictors: a module called with the features of a head, giving a ``DensePoseOutput``, in training
-or a ``DeferredOutput``; built with (cfg, input_channels). A cascade calls it in two steps,
-``output(lowres_maps(features))``; ``output_channels`` is the number of channels of the first.
+Predictors: a module called with the features of a head, giving a ``DensePoseOutput`` or, in
+training, a ``DeferredOutput``; built with (cfg, input_channels). A cascade calls it in two steps,
+``output(lowres_maps(features))``; ``output_channels`` is the number of channels of the former.
 """
 
 DENSEPOSE_LOSS_REGISTRY = Registry("DENSEPOSE_LOSS")
@@ -37,13 +37,13 @@ with (cfg).
 
 
 def register_shared(registry: Registry) -> Callable:
-    """As ``registry.register()``, for a name that the official project's package registers, too.
+    """As ``registry.register()``, for a name that the official package registers, too.
 
-    Both can be imported, in either order. The name then stands for both: a config with the keys
-    that only this package adds gets this package's object, any other the official one.
+    Both packages can be imported, in either order. The name then stands for both: a config with the
+    keys of this package gets this package's object, any other the official one.
 
     Raises:
-        ImportError: the name is somebody else's.
+        ImportError: another package has registered the name.
     """
 
     def decorator(ours):

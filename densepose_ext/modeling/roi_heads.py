@@ -31,7 +31,7 @@ from .registry import (
 )
 from .second_look import SecondLook, build_second_look
 
-#: Arithmetic of the dense pose branch at inference.
+#: Precisions of the dense pose branch at inference.
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -67,23 +67,23 @@ class DensePoseROIHeads(CascadeROIHeads):
     ):
         """
         Args:
-            box_refinements: at inference the box head corrects its own boxes this many times.
-            second_look: at inference lowers the scores of boxes on animals, cars, ...
-            densepose_in_features: names of the feature levels. None turns dense pose off.
-            densepose_decoder: makes one map of all levels; None pools from the levels themselves.
-            densepose_pooler: (list of maps, list of boxes) -> features of the RoIs.
-            densepose_head, densepose_predictor: features of the RoIs -> features -> maps.
+            box_refinements: at inference, apply the box head to its own boxes so many more times.
+            second_look: lowers the scores of boxes on animals, cars, etc. at inference.
+            densepose_in_features: names of the feature levels. None: no dense pose.
+            densepose_decoder: makes one map of all levels; None: pool from the levels.
+            densepose_pooler: (list of maps, list of boxes) -> RoI features.
+            densepose_head, densepose_predictor: RoI features -> features -> maps.
             densepose_loss: (RoIs, maps), and the embedder if there is one -> dict of losses.
-            densepose_embedder: of a predictor of embeddings: mesh name -> embeddings of vertices.
-            densepose_class_meshes: name of the mesh of each class, for inference with an embedder.
-            densepose_iou_threshold: a RoI is trained if its IoU with its person is above this.
+            densepose_embedder: for CSE models: mesh name -> embeddings of its vertices.
+            densepose_class_meshes: name of the mesh of each class, for CSE models.
+            densepose_iou_threshold: train RoIs whose IoU with their ground-truth box is above this.
             densepose_precision: of the branch at inference: fp32, bf16 or fp16.
-            densepose_parts_together: at inference, give the coarse parts as one channel of the
-                person, whose probability is the sum of theirs.
-            densepose_person_threshold: at inference a pixel is the person's where that probability
-                is larger. (With many coarse channels apart: where one part is this much likelier
-                than background, in odds.)
-            cascade: the stages after the first of dense pose and, by choice, masks and keypoints.
+            densepose_parts_together: at inference, return the coarse parts as one channel of the
+                person, with the sum of their probabilities.
+            densepose_person_threshold: probability above which a pixel belongs to the person, at
+                inference. (Without ``densepose_parts_together``: the odds are those of the best
+                part against the background.)
+            cascade: the stages after the first.
             kwargs: as for StandardROIHeads.
         """
         super().__init__(**kwargs)
@@ -108,13 +108,13 @@ class DensePoseROIHeads(CascadeROIHeads):
         if densepose_in_features is None:
             return
         self.densepose_in_features = densepose_in_features
-        # Without the prefix: published checkpoints call it so.
+        # Without a prefix, as in published checkpoints.
         self.decoder = densepose_decoder
         self.densepose_pooler: Any = densepose_pooler
         self.densepose_head: Any = densepose_head
         self.densepose_predictor: Any = densepose_predictor
         self.densepose_loss = densepose_loss
-        # A submodule for models of embeddings alone, and called so by published checkpoints.
+        # A submodule only in CSE models. Named as in published checkpoints.
         self.embedder: Any = densepose_embedder
         self.densepose_class_meshes = densepose_class_meshes or ()
         self.densepose_iou_threshold = densepose_iou_threshold
@@ -232,11 +232,11 @@ class DensePoseROIHeads(CascadeROIHeads):
     def _refine(
         self, features: dict[str, torch.Tensor], proposals: list[Instances]
     ) -> list[Instances]:
-        """Proposals where the box head puts the likeliest class of each.
+        """Proposals moved to the box head's prediction for the likeliest class of each.
 
-        The head is trained on boxes of an IoU from .5 on and corrects a part of their error; from
-        where it has put them it corrects some of the rest (iterative bounding box regression: Cai
-        and Vasconcelos, "Cascade R-CNN", CVPR 2018, section 3.1).
+        The head, trained on boxes with an IoU of at least .5, corrects a part of their error, and
+        applied again, a part of the rest (iterative bounding box regression: Cai and Vasconcelos,
+        "Cascade R-CNN", CVPR 2018, section 3.1).
         """
         levels = [features[name] for name in self.box_in_features]
         boxes = [image.proposal_boxes for image in proposals]
@@ -248,7 +248,7 @@ class DensePoseROIHeads(CascadeROIHeads):
         ):
             of_classes = of_classes.view(len(image), of_classes.shape[1] // 4, 4)
             likeliest = scores[:, :-1].argmax(1)  # the last is background
-            likeliest = likeliest.clamp(max=of_classes.shape[1] - 1)  # one box for all classes
+            likeliest = likeliest.clamp(max=of_classes.shape[1] - 1)  # if classes share a box
             chosen = of_classes[torch.arange(len(image), device=scores.device), likeliest]
             chosen = Boxes(chosen)
             chosen.clip(image.image_size)
@@ -258,8 +258,8 @@ class DensePoseROIHeads(CascadeROIHeads):
     def _densepose_losses(
         self, features: dict[str, torch.Tensor], proposals: list[Instances]
     ) -> dict[str, torch.Tensor]:
-        # A batch without a RoI to train runs through the same layers, with zero RoIs: then every
-        # parameter has a gradient, and the processes of a distributed training stay in step.
+        # A batch without RoIs to train on still runs through all layers, so that every parameter
+        # has a gradient, and the processes of distributed training stay in step.
         proposals, _ = select_foreground_proposals(proposals, self.num_classes)
         if self.cascade is not None:
             return self._cascade_losses(features, proposals)
@@ -276,7 +276,7 @@ class DensePoseROIHeads(CascadeROIHeads):
         return [image[self._is_trained(image)] for image in proposals]
 
     def _is_trained(self, image: Instances) -> torch.Tensor:
-        """(RoIs,) bool: whether a RoI has something to learn from."""
+        """(RoIs,) bool: whether a RoI can be trained on."""
         nothing = torch.zeros(len(image), dtype=torch.bool, device=image.proposal_boxes.device)
         if not image.has("gt_boxes"):
             return nothing
@@ -296,7 +296,7 @@ class DensePoseROIHeads(CascadeROIHeads):
         """Maps of all boxes.
 
         Args:
-            answer: what a cascade's last stage says of them, where that is known.
+            answer: output of a cascade's last stage, if it is known.
         """
         if self.cascade is not None and answer is None:
             answer = self._cascade_inference(features, boxes)["densepose"]
@@ -310,7 +310,7 @@ class DensePoseROIHeads(CascadeROIHeads):
             person = output.coarse_segm[:, 1:].logsumexp(1, keepdim=True)
             output.coarse_segm = torch.cat([output.coarse_segm[:, :1], person], 1)
         if self.densepose_person_threshold != 0.5:
-            # Results take the larger logit, a threshold of .5: so background is shifted.
+            # Results take the larger logit, a threshold of .5, so the background is shifted.
             odds = self.densepose_person_threshold / (1 - self.densepose_person_threshold)
             background, rest = output.coarse_segm[:, :1], output.coarse_segm[:, 1:]
             output.coarse_segm = torch.cat([background + math.log(odds), rest], 1)
@@ -326,8 +326,8 @@ class DensePoseROIHeads(CascadeROIHeads):
         if (mesh_of_person < 0).any():
             unknown = int(classes[mesh_of_person < 0][0])
             raise ValueError(
-                f"class {unknown} has no mesh: DATASETS.CLASS_TO_MESH_NAME_MAPPING.{unknown} names"
-                f" none of {', '.join(names)}"
+                f"class {unknown} has no mesh: DATASETS.CLASS_TO_MESH_NAME_MAPPING.{unknown} is not"
+                f" one of {', '.join(names)}"
             )
         used = {name: self.embedder(name).float() for name in names}
         return MeshesOfPeople(used, mesh_of_person)
@@ -340,12 +340,12 @@ class DensePoseROIHeads(CascadeROIHeads):
             return self.densepose_pooler(self._decode(features), boxes)
         with self._precision():
             maps = self._decode(features)
-        # Pooling stays in single precision: it would round the boxes to that of the features.
+        # Pooling in single precision: it rounds boxes to the precision of the features.
         rois = self.densepose_pooler([level.float() for level in maps], boxes)
         return rois.contiguous(memory_format=torch.channels_last)
 
     def _precision(self) -> torch.autocast:
-        """The arithmetic of the dense pose branch at inference."""
+        """Context for the precision of the dense pose branch at inference."""
         dtype = PRECISIONS[self.densepose_precision]
         device = next(self.densepose_predictor.parameters()).device.type
         return torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)

@@ -1,9 +1,9 @@
-"""Values of the network's maps at annotated points.
+"""Samples the network's maps at annotated points.
 
-The losses read a map of side S at some hundred points and nowhere else. The map itself is a x2
-bilinear enlargement of what the transposed convolutions give, and a bilinear value of an enlarged
-map is a weighted sum of few cells of the small one. So in training the large maps need not exist:
-:class:`DeferredOutput` holds the small ones, and :func:`sample_points` reads either form.
+The losses need a map of side S only at some hundred points. The map is a x2 bilinear upsampling of
+the output of the transposed convolutions, so its bilinear values are weighted sums of a few cells
+of the smaller map, and in training the large maps are never computed: :class:`DeferredOutput` holds
+the small ones, and :func:`sample_points` reads both kinds.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ CONFIDENCE_OF = {
 
 @dataclass
 class DeferredOutput:
-    """The maps of a predictor before their bilinear enlargement.
+    """The maps of a predictor before bilinear upsampling.
 
     Attributes:
-        maps: the maps at side S / scale; confidences of the segmentations before their softplus,
-            and not multiplied yet.
-        scale: factor of the enlargement.
-        segm_epsilon: added to the softplus of the confidences of the segmentations.
+        maps: the maps with side S / scale. The segmentations' confidences are before their
+            softplus, and not yet multiplied with the logits.
+        scale: factor of the upsampling.
+        segm_epsilon: added to the softplus of the segmentations' confidences.
     """
 
     maps: Maps
@@ -43,7 +43,7 @@ class DeferredOutput:
         return len(self.maps)
 
     def enlarged(self, name: str) -> torch.Tensor:
-        """One map at its full side, multiplied by its confidence if it has one."""
+        """One map with side S, multiplied by its confidence if it has one."""
         value = _enlarge(getattr(self.maps, name), self.scale)
         confidence = getattr(self.maps, CONFIDENCE_OF.get(name, ""), None)
         if confidence is None:
@@ -59,7 +59,7 @@ def _enlarge(value: torch.Tensor, scale: int) -> torch.Tensor:
 
 @dataclass
 class PointSamples:
-    """What the network says at P points.
+    """The network's predictions at P points.
 
     Attributes:
         fine_segm: (P, 25) logits.
@@ -75,12 +75,12 @@ class PointSamples:
 
 
 class _Axis:
-    """Bilinear reading of an enlarged map along one axis.
+    """Bilinear sampling of an upsampled map along one axis.
 
     Attributes:
-        taps: (P, T) cells of the small map that can matter: 2 without enlargement, else 3.
-        corners: (P, 2, T) weights that give the two neighbouring cells of the large map.
-        blend: (P, 2) weights of those two.
+        taps: (P, T) cells of the small map that matter; T is 2 without upsampling, else 3.
+        corners: (P, 2, T) their weights in the two neighbouring cells of the large map.
+        blend: (P, 2) weights of these two.
     """
 
     def __init__(self, position: torch.Tensor, small_side: int, scale: int):
@@ -93,7 +93,7 @@ class _Axis:
             self.taps = neighbours.long()
             self.corners = torch.eye(2, device=position.device).expand(len(position), 2, 2)
             return
-        # Where the enlargement (pixel centres at +0.5, edges repeated) takes each neighbour from.
+        # The source of each neighbour in the upsampling (pixel centres at +0.5, edges repeated).
         source = ((neighbours + 0.5) / scale - 0.5).clamp(min=0)
         first = source.floor()
         second = (first + 1).clamp(max=small_side - 1)
@@ -109,8 +109,8 @@ class _Axis:
 class PointReader:
     """Bilinear values of maps at P points.
 
-    The neighbours of a position p are floor(p) and min(floor(p) + 1, S - 1): no half pixel is
-    taken off, as published models were trained.
+    The neighbours of a position p are floor(p) and min(floor(p) + 1, S - 1), without an offset of
+    half a pixel: published models were trained that way.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class PointReader:
 
     def blended(self, value: torch.Tensor) -> torch.Tensor:
         """All channels: (N, C, s, s) -> (P, C)."""
-        # The same as tap_weights @ taps(value), whose backward pass takes twice as long.
+        # As tap_weights @ taps(value), but with a backward pass that is twice as fast.
         cells = (self.roi * self.small_side + self.rows) * self.small_side + self.columns
         table = value.permute(0, 2, 3, 1).flatten(0, 2).to(self.tap_weights.dtype)
         return F.embedding_bag(
@@ -161,7 +161,7 @@ class PointReader:
         )
 
     def channel(self, value: torch.Tensor, number: torch.Tensor) -> torch.Tensor:
-        """One channel a point: (N, C, s, s), (P,) -> (P,)."""
+        """One channel per point: (N, C, s, s), (P,) -> (P,)."""
         picked = value[self.roi, number[:, None, None], self.rows, self.columns].flatten(1)
         return (picked * self.tap_weights).sum(dim=1)
 
@@ -173,7 +173,7 @@ def sample_points(
     y: torch.Tensor,
     part: torch.Tensor,
 ) -> PointSamples:
-    """Bilinear values of all maps of charts at points.
+    """Bilinear values of all maps of a chart model at points.
 
     Args:
         output, roi, x, y: as for :class:`PointReader`.
@@ -186,8 +186,8 @@ def sample_points(
     if confidence is None:
         fine_segm = reader.blended(maps.fine_segm)
     else:
-        # The confidence multiplies the enlarged logits: a product of two interpolations is no
-        # interpolation of products, so the four neighbours are formed before they are blended.
+        # The confidence multiplies the upsampled logits. A product of interpolations is not the
+        # interpolation of products, so the four neighbours are computed before blending.
         weights = reader.corner_weights()
         factor = F.softplus(weights @ reader.taps(confidence)) + output.segm_epsilon  # (P, 4, 1)
         fine_segm = (weights @ reader.taps(maps.fine_segm)) * factor

@@ -1,8 +1,7 @@
-"""A second look at the people found, by a classifier that knows animals, cars and furniture.
+"""A second look: an ImageNet classifier lowers the scores of boxes on animals, cars and furniture.
 
-A detector that was trained on synthetic people alone has never seen a real animal, and takes cats
-and horses for people with scores near 1. An ImageNet classifier has seen a million photographs,
-and is asked about each box once more.
+A detector trained only on synthetic people has never seen a real animal, and takes cats and horses
+for people with scores near 1. An ImageNet classifier has seen a million photographs.
 """
 
 from __future__ import annotations
@@ -27,14 +26,15 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class SecondLook(nn.Module):
-    """Lowers the scores of boxes on what is nobody.
+    """Lowers the scores of boxes that show no person.
 
-    Where certain classes together are likelier than all others, the score is multiplied by twice
-    the probability of the others, which is 1 at a draw. The classifier sees just the box,
-    stretched to a square: the horse under a rider, or the car behind a passer-by, is mostly
-    outside. Boxes that it would see enlarged more than twice keep their scores.
+    If the total probability of certain classes exceeds one half, the score is multiplied by twice
+    the probability of all others (at one half: by 1). The classifier sees only the box, resized to
+    a
+    square: the horse under a rider, or the car behind a passer-by, is mostly outside. Boxes that
+    would be enlarged more than twice keep their scores.
 
-    The classifier is no part of the model's state: neither checkpoints nor optimizers have it.
+    The classifier is not part of the model's state: checkpoints and optimizers do not contain it.
     """
 
     @configurable
@@ -51,12 +51,12 @@ class SecondLook(nn.Module):
     ):
         """
         Args:
-            classifier: RGB pictures (N, 3, S, S), normalised as timm's -> logits.
-            classes: of the classifier, that are nobody.
-            size: side S of the square that a box becomes, pixels. Boxes whose longer side is less
-                than half of it keep their scores.
-            min_score: boxes whose score falls below it are left out.
-            pixel_mean, pixel_std, input_format: of the detector's pictures.
+            classifier: RGB pictures (N, 3, S, S), normalized as for timm's models -> logits.
+            classes: indices of the classifier's classes that are not people.
+            size: side S of the classifier's input, pixels. Boxes whose longer side is less than
+                half of it keep their scores.
+            min_score: boxes whose score drops below it are removed.
+            pixel_mean, pixel_std, input_format: of the detector's input.
         """
         super().__init__()
         if size < 32:
@@ -66,7 +66,7 @@ class SecondLook(nn.Module):
         self.size = size
         self.min_score = min_score
         self.register_buffer("_classes", torch.as_tensor(classes), persistent=False)
-        # pixel = normalised * pixel_std + pixel_mean, and then as the classifier wants it.
+        # pixel = normalized * pixel_std + pixel_mean, then normalized for the classifier.
         is_bgr = input_format == "BGR"
         mean, std = (torch.tensor(x[::-1] if is_bgr else x) * 255 for x in (_MEAN, _STD))
         scale = torch.tensor(pixel_std) / std
@@ -87,21 +87,21 @@ class SecondLook(nn.Module):
         }
 
     def _apply(self, fn, recurse: bool = True):
-        """Called by ``.to()``, ``.cuda()``, ...: takes the classifier along."""
+        """Called by ``.to()``, ``.cuda()``, etc.: moves the classifier too."""
         self._classifier[0]._apply(fn, recurse)
         return super()._apply(fn, recurse)
 
     def forward(self, image: torch.Tensor, boxes: Boxes) -> torch.Tensor:
-        """How likely each box shows nobody.
+        """The probability that each box shows no person.
 
         Args:
-            image: (3, H, W), normalised as the detector takes it.
+            image: (3, H, W), normalized for the detector.
             boxes: of N people, in its pixels.
 
         Returns:
             (N,) probabilities.
         """
-        # Outside the picture is 0: the mean colour.
+        # Outside the picture, values are 0: the mean colour.
         crops = roi_align(image[None], [boxes.tensor], self.size, aligned=True)
         crops = crops * self._scale + self._shift
         if self._is_bgr:
@@ -114,12 +114,12 @@ class SecondLook(nn.Module):
     def rescore(
         self, image: torch.Tensor, people: Instances, boxes: Boxes | None = None
     ) -> Instances:
-        """People with lowered scores, best first, less those whose score became too low.
+        """People with lowered scores, best first, without those whose score is now too low.
 
         Args:
-            image: (3, H, W), normalised as the detector takes it.
+            image: (3, H, W), normalized for the detector.
             people: with ``scores`` and ``pred_boxes``.
-            boxes: where they are in ``image``. Default: ``pred_boxes``.
+            boxes: their boxes in ``image``. Default: ``pred_boxes``.
         """
         boxes = people.pred_boxes if boxes is None else boxes
         factor = (2 - 2 * self(image, boxes)).clamp(max=1)
@@ -133,9 +133,9 @@ class SecondLook(nn.Module):
 
 
 def build_second_look(cfg: CfgNode) -> SecondLook | None:
-    """The second look of a config; None where it is off, or its classifier is not installed.
+    """The second look of a config; None if it is off, or its classifier is not installed.
 
-    That is a warning, not an error, so that the shipped model runs wherever timm does.
+    The latter is only a warning, so that the shipped model runs wherever timm is installed.
     """
     if not cfg.MODEL.SECOND_LOOK.ENABLED:
         return None
@@ -151,7 +151,7 @@ def build_second_look(cfg: CfgNode) -> SecondLook | None:
 
 
 def _classifier(weights: str) -> nn.Module:
-    """An ImageNet classifier, out of an installed package."""
+    """An ImageNet classifier from an installed package."""
     key = "MODEL.SECOND_LOOK.WEIGHTS"
     package = weights.removeprefix("package:")
     if package == weights:

@@ -1,4 +1,4 @@
-"""Losses of the coarse segmentation, which predictors of charts and of embeddings share."""
+"""Losses of the coarse segmentation, for chart and CSE models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def part_segm_loss(
     output: Maps | DeferredOutput,
     side: int,
 ) -> torch.Tensor:
-    """Against ``dp_masks``: mean over the cells of the RoIs whose person has them.
+    """Loss against ``dp_masks``: mean over the cells of RoIs whose person has them.
 
     Args:
         annotations, gt_boxes, boxes, side: as for :func:`coarse_targets`.
@@ -33,14 +33,14 @@ def part_segm_loss(
 def mask_segm_loss(
     proposals: list[Instances], output: Maps | DeferredOutput, side: int
 ) -> torch.Tensor:
-    """Against ``gt_masks``: mean over the cells of the RoIs that have them."""
+    """Loss against ``gt_masks``: mean over the cells of RoIs whose person has them."""
     logits = _coarse_logits(output)
     roi, masks = roi_masks(proposals, side)
     return _cross_entropy(logits, roi.to(logits.device), masks.to(logits.device).long())
 
 
 def roi_masks(proposals: list[Instances], side: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(M,) numbers of the RoIs with ``gt_masks``, and these in their frames (M, side, side)."""
+    """(M,) indices of the RoIs with ``gt_masks``, and (M, side, side) these masks in the RoIs."""
     rois = [torch.zeros(0, dtype=torch.int64)]
     masks, first = [], 0
     for instances in proposals:

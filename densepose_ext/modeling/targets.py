@@ -1,4 +1,4 @@
-"""Annotations brought into the frames of the RoIs they train, all RoIs of a batch at once."""
+"""Training targets: annotations in the frames of RoIs, for all RoIs of a batch at once."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from ..surface.parts import ANNOTATION_SIDE
 
 @dataclass
 class PointTargets:
-    """Annotated points that fall into a RoI.
+    """Annotated points inside RoIs.
 
     Attributes:
         roi: (P,) int64, RoI of each point.
         x, y: (P,) float32, position in the RoI's map, in [0, S).
         i: (P,) int64, part, 0 for background.
         u, v: (P,) float32.
-        vertex: (P,) int64, of a mesh. mesh: (P,) int64, its number in ``annotations.meshes``.
-            i, u, v or vertex and mesh mean nothing where points are taken by the other.
+        vertex: (P,) int64, of a mesh. mesh: (P,) int64, its index in ``annotations.meshes``.
+            Only i, u, v are valid for points in charts, and only vertex, mesh for vertices.
     """
 
     roi: torch.Tensor
@@ -37,7 +37,7 @@ class PointTargets:
 def gather_annotations(
     proposals: list[Instances],
 ) -> tuple[DensePoseAnnotationList, torch.Tensor, torch.Tensor]:
-    """Annotations, person's boxes and own boxes of all N RoIs of a batch.
+    """Annotations, ground-truth boxes and boxes of all N RoIs of a batch.
 
     Returns:
         the annotations, gt_boxes (N, 4) XYXY, proposal_boxes (N, 4) XYXY.
@@ -71,21 +71,21 @@ def point_targets(
 ) -> PointTargets:
     """The points of each RoI's person that lie inside the RoI.
 
-    A point at image position x has the map position (x - x0) * side / w, without half a pixel
-    taken off; it is left out unless 0 <= x - x0 < w (and the same for y).
+    A point at image position x has the map position (x - x0) * side / w, without an offset of half
+    a pixel. It is left out unless 0 <= x - x0 < w; likewise for y.
 
     Args:
         annotations: of N RoIs.
         gt_boxes, boxes: (N, 4) XYXY, the person's box and the RoI.
         side: S.
-        by_vertices: take the points that are vertices of meshes, not those in charts.
+        by_vertices: use points that are vertices of meshes, not points in charts.
     """
     a = annotations
     with_points = a.present.nonzero()[:, 0]
     person = a.person[with_points]
     count = a.offsets[person + 1] - a.offsets[person]
     roi = with_points.repeat_interleave(count)
-    # Position of each point among those of its RoI, then among those of all people.
+    # Index of each point among those of its RoI, then among those of all people.
     rank = torch.arange(len(roi), device=roi.device) - (count.cumsum(0) - count).repeat_interleave(
         count
     )
@@ -100,7 +100,7 @@ def point_targets(
 
     x, inside_x = place(a.x, 0)
     y, inside_y = place(a.y, 1)
-    # The product above may round up to the side itself.
+    # The product above may be rounded up to the side itself.
     inside = inside_x & inside_y & (x < side) & (y < side)
     inside &= (a.vertex if by_vertices else a.i)[point] != ABSENT
     point, roi = point[inside], roi[inside]
@@ -117,13 +117,13 @@ def coarse_targets(
     """Coarse parts at each cell of the RoIs whose person has masks.
 
     Cell k of a RoI at x0 with width w reads the mask of its person (x_gt, w_gt) at
-    round(255 * (x0 + k * w / side - x_gt) / w_gt), and is background outside of it.
+    round(255 * (x0 + k * w / side - x_gt) / w_gt), and is background outside the mask.
 
     Args:
         annotations, gt_boxes, boxes, side: as for :func:`point_targets`.
 
     Returns:
-        (M,) int64 numbers of those RoIs; (M, side, side) int64 coarse parts 0..14.
+        (M,) int64 indices of these RoIs; (M, side, side) int64 coarse parts 0..14.
     """
     a = annotations
     person = a.person.clamp(min=0)

@@ -1,8 +1,8 @@
-"""The teacher: a fully convolutional network that sees one person at a time, and nothing else.
+"""The teacher: a fully convolutional network for crops of single people.
 
-DensePose, CVPR 2018, section 3.4: people are cut out, brought to one size, and what their mask does
-not cover is removed. Trained on sparse points, it answers at every pixel, which students then learn
-from.
+DensePose, CVPR 2018, section 3.4: people are cropped, resized to one size, and everything outside
+their mask is removed. Trained on sparse points, the teacher predicts dense pose at every pixel, on
+which students are trained.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .registry import (
 
 @META_ARCH_REGISTRY.register()
 class DensePoseTeacher(nn.Module):
-    """Dense pose of people whose boxes and masks are given.
+    """Predicts dense pose of people whose boxes and masks are given.
 
-    Backbone and decoder make one map of stride 8 of each person's crop, head and predictor are
-    those of the R-CNN, on the whole of it.
+    Backbone and decoder make a map of stride 8 of each person's crop; head and predictor, as in the
+    R-CNN, are applied to the whole map.
     """
 
     @configurable
@@ -50,12 +50,12 @@ class DensePoseTeacher(nn.Module):
             decoder: levels -> one map.
             densepose_head, densepose_predictor, densepose_loss: as of DensePoseROIHeads.
             pixel_mean, pixel_std: of the three channels.
-            crop_size: side of the square that a person is brought to, pixels.
-            margin: around the person's box, in terms of its larger side.
+            crop_size: side of the square to which crops are resized, pixels.
+            margin: around the person's box, in terms of its longer side.
         """
         super().__init__()
         self.backbone = backbone
-        # In one place, for the names of the last layers tell optimizers what they are.
+        # Named as in the R-CNN: optimizers recognize the last layers by their names.
         self.densepose = nn.ModuleDict(
             {
                 "decoder": decoder,
@@ -103,12 +103,12 @@ class DensePoseTeacher(nn.Module):
     def forward(self, batched_inputs: list[dict]):
         """
         Args:
-            batched_inputs: of each image a dict with ``image`` (3, H, W) and ``instances``, which
-                have ``gt_boxes``, ``gt_masks`` and, in training, ``gt_densepose``.
+            batched_inputs: a dict per image with ``image`` (3, H, W) and ``instances``, which have
+                ``gt_boxes``, ``gt_masks`` and, in training, ``gt_densepose``.
 
         Returns:
-            in training the losses; else the instances of each image, with ``pred_boxes``, the
-            squares around people in whole pixels, and ``pred_densepose``, maps of these.
+            in training, the losses; else the instances of each image, with ``pred_boxes``, squares
+            of whole pixels around people, and ``pred_densepose``, the maps of these squares.
         """
         people = [x["instances"].to(self.device) for x in batched_inputs]
         if self.training:
@@ -130,7 +130,7 @@ class DensePoseTeacher(nn.Module):
         return people
 
     def _squares(self, boxes: torch.Tensor) -> torch.Tensor:
-        """(N, 4) XYXY -> the same around them, square, of whole pixels."""
+        """Boxes (N, 4) XYXY -> squares (N, 4) of whole pixels around them."""
         centers = (boxes[:, :2] + boxes[:, 2:]) / 2
         side = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True) * (1 + 2 * self.margin)
         low = (centers - side / 2).floor()
@@ -139,7 +139,7 @@ class DensePoseTeacher(nn.Module):
     def _crops(
         self, images: list[torch.Tensor], people: list[Instances], squares: list[torch.Tensor]
     ) -> torch.Tensor:
-        """(N, 3, crop_size, crop_size), normalised; 0, the mean colour, where nobody is."""
+        """(N, 3, crop_size, crop_size), normalized; 0, the mean colour, outside the masks."""
         normalised = [
             (image.to(self.device).float() - self.pixel_mean) / self.pixel_std for image in images
         ]
@@ -162,7 +162,7 @@ class DensePoseTeacher(nn.Module):
 
 
 def _is_trained(image: Instances) -> torch.Tensor:
-    """(N,) bool: who has dense pose and a mask."""
+    """(N,) bool: whether a person has both dense pose and a mask."""
     if not (image.has("gt_densepose") and image.has("gt_masks")):
         return torch.zeros(len(image), dtype=torch.bool, device=image.gt_boxes.device)
     return image.gt_densepose.present & image.gt_masks.nonempty().to(image.gt_boxes.device)

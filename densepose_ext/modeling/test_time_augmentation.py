@@ -1,4 +1,4 @@
-"""Testing on several versions of a picture: flipped, in several sizes, rotated."""
+"""Test-time augmentation: predictions on flipped, resized and rotated versions of a picture."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from ..surface.registry import Surface, get_surface
 logger = logging.getLogger(f"detectron2.{__name__}")
 
 _GRID = 256
-#: Maps that are vectors on a chart: a mirror image turns them in a way that is not tabulated.
+#: Maps of vectors on a chart, whose mirror images the surface's tables do not define.
 _DIRECTED = ("kappa_u", "kappa_v")
 
 
 class DensePoseMapperTTA(DatasetMapperTTA):
-    """Detectron2's versions of a picture, and one for each angle of TEST.AUG.ROTATION_ANGLES."""
+    """Adds a version for each angle of TEST.AUG.ROTATION_ANGLES to Detectron2's versions."""
 
     def __init__(self, cfg: CfgNode):
         super().__init__(cfg)
@@ -57,7 +57,7 @@ class DensePoseMapperTTA(DatasetMapperTTA):
 
 @dataclass
 class _Versions:
-    """Some versions of a picture, and what the backbone says of them."""
+    """Versions of a picture, and their features."""
 
     images: ImageList
     features: dict[str, torch.Tensor]
@@ -67,12 +67,11 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
     """GeneralizedRCNNWithTTA with dense pose.
 
     Boxes are detected on all versions that are not rotated, and merged. Dense pose is then
-    predicted in the merged boxes on all versions, brought back to the original and averaged.
-    Keypoints are left out.
+    predicted for the merged boxes on all versions, transformed back to the original and averaged.
+    There are no keypoints.
 
-    The features of all versions are kept in between, 1.4 GB for the default ones of a picture
-    whose sides are as 4 to 3 (with 256 channels; on the model's device): Detectron2's class
-    computes them again.
+    The features of all versions are kept until then, on the model's device, where Detectron2's
+    class computes them twice: 1.4 GB for the default versions of a 4:3 picture with 256 channels.
     """
 
     def __init__(
@@ -81,16 +80,16 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
         """
         Args:
             cfg, model, tta_mapper, batch_size: as for GeneralizedRCNNWithTTA.
-            surface: that the model was trained on, needed with TEST.AUG.FLIP. Default: that of
-                the first dataset of DATASETS.TEST.
+            surface: the one the model was trained on, needed with TEST.AUG.FLIP. Default: that of
+                the first dataset in DATASETS.TEST.
 
         Raises:
-            ValueError: flips without a surface.
+            ValueError: TEST.AUG.FLIP without a surface.
         """
         cfg = cfg.clone()
         cfg.defrost()
         if cfg.MODEL.KEYPOINT_ON:
-            logger.info("Test-time augmentation leaves keypoints out")
+            logger.info("Test-time augmentation does not support keypoints")
             cfg.MODEL.KEYPOINT_ON = False
         super().__init__(cfg, model, tta_mapper or DensePoseMapperTTA(cfg), batch_size)
         self._mirror: Callable | None = None
@@ -105,7 +104,7 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
         """Called by GeneralizedRCNNWithTTA for each picture."""
         shape = (input["height"], input["width"])
         versions, transforms = self._get_augmented_inputs(input)
-        # Those that are upright first, in batches of their own.
+        # Upright versions first, in separate batches.
         order = sorted(range(len(versions)), key=lambda n: _is_rotated(transforms[n]))
         versions, transforms = [versions[n] for n in order], [transforms[n] for n in order]
         upright = sum(not _is_rotated(transform) for transform in transforms)
@@ -117,7 +116,7 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
         if self.model.roi_heads.second_look_on:
             merged = self._look_again(merged, seen[0], versions[0], transforms[0])
         in_versions = self._rescale_detected_boxes(versions, merged, transforms)
-        # Rescaling goes through numpy.
+        # Back to the device: rescaling goes through numpy.
         in_versions = [instances.to(merged.scores.device) for instances in in_versions]
         with self._turn_off_roi_heads(["keypoint_on"]):
             outputs = self._batch_inference(seen, in_versions)
@@ -130,13 +129,13 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
     def _look_again(
         self, merged: Instances, seen: _Versions, version: dict, transform: T.TransformList
     ) -> Instances:
-        """Merged boxes with the scores of a second look, at the first version of the picture."""
+        """Merged boxes with scores from a second look, on the first version of the picture."""
         (there,) = self._rescale_detected_boxes([version], merged, [transform])
         boxes = there.pred_boxes.to(merged.scores.device)
         return self.model.roi_heads.second_look.rescore(seen.images.tensor[0], merged, boxes)
 
     def _features(self, versions: Sequence[dict]) -> list[_Versions]:
-        """Of versions as the mapper gives them, in batches of Detectron2's size."""
+        """Features of the mapper's versions, in batches of Detectron2's size."""
         seen = []
         for first in range(0, len(versions), self.batch_size):
             images = self.model.preprocess_image(versions[first : first + self.batch_size])
@@ -146,9 +145,9 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
     def _batch_inference(
         self, batched_inputs: list[_Versions], detected_instances: list[Instances] | None = None
     ) -> list[Instances]:
-        """Of each version its people, or what the heads say of the people that are given.
+        """The people of each version, or the heads' predictions for given people.
 
-        Detectron2's methods call it with what they are given as versions, here batches of them.
+        Called by Detectron2's methods with their argument, which here is a list of batches.
         """
         outputs = []
         for batch in batched_inputs:
@@ -165,7 +164,7 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
     def _average(
         self, outputs: list[Instances], merged: Instances, transforms
     ) -> DensePoseOutput | DensePoseEmbeddingOutput:
-        """Mean of all versions, each one seen from the original boxes."""
+        """The mean over all versions, each transformed back to the original boxes."""
         totals: dict[str, torch.Tensor] = {}
         counts: dict[str, int] = {}
         for instances, transform in zip(outputs, transforms):
@@ -184,7 +183,7 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
         means = {name: total / counts[name] for name, total in totals.items()}
         first = outputs[0].pred_densepose
         if isinstance(first, DensePoseEmbeddingOutput):
-            # A mirror image shows other vertices: the embeddings are those of the other versions.
+            # Embeddings are averaged over unflipped versions only: a mirror image shows others.
             return DensePoseEmbeddingOutput(**means, meshes=first.meshes)
         return DensePoseOutput(**means)
 
@@ -206,7 +205,7 @@ def _surface_of(cfg: CfgNode) -> Surface:
 
 
 class _ToOriginal:
-    """Brings maps over a person's box in a version of the picture to the box in the original."""
+    """Transforms maps from a person's box in a version of the picture to that in the original."""
 
     def __init__(self, matrix: np.ndarray, boxes: torch.Tensor, version_boxes: torch.Tensor):
         """
@@ -220,7 +219,7 @@ class _ToOriginal:
         version_size = version_boxes[:, 2:] - version_boxes[:, :2]
         linear = torch.as_tensor(matrix[:, :2], dtype=boxes.dtype, device=boxes.device)
         offset = torch.as_tensor(matrix[:, 2], dtype=boxes.dtype, device=boxes.device)
-        # From [-1, 1] of the one box to [-1, 1] of the other, as grid_sample counts.
+        # From [-1, 1] of one box to [-1, 1] of the other, as grid_sample expects.
         center = (boxes[:, :2] + size / 2) @ linear.T + offset
         center = (center - version_boxes[:, :2]) / version_size * 2 - 1
         self.theta = torch.cat(
@@ -236,7 +235,7 @@ class _ToOriginal:
 
 
 def _mirror_coarse(output: DensePoseEmbeddingOutput) -> DensePoseEmbeddingOutput:
-    """Coarse parts in a mirror image, said of the original: left for right."""
+    """Exchanges left and right coarse parts, which undoes a flip."""
     channels = output.coarse_segm.shape[1]
     if channels == len(COARSE_MIRROR):
         output.coarse_segm = output.coarse_segm[:, torch.as_tensor(COARSE_MIRROR)]
@@ -244,7 +243,7 @@ def _mirror_coarse(output: DensePoseEmbeddingOutput) -> DensePoseEmbeddingOutput
 
 
 class _MapMirror:
-    """What a mirror image shows, said of the original: left for right, and U, V accordingly."""
+    """Exchanges left and right parts, and maps U, V accordingly, which undoes a flip."""
 
     def __init__(self, surface: Surface):
         cells = ((np.arange(_GRID) + 0.5) / (_GRID - 1)).clip(max=1)

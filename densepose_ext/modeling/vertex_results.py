@@ -1,4 +1,4 @@
-"""From the network's maps to a vertex of a mesh at every pixel of a person's box."""
+"""Postprocessing of CSE models: from maps to a vertex at every pixel of a person's box."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def vertex_results(
 ) -> list[VertexResult]:
     """The vertices of N people at the resolution of the picture.
 
-    Coarse logits and embeddings are interpolated bilinearly (pixel centres at +0.5) to the box; a
-    pixel is the person's where the best coarse part is not background, and of the vertex whose
-    embedding is nearest.
+    Coarse logits and embeddings are interpolated bilinearly (pixel centres at +0.5) to the box. A
+    pixel belongs to the person if the best coarse channel is not background, and gets the vertex
+    with the nearest embedding.
 
     Args:
         output: maps of N people, with their meshes.
@@ -27,10 +27,10 @@ def vertex_results(
         with_embeddings: whether to keep the embeddings of pixels.
 
     Raises:
-        ValueError: the output says nothing of meshes.
+        ValueError: the output has no meshes.
     """
     if output.meshes is None:
-        raise ValueError("the embeddings come without meshes to compare them with")
+        raise ValueError("the output has embeddings, but no meshes to compare them with")
     return [
         _result(output[n], size, mesh, output.meshes.vertices[mesh], with_embeddings)
         for n, (size, mesh) in enumerate(zip(sizes, output.meshes.names()))

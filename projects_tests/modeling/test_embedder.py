@@ -73,7 +73,7 @@ def test_features_come_from_the_file_and_the_rest_from_the_weights(tmp_path):
     ("content", "message"),
     [
         (None, r"phi.pkl cannot be read"),
-        (b"text", r"phi.pkl is no pickle of arrays"),
+        (b"text", r"phi.pkl is not a pickle of arrays"),
         (pickle.dumps(print), r"it holds a builtins.print"),
         (pickle.dumps({"phi": 1}), r"phi.pkl has neither features nor embeddings"),
         (
@@ -135,5 +135,5 @@ def test_learning_rates_of_features_and_embeddings(kind):
 
 
 def test_a_model_needs_an_embedder():
-    with pytest.raises(ValueError, match=r"CSE\.EMBEDDERS is empty, expected a mesh"):
+    with pytest.raises(ValueError, match=r"CSE\.EMBEDDERS is empty, expected at least one mesh"):
         build_embedder(config())

@@ -1,4 +1,4 @@
-"""A cascade out of MODEL.DENSEPOSE_CASCADE."""
+"""Builds a cascade from MODEL.DENSEPOSE_CASCADE."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .cascade import DensePoseCascade
 from .stage import TASKS, CascadeStage
 
 _KEY = "MODEL.DENSEPOSE_CASCADE"
-#: The switch of each task.
+#: The config key that enables each task.
 _SWITCHES = {"densepose": "DENSEPOSE_ON", "mask": "MASK_ON", "keypoint": "KEYPOINT_ON"}
 _ALL = "all"
 
@@ -20,14 +20,14 @@ _ALL = "all"
 def build_cascade(
     cfg: CfgNode, densepose_channels: int, level_channels: int
 ) -> DensePoseCascade | None:
-    """The stages after the first; None where there is but one.
+    """The stages after the first; None if there is only one.
 
     Args:
         densepose_channels: of the RoI features of dense pose.
-        level_channels: of the feature levels, out of which masks and keypoints are pooled.
+        level_channels: of the feature levels, from which masks and keypoints are pooled.
 
     Raises:
-        ValueError: naming the key, its value and what was expected.
+        ValueError: a value is invalid; the message names key, value and what was expected.
     """
     node = cfg.MODEL.DENSEPOSE_CASCADE
     if node.STAGES < 1:
@@ -64,7 +64,7 @@ def _tasks(cfg: CfgNode) -> list[str]:
 
 
 def _hears(pairs: list[str], tasks: list[str]) -> dict[str, list[str]] | None:
-    """Task -> those it hears, of pairs "speaker>listener"; None for all."""
+    """Task -> tasks whose outputs it gets, from pairs "from>to"; None: all."""
     if pairs == [_ALL]:
         return None
     hears: dict[str, list[str]] = {task: [] for task in tasks}
@@ -73,13 +73,12 @@ def _hears(pairs: list[str], tasks: list[str]) -> dict[str, list[str]] | None:
         if len(names) != 2:
             raise ValueError(
                 f"{_KEY}.CROSS_TALK has {pair!r}, expected ['{_ALL}'] or pairs such as"
-                " 'keypoint>densepose' (who is heard by whom)"
+                " 'keypoint>densepose'"
             )
         for name in names:
             if name not in tasks:
                 raise ValueError(
-                    f"{_KEY}.CROSS_TALK has {pair!r}, but {name!r} takes no part: {_KEY}.TASKS ="
-                    f" {tasks}"
+                    f"{_KEY}.CROSS_TALK has {pair!r}, but {name!r} is not in {_KEY}.TASKS = {tasks}"
                 )
         speaker, listener = names
         hears[listener].append(speaker)

@@ -1,9 +1,8 @@
-"""Stages of the dense pose, mask and keypoint branches, each of which hears the one before.
+"""A multi-task cascade of the dense pose, mask and keypoint branches, with cross-talk.
 
-Multi-task cascade with cross-talk (DensePose, CVPR 2018, section 3.3): all branches look at the
-same RoIs; what they say of them in one stage is projected to the width of the RoI features, added
-to these and looked at again by the next stage. The first stage is the model's own branches, so that
-a checkpoint of a model without a cascade fits the first stage of one with it.
+DensePose, CVPR 2018, section 3.3: all branches get the same RoIs. The outputs of a stage are
+projected to the width of the RoI features and added to them, as input of the next stage. The first
+stage consists of the model's own branches, so a checkpoint of a model without a cascade fits it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from .stage import TASKS, Answer, CascadeStage
 
 
 class DensePoseCascade(nn.Module):
-    """The later stages, and how they hear the earlier ones."""
+    """The stages after the first, and the cross-talk between stages."""
 
     def __init__(
         self,
@@ -37,15 +36,15 @@ class DensePoseCascade(nn.Module):
         """
         Args:
             stages: from the second on.
-            roi_channels: of the RoI features, by the tasks that take part.
-            hears: task -> other tasks that it hears; None: all of them. Each hears itself.
-            talk_features: hear an answer's features, too.
-            stop_gradients: what a stage says reaches the next without a way back for gradients.
-            loss_weights: of each stage, the first one included. Default: 1.
+            roi_channels: of the RoI features, by task.
+            hears: task -> other tasks whose outputs it gets; None: all. Each gets its own.
+            talk_features: pass the last features too, not only the outputs.
+            stop_gradients: let no gradients flow into the previous stage.
+            loss_weights: of each stage, including the first. Default: 1.
 
         Raises:
-            ValueError: tasks that are unknown, have no head or do not take part; a wrong number of
-                weights.
+            ValueError: a task is unknown, has no head or is not in the cascade; or the number of
+                weights is wrong.
         """
         super().__init__()
         self.tasks = tuple(task for task in TASKS if task in roi_channels)
@@ -81,9 +80,9 @@ class DensePoseCascade(nn.Module):
             raise ValueError(f"a cascade of {unknown[0]!r}, expected some of {', '.join(TASKS)}")
         if named - set(self.tasks):
             absent = sorted(named - set(self.tasks))[0]
-            raise ValueError(f"a cascade in which {absent!r} talks, which takes no part in it")
+            raise ValueError(f"cross-talk from {absent!r}, which is not in the cascade")
         if "densepose" not in self.tasks:
-            raise ValueError("a cascade without 'densepose', which has to take part")
+            raise ValueError("a cascade without 'densepose', which is required")
         for task in set(self.tasks) - {"densepose"}:
             if any(stage._head(task) is None for stage in stages):
                 raise ValueError(f"a cascade of {task!r} with a stage that has no {task}_head")
@@ -95,7 +94,7 @@ class DensePoseCascade(nn.Module):
 
     @property
     def last(self) -> CascadeStage:
-        """The stage whose answers are the model's."""
+        """The last stage, whose outputs are the model's."""
         return self.get_submodule(f"stage{self.count + 1}")
 
     def answers(
@@ -105,14 +104,14 @@ class DensePoseCascade(nn.Module):
         of_last: Mapping[str, torch.Tensor | slice],
         precision: Callable[[], AbstractContextManager] = nullcontext,
     ) -> Iterator[dict[str, Answer]]:
-        """Of each stage in turn, its answers by task.
+        """The outputs of each stage in turn, by task.
 
         Args:
             first: the model's own branches.
             rois: task -> (N, channels, s, s), features of the same N RoIs.
-            of_last: the tasks wanted of the last stage -> numbers of the RoIs to answer for.
-                Earlier stages answer for all RoIs, but only tasks that are heard on the way.
-            precision: the arithmetic of dense pose.
+            of_last: the tasks wanted from the last stage -> indices of their RoIs. Earlier stages
+                process all RoIs, but only tasks that later ones need.
+            precision: context for the precision of dense pose.
         """
         needed = [tuple(of_last)]
         for _ in range(self.count):
@@ -136,7 +135,7 @@ class DensePoseCascade(nn.Module):
                 before = {task: answer.detach() for task, answer in said.items()}
 
     def heard_for(self, tasks: Iterable[str], stages: int | None = None) -> tuple[str, ...]:
-        """The tasks that these need the answers of, ``stages`` before (default: in the first)."""
+        """The tasks whose outputs these need, ``stages`` before (default: in the first stage)."""
         needed = tuple(tasks)
         for _ in range(self.count if stages is None else stages):
             needed = tuple(t for t in self.tasks if any(t in self.hears[task] for task in needed))
@@ -149,11 +148,11 @@ class DensePoseCascade(nn.Module):
         trained: Mapping[str, tuple[torch.Tensor, list[Instances]]],
         densepose_loss: Callable,
     ) -> dict[str, torch.Tensor]:
-        """Losses of all stages, weighted, named as a branch names them plus ``_stage1`` and so on.
+        """Weighted losses of all stages, named as by the branches, with ``_stage1`` etc. appended.
 
         Args:
             first, rois: as for :meth:`answers`.
-            trained: task -> numbers of the RoIs that train it, and these RoIs, image by image.
+            trained: task -> indices of the RoIs that train it, and these RoIs, image by image.
             densepose_loss: (RoIs, maps) -> dict of losses.
         """
         losses = {}
@@ -175,8 +174,8 @@ class DensePoseCascade(nn.Module):
         return losses
 
     def of_densepose(self) -> tuple[DensePoseCascade, tuple[str, ...]]:
-        """What the last stage's dense pose needs: a cascade with nothing else, and the tasks of the
-        first stage. Weights are shared."""
+        """The part of the cascade that dense pose of the last stage needs, and the tasks that it
+        needs of the first stage. Weights are shared."""
         only = copy.copy(self)
         only._modules = dict(self._modules)
         needed: tuple[str, ...] = ("densepose",)

@@ -1,4 +1,4 @@
-"""How a branch hears what branches said in the stage before."""
+"""Cross-talk: feeds the outputs of a stage's branches to a branch of the next stage."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .stage import Answer
 
 
 class CrossTalk(nn.Module):
-    """Adds to the RoI features of a branch what branches have said of these RoIs.
+    """Adds the outputs of branches, for the same RoIs, to the RoI features of a branch.
 
-    Each output (and the features behind it) is brought to the grid of the RoI features and
-    projected by a 1 x 1 convolution. These start at zero: a stage starts from the RoI features.
+    Each output (and the features before it) is resized to the grid of the RoI features and
+    projected by a 1 x 1 convolution, which is initialised to zero.
     """
 
     def __init__(self, channels: int, outputs: Mapping[str, int], features: Mapping[str, int]):
         """
         Args:
             channels: of the RoI features.
-            outputs, features: by the task that is heard, the channels of its answers.
+            outputs, features: channels of the outputs and features, by task.
         """
         super().__init__()
         self.outputs, self.features = (

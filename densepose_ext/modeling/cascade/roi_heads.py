@@ -1,4 +1,4 @@
-"""ROI heads whose mask and keypoint branches take part in a cascade with that of dense pose."""
+"""ROI heads whose mask and keypoint branches can be in a cascade with that of dense pose."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .stage import Answer, CascadeStage
 
 
 class CascadeROIHeads(StandardROIHeads):
-    """What DensePoseROIHeads have for a cascade: RoIs for its stages, and its losses and answers.
+    """The part of DensePoseROIHeads that runs a cascade.
 
     Attributes:
-        cascade: the stages after the first; None where there is but one.
+        cascade: the stages after the first; None if there is only one.
     """
 
     cascade: DensePoseCascade | None
@@ -36,7 +36,7 @@ class CascadeROIHeads(StandardROIHeads):
     def _cascade_losses(
         self, features: dict[str, torch.Tensor], proposals: list[Instances]
     ) -> dict[str, torch.Tensor]:
-        """Losses of all stages, of foreground proposals."""
+        """Losses of all stages on foreground proposals."""
         selections = {
             "densepose": self._select_annotated,
             "mask": select_proposals_with_masks,
@@ -52,7 +52,7 @@ class CascadeROIHeads(StandardROIHeads):
     def _cascade_inference(
         self, features: dict[str, torch.Tensor], boxes: list[Boxes]
     ) -> dict[str, Answer]:
-        """What the last stage says, by task: of those that are on."""
+        """Outputs of the last stage, by task."""
         wanted = {task: slice(None) for task in self.cascade.tasks if getattr(self, f"{task}_on")}
         rois = {task: self._rois(task, features, boxes) for task in self.cascade.heard_for(wanted)}
         stages = self.cascade.answers(self._first_stage(), rois, wanted, self._precision)
@@ -61,7 +61,7 @@ class CascadeROIHeads(StandardROIHeads):
     def _rois(
         self, task: str, features: dict[str, torch.Tensor], boxes: list[Boxes]
     ) -> torch.Tensor:
-        """What the branch of a task that takes part in the cascade looks at."""
+        """RoI features of a task in the cascade."""
         if task == "densepose":
             return self._densepose_rois(features, boxes)
         levels = self.mask_in_features if task == "mask" else self.keypoint_in_features

@@ -7,23 +7,23 @@ from collections.abc import Callable, Mapping
 import torch
 from detectron2.structures import Instances
 
-#: The RoIs of each image that train a task, out of those of each image.
+#: Selects the RoIs of each image that train a task.
 Select = Callable[[list[Instances]], list[Instances]]
 
 
 def share_rois(
     proposals: list[Instances], selections: Mapping[str, Select]
 ) -> tuple[list[Instances], dict[str, tuple[torch.Tensor, list[Instances]]]]:
-    """RoIs that train any task, and which of them train which.
+    """The RoIs that train any task, and those that train each.
 
-    People are not all annotated for all tasks: a RoI trains what its person has.
+    Not all people are annotated for all tasks: a RoI trains the tasks that its person has.
 
     Args:
         proposals: foreground RoIs, image by image. They get a field ``roi``.
         selections: by task.
 
     Returns:
-        the RoIs, image by image; task -> numbers among them, and the RoIs of these numbers.
+        the RoIs, image by image; task -> indices of its RoIs, and these RoIs.
     """
     first = 0
     for image in proposals:
@@ -40,7 +40,7 @@ def share_rois(
 
 
 def select_proposals_with_masks(proposals: list[Instances]) -> list[Instances]:
-    """Those whose person has an instance mask."""
+    """The RoIs whose person has an instance mask."""
     return [
         image[image.gt_masks.nonempty()] if len(image) and image.has("gt_masks") else image[:0]
         for image in proposals

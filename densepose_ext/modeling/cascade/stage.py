@@ -1,4 +1,4 @@
-"""The branches of one stage of a cascade, and what they say of RoIs."""
+"""One stage of a cascade: its branches, and their outputs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import torch
 from detectron2.structures import Instances
 from torch import nn
 
-#: The branches that can take part.
+#: The branches that can be in a cascade.
 TASKS = ("densepose", "mask", "keypoint")
 
 
 @dataclass
 class Answer:
-    """What a branch says of N RoIs.
+    """The output of a branch for N RoIs.
 
     Attributes:
-        outputs: (N, channels, ., .), dense pose maps before their enlargement, or the logits of
+        outputs: (N, channels, ., .), dense pose maps before their upsampling, or the logits of
             masks or keypoints.
-        features: (N, channels, ., .), what the branch's last layer made them of.
+        features: (N, channels, ., .), the input of the branch's last layer.
     """
 
     outputs: torch.Tensor
@@ -33,7 +33,7 @@ class Answer:
 
 
 class CascadeStage(nn.Module):
-    """The branches of one stage. Those of masks and keypoints are heads of Detectron2."""
+    """The branches of one stage. Those of masks and keypoints are Detectron2's heads."""
 
     def __init__(
         self,
@@ -55,13 +55,13 @@ class CascadeStage(nn.Module):
         self.keypoint_head = keypoint_head
 
     def answer(self, task: str, rois: torch.Tensor) -> Answer:
-        """What the branch of a task says of RoI features (N, channels, s, s)."""
+        """The output of a task's branch for RoI features (N, channels, s, s)."""
         if task == "densepose":
             features = self.densepose_head(rois)
             return Answer(self.densepose_predictor.lowres_maps(features), features)
         head = self._head(task)
         seen = []
-        # Heads of Detectron2 are sequences of layers, and do not give out what is in between.
+        # Detectron2's heads are sequences of layers, and do not return intermediate features.
         hook = _last_layer(head).register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:
             logits = head.layers(rois)
@@ -70,7 +70,7 @@ class CascadeStage(nn.Module):
         return Answer(logits, seen[0])
 
     def conclude(self, task: str, answer: Answer, instances: list[Instances]):
-        """What a head of Detectron2 makes of its answer: losses in training, else fields.
+        """Processes the output as Detectron2's head does: into losses in training, else fields.
 
         Args:
             task: "mask" or "keypoint".
@@ -80,7 +80,7 @@ class CascadeStage(nn.Module):
         return type(head).forward(_Answered(head, answer.outputs), None, instances)
 
     def channels(self, task: str) -> tuple[int, int]:
-        """Of the outputs and of the features of a task's answers."""
+        """Channels of the outputs and of the features of a task."""
         if task == "densepose":
             return self.densepose_predictor.output_channels, self.densepose_head.output_channels
         last = _last_layer(self._head(task))
@@ -95,7 +95,7 @@ def _last_layer(head: nn.Module) -> nn.Module:
 
 
 class _Answered:
-    """A head of Detectron2 whose layers have run already."""
+    """One of Detectron2's heads whose layers have already run."""
 
     def __init__(self, head: nn.Module, logits: torch.Tensor):
         self._head, self._logits = head, logits
