@@ -16,12 +16,12 @@ from detectron2.utils.file_io import PathManager
 
 from ..config.cascade import keeps_people_without_masks
 from ..config.embeddings import embedder_sizes, needs_instance_masks
+from ..config.official_package import is_official
 from ..surface.dense_target import check_dense_target, has_dense_target
 from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import has_densepose
 from .coco import load_densepose_coco
-from .datasets import is_official
 from .loader import training_loader
 from .mapper import DensePoseDatasetMapper
 from .sampler import TrainingBatches, by_orientation, repeats_from_config

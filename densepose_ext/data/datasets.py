@@ -13,6 +13,7 @@ from collections.abc import Callable
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.catalog import Metadata
 
+from ..config.official_package import is_official
 from .coco import register_densepose_coco
 
 # name: (images, annotations), below the root of all datasets
@@ -74,11 +75,6 @@ class _SharedMetadata(Metadata):
     def __setattr__(self, key: str, value) -> None:
         if not (key in ("json_file", "image_root") and key in vars(self)):
             super().__setattr__(key, value)
-
-
-def is_official(function: Callable) -> bool:
-    """Whether a catalogue's function is of the package ``densepose``, or of a copy of it."""
-    return "densepose" in function.__module__.split(".")
 
 
 def _let_the_official_package_follow() -> None:

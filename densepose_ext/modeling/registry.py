@@ -14,6 +14,7 @@ from detectron2.utils.registry import Registry
 from torch import nn
 
 from ..config import has_own_keys
+from ..config.official_package import is_official
 
 ROI_DENSEPOSE_HEAD_REGISTRY = Registry("ROI_DENSEPOSE_HEAD")
 ROI_DENSEPOSE_HEAD_REGISTRY.__doc__ = """
@@ -70,11 +71,6 @@ def register_shared(registry: Registry) -> Callable:
         return ours
 
     return decorator
-
-
-def is_official(obj) -> bool:
-    """Whether a class or function is of the package ``densepose``, or of a copy of it."""
-    return "densepose" in obj.__module__.split(".")
 
 
 def _by_config(ours: Callable, theirs: Callable) -> Callable:
