@@ -66,10 +66,14 @@ def pack(checkpoint: str | os.PathLike, path: str | os.PathLike) -> int:
         its size in bytes.
 
     Raises:
-        ValueError: the checkpoint has no model, or a value that half precision cannot represent.
+        ValueError: the file is not a checkpoint, or has no model, or a value that half precision
+            cannot represent.
     """
-    import torch  # here, so that the names of the models are there at once
+    import torch  # here, so that the names of the models are available at once
 
+    from ..files.weights import check_weights_file
+
+    check_weights_file(checkpoint)
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
         raise ValueError(f"{checkpoint}: expected a checkpoint with the entry 'model'")

