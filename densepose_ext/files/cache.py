@@ -9,12 +9,16 @@ was made from, so it is never stale and never mistaken for that of another file 
 import fcntl
 import hashlib
 import json
+import logging
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .atomic import replacing
+
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 CACHE_VARIABLE = "DENSEPOSE_EXT_CACHE"
 
@@ -22,20 +26,37 @@ _KNOWN_KEYS = "content-keys-v1.json"
 
 
 def cache_folder() -> Path:
-    """The cache folder; made if it is missing.
+    """The folder to write cache files to, made if it is missing.
 
-    Raises:
-        OSError: it cannot be made; the message names the folder and the variable to set.
+    If it cannot be written to, there is one warning, and a temporary folder of this process takes
+    its place.
     """
-    folder = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "densepose_ext")
+    folder = _configured_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
     except OSError as error:
-        raise OSError(
-            f"cannot make the cache folder {folder} ({error.strerror}); "
-            f"set ${CACHE_VARIABLE} to a folder that can be written"
-        ) from error
-    return folder
+        return _folder_instead_of(folder, error.strerror)
+
+
+def _configured_folder() -> Path:
+    folder = os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "densepose_ext"
+    return Path(folder).expanduser()
+
+
+#: The temporary folders of this process, by the cache folder that each stands in for.
+_temporary: dict[Path, tempfile.TemporaryDirectory] = {}
+
+
+def _folder_instead_of(folder: Path, reason: str | None) -> Path:
+    if folder not in _temporary:
+        _temporary[folder] = tempfile.TemporaryDirectory(prefix="densepose_ext-")
+        logger.warning(
+            f"the cache folder {folder} cannot be written to ({reason}): results are computed anew"
+            f" in every process; set ${CACHE_VARIABLE} to a folder that can be written to"
+        )
+    return Path(_temporary[folder].name)
 
 
 def content_key(path: str | os.PathLike) -> str:
@@ -50,10 +71,11 @@ def content_key(path: str | os.PathLike) -> str:
     path = Path(path).resolve()
     status = path.stat()
     stamp = [status.st_size, status.st_mtime_ns]
-    memory = cache_folder() / _KNOWN_KEYS
-    known = _read_known(memory).get(str(path))
-    if known is not None and known[:2] == stamp:
-        return known[2]
+    for folder in (_configured_folder, cache_folder):
+        memory = folder() / _KNOWN_KEYS
+        known = _read_known(memory).get(str(path))
+        if known is not None and known[:2] == stamp:
+            return known[2]
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         while chunk := stream.read(1 << 22):
@@ -68,10 +90,10 @@ def content_key(path: str | os.PathLike) -> str:
 
 
 def _read_known(memory: Path) -> dict[str, list]:
-    """Cached hashes by path; empty if the file is missing or damaged (it is only a shortcut)."""
+    """Cached hashes by path; empty if the file cannot be read (it is only a shortcut)."""
     try:
         entries = json.loads(memory.read_text())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return {}
     return entries if isinstance(entries, dict) else {}
 
@@ -89,10 +111,12 @@ def build_once(name: str, build: Callable[[Path], None]) -> Path:
 
     If several processes ask for the file at once, one builds it and the others wait.
     """
-    path = cache_folder() / name
-    if not path.exists():
-        with _locked(path):
-            if not path.exists():
-                with replacing(path) as temporary:
-                    build(temporary)
+    for folder in (_configured_folder, cache_folder):
+        path = folder() / name
+        if path.exists():
+            return path
+    with _locked(path):
+        if not path.exists():
+            with replacing(path) as temporary:
+                build(temporary)
     return path

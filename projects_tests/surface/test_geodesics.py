@@ -149,13 +149,6 @@ def test_spoilt_memory_of_keys_is_only_a_slower_start(tmp_path):
     assert content_key(path) == key
 
 
-def test_unusable_cache_folder_names_the_variable(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("DENSEPOSE_EXT_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(OSError, match="DENSEPOSE_EXT_CACHE"):
-        cache_folder()
-
-
 def test_replacing_keeps_the_old_file_after_an_error(tmp_path):
     path = tmp_path / "report"
     path.write_text("old")
