@@ -12,6 +12,7 @@ Launchers of Python configs need none of this: ``configs/lazy`` names all parts 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 
 _undo: list[Callable[[], None]] = []
@@ -83,6 +84,7 @@ def _replace_config_reader() -> None:
             add_densepose_config(self)
         read(self, cfg_filename, allow_unsafe=allow_unsafe)
         if is_own_config(self):
+            self.OUTPUT_DIR = os.path.expanduser(self.OUTPUT_DIR)
             check_config(self)
 
     _replace(CfgNode, "merge_from_file", merge_from_file)

@@ -72,6 +72,16 @@ def test_other_configs_are_as_without_the_plugin():
 
 
 @pytest.mark.usefixtures("active")
+def test_the_home_folder_is_expanded_in_output_dir(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    path = tmp_path / "model.yaml"
+    path.write_text(f"_BASE_: {get_config_file(CONFIG)}\nOUTPUT_DIR: ~/out\n")
+    cfg = get_cfg()
+    cfg.merge_from_file(str(path))
+    assert cfg.OUTPUT_DIR == "/home/somebody/out"
+
+
+@pytest.mark.usefixtures("active")
 def test_a_contradiction_stops_the_stock_launcher(tmp_path):
     path = tmp_path / "cse.yaml"
     path.write_text(

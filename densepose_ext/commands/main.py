@@ -6,6 +6,7 @@ import argparse
 import importlib
 import os
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import densepose_ext
@@ -63,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     module.add_arguments(own_parser)
     options = own_parser.parse_args(arguments[end:])
+    for option, value in vars(options).items():
+        setattr(options, option, _expanded(value))
     try:
         if command not in WITHOUT_DETECTRON2:
             hide_notices()
@@ -85,6 +88,14 @@ def main(arguments: list[str] | None = None) -> int:
 def module_of(command: str) -> ModuleType:
     """The module of a command."""
     return importlib.import_module(f"{__package__}.{command.replace('-', '_')}")
+
+
+def _expanded(value):
+    """A value of an option, with ``~`` expanded: shells leave it in words such as --out=~/a."""
+    if isinstance(value, list):
+        return [_expanded(item) for item in value]
+    is_in_home = isinstance(value, (str, Path)) and str(value).startswith("~")
+    return type(value)(os.path.expanduser(value)) if is_in_home else value
 
 
 if __name__ == "__main__":

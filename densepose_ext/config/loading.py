@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
@@ -16,8 +18,9 @@ OFFICIAL = "official"
 def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -> CN:
     """Load a YAML file over the defaults, then ``KEY VALUE`` overrides over both.
 
-    MODEL.WEIGHTS "official" becomes the path of the checkpoint that the official project has
-    published for a config of this name; it is fetched when it is read.
+    ``~`` in OUTPUT_DIR is expanded. MODEL.WEIGHTS "official" becomes the path of the checkpoint
+    that the official project has published for a config of this name; it is downloaded when it is
+    first read.
 
     Raises:
         OSError: the file cannot be read.
@@ -27,12 +30,13 @@ def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -
     cfg = get_cfg()
     add_densepose_config(cfg)
     try:
-        cfg.merge_from_file(config_file)
+        cfg.merge_from_file(os.path.expanduser(config_file))
         cfg.merge_from_list(list(overrides))
     except (KeyError, AssertionError) as error:
         raise ValueError(f"{config_file}: {error.args[0] if error.args else error}") from error
     if cfg.MODEL.WEIGHTS == OFFICIAL:
         cfg.MODEL.WEIGHTS = official_of_config(config_file).weights
+    cfg.OUTPUT_DIR = os.path.expanduser(cfg.OUTPUT_DIR)
     check_config(cfg)
     cfg.freeze()
     return cfg

@@ -93,6 +93,7 @@ class _Finder:
         self.skipped = 0
 
     def add(self, given: str) -> None:
+        given = os.path.expanduser(given)
         if os.path.isdir(given):
             self._add_folder(given)
         elif os.path.exists(given) or not glob.has_magic(given):

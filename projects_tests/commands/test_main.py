@@ -10,7 +10,7 @@ import pytest
 
 import densepose_ext
 from densepose_ext import get_config_file
-from densepose_ext.commands import configs
+from densepose_ext.commands import check, configs
 from densepose_ext.commands.main import COMMANDS, main
 from densepose_ext.files.configs import list_configs
 from projects_tests.reference import ROOT
@@ -103,6 +103,16 @@ def test_a_reader_that_stops_reading_is_no_error():
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, cwd=ROOT, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_home_folder_is_expanded_in_options(monkeypatch, tmp_path):
+    """As in --out=~/a, which shells leave as it is."""
+    seen = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(check, "run", lambda options: seen.append(options.annotations) or 0)
+    assert main(["check", "~/gt.json"]) == 0
+    assert main(["check", "a~b.json"]) == 0
+    assert [str(path) for path in seen] == [str(tmp_path / "gt.json"), "a~b.json"]
 
 
 def test_errors_take_one_line(monkeypatch, capsys):

@@ -129,6 +129,12 @@ def test_shipped_schedules_are_sound(name):
         assert cfg.DATASETS.TEST == ("densepose_coco_2014_minival",)
 
 
+def test_the_home_folder_is_expanded_in_output_dir(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    cfg = load_config(get_config_file(MODELS[0]), ["OUTPUT_DIR", "~/out"])
+    assert cfg.OUTPUT_DIR == "/home/somebody/out"
+
+
 def test_official_names_are_all_there():
     kinds = ["s1x", "s1x_legacy", "DL_s1x", *(f"WC{k}_s1x" for k in ("1", "2", "1M", "2M"))]
     kinds += [f"DL_WC{k}_s1x" for k in ("1", "2", "1M", "2M")]

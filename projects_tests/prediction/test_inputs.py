@@ -34,6 +34,14 @@ def test_files_are_taken_whatever_they_are_called(tmp_path, monkeypatch):
     assert listed(found)[:2] == [("photo", "photo"), ("a[1].jpg", "a[1]")]
 
 
+def test_the_home_folder_is_expanded(tmp_path, monkeypatch):
+    """Also in the lines of ``-``, which no shell has seen."""
+    make(tmp_path, "a.jpg", "b.jpg")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = find_pictures(["~/a.jpg", "-"], ["~/b.jpg"])
+    assert [s.path for s in found.pictures] == [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]
+
+
 def test_patterns(tmp_path):
     make(tmp_path, "p/1.jpg", "p/q/2.jpg", "p/q/3.png", "4.jpg")
     found = find_pictures([str(tmp_path / "p" / "**" / "*.jpg")])
