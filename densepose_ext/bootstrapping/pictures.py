@@ -10,11 +10,11 @@ from functools import cache
 
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from detectron2.data import detection_utils as utils
 from PIL import Image
 from torch.utils.data import Dataset
 
 from ..data.build import load_registered
+from ..data.picture_files import read_picture_as
 from ..data.sampler import Sample
 from ..data.seeding import Purpose, generator
 from ..files.media import PICTURE_SUFFIXES, is_video
@@ -152,7 +152,7 @@ class UnlabelledPictures(Dataset):
 
     def _read(self, picture: Unlabelled, sample: Sample) -> np.ndarray:
         if picture.key_frame is None:
-            return np.ascontiguousarray(utils.read_image(picture.path, format=self._format))
+            return np.ascontiguousarray(read_picture_as(picture.path, self._format))
         times = key_frame_times(picture.path)
         number = picture.key_frame
         if number < 0:

@@ -24,7 +24,7 @@ from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import POINT_KEYS, AnnotationError, read_densepose
 from .dense_points import draw_points
-from .picture_files import UNREADABLE
+from .picture_files import UNREADABLE, read_picture_as
 from .rle import painted_map
 from .transforms import affine_matrix, transform_densepose
 
@@ -137,7 +137,7 @@ class DensePoseDatasetMapper(DatasetMapper):
         try:
             image = dataset_dict.pop("pixels", None)
             if image is None:
-                image = utils.read_image(dataset_dict["file_name"], format=self.image_format)
+                image = read_picture_as(dataset_dict["file_name"], self.image_format)
             utils.check_image_size(dataset_dict, image)
         except (*UNREADABLE, utils.SizeMismatchError) as error:
             message = f"{dataset_dict['file_name']}: {error}"

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PureWindowsPath
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..files.deep_pictures import DEEP_MODES, deep_grey
 
 #: What PIL raises for files that are missing, damaged or not pictures.
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -40,6 +43,28 @@ def picture_size(path: str) -> tuple[int, int]:
         width, height = picture.size
         orientation = picture.getexif().get(0x0112, 1)
         return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+
+
+def read_picture_as(path: str, image_format: str) -> np.ndarray:
+    """Reads a picture as Detectron2 does, but scales 16-bit grey to 8 bits instead of clipping it.
+
+    Args:
+        path: local, or of Detectron2's PathManager.
+        image_format: INPUT.FORMAT.
+
+    Returns:
+        (H, W, C) uint8, with the EXIF orientation applied.
+
+    Raises:
+        one of UNREADABLE.
+    """
+    from detectron2.data import detection_utils
+
+    with detection_utils.PathManager.open(path, "rb") as stream, Image.open(stream) as picture:
+        if picture.mode in DEEP_MODES:
+            grey = Image.fromarray(deep_grey(ImageOps.exif_transpose(picture)))
+            return detection_utils.convert_PIL_to_numpy(grey, image_format)
+    return detection_utils.read_image(path, format=image_format)
 
 
 def check_pictures(images: Sequence[dict], source: str) -> None:

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..files.deep_pictures import DEEP_MODES, deep_grey, scaled_to_8_bits
+
 #: What predictors take for a picture: an array, a Pillow image, or the path of a file.
 Picture = np.ndarray | Image.Image | str | os.PathLike
 
@@ -31,9 +33,6 @@ _DECODING_ERRORS = (
     cv2.error,
     Image.DecompressionBombError,
 )
-
-#: Modes of one channel with more than 8 bits; Pillow's own conversion to 8 would cut them off.
-_DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 
 
 def to_bgr(picture: Picture) -> np.ndarray:
@@ -100,7 +99,7 @@ def as_bgr(picture: np.ndarray) -> np.ndarray:
             hint = "; several pictures go to the predictor's method batch"
         raise ValueError(f"the picture has the shape {picture.shape}; expected (H, W, 3){hint}")
     if picture.dtype == np.uint16:
-        picture = np.round(picture / np.float32(257)).astype(np.uint8)
+        picture = scaled_to_8_bits(picture)
     if channels == 1:
         return np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2)
     if channels == 4:
@@ -189,19 +188,13 @@ def _image_as_bgr(image: Image.Image) -> np.ndarray:
     image = ImageOps.exif_transpose(image)
     if image.mode == "La":  # Pillow converts it only to LA
         image = image.convert("LA")
-    if image.mode in _DEEP_MODES:
-        return as_bgr(_to_16_bits(np.asarray(image)))
+    if image.mode in DEEP_MODES:
+        return as_bgr(deep_grey(image))
     if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         rgb = as_bgr(np.asarray(image.convert("RGBA")))
     else:
         rgb = np.asarray(image.convert("RGB"))
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-
-
-def _to_16_bits(grey: np.ndarray) -> np.ndarray:
-    if not np.issubdtype(grey.dtype, np.integer):
-        raise ValueError(f"its pixels are of {grey.dtype}; expected 8 or 16 bits")
-    return grey.clip(0, 65535).astype(np.uint16)
 
 
 def _read_by_opencv(stream) -> np.ndarray:

@@ -14,6 +14,7 @@ from detectron2.utils import comm
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
+from ..data.picture_files import read_picture_as
 from ..files.atomic import write_whole
 from ..modeling.postprocessing import densepose_results
 from ..modeling.teacher import DensePoseTeacher
@@ -50,7 +51,7 @@ def write_targets(
         ]
         if not people:
             continue
-        picture = detection_utils.read_image(image["file_name"], format=image_format)
+        picture = read_picture_as(image["file_name"], image_format)
         detection_utils.check_image_size(image, picture)
         masks = np.stack([_mask(person["segmentation"], image) for person in people])
         boxes = torch.tensor([person["bbox"] for person in people])

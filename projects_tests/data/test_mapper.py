@@ -18,6 +18,7 @@ from pycocotools import mask as coco_mask
 from densepose_ext.config import add_densepose_config
 from densepose_ext.data import DensePoseDatasetMapper, load_densepose_coco, mapper
 from densepose_ext.data.rle import painted_map
+from densepose_ext.prediction.pictures import to_bgr
 from densepose_ext.structures import DensePoseAnnotationList
 from projects_tests.tiny_dataset import make_dataset, make_surface
 
@@ -263,6 +264,21 @@ def test_masks_of_both_forms(image, forms, crop, mask_format):
     assert isinstance(instances.gt_masks, PolygonMasks if plain else BitMasks)
     cropped = instances.gt_masks.crop_and_resize(instances.gt_boxes.tensor, 28)
     assert cropped.float().mean() > 0.97
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("image_format", ["BGR", "RGB", "L"])
+def test_16_bit_grey_is_scaled_as_by_the_predictor(image, tmp_path, suffix, image_format):
+    path = str(tmp_path / f"deep{suffix}")
+    grey = np.linspace(0, 65535, HEIGHT * WIDTH).round().astype(np.uint16).reshape(HEIGHT, WIDTH)
+    cv2.imwrite(path, grey)
+    image["file_name"] = path
+    mapper = DensePoseDatasetMapper(False, augmentations=[], image_format=image_format)
+    found = mapper(image)["image"].numpy()
+    predicted = to_bgr(path).transpose(2, 0, 1)
+    np.testing.assert_array_equal(found, predicted[:1] if image_format == "L" else predicted)
+    assert (found.min(), found.max()) == (0, 255)
+    assert abs(int(found[0, HEIGHT // 2, 0]) - 128) <= 1
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "truncated", "text", "folder", "wrong size"])
