@@ -19,6 +19,12 @@ from .project import Picture
 TILE = 1024
 #: Pictures that stay decoded; one of 6000 x 4000 pixels takes 72 MB.
 DECODED = 3
+#: Fractions at which OpenCV can decode a JPEG; it turns it as its EXIF data say.
+_REDUCED = (
+    (8, cv2.IMREAD_REDUCED_COLOR_8),
+    (4, cv2.IMREAD_REDUCED_COLOR_4),
+    (2, cv2.IMREAD_REDUCED_COLOR_2),
+)
 _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
 
@@ -115,12 +121,20 @@ class PictureFiles:
 
     def small(self, picture: Picture, side: int) -> bytes:
         """A JPEG whose longer side has at most so many pixels."""
-        found = self.read(picture)
+        found = self._reduced(picture, side)
+        found = self.read(picture) if found is None else found
         scale = side / max(found.shape[:2])
         if scale < 1:
             size = [max(round(length * scale), 1) for length in found.shape[1::-1]]
             found = cv2.resize(found, size, interpolation=cv2.INTER_AREA)
         return cv2.imencode(".jpg", found, _QUALITY)[1].tobytes()
+
+    def _reduced(self, picture: Picture, side: int) -> np.ndarray | None:
+        """A JPEG decoded at a fraction of its size, which is many times faster; else None."""
+        path, longest = str(self.path(picture)), max(picture.width, picture.height)
+        is_jpeg = path.lower().endswith((".jpg", ".jpeg"))
+        flag = next((flag for factor, flag in _REDUCED if longest >= factor * side), None)
+        return cv2.imread(path, flag) if is_jpeg and flag is not None else None
 
     def tile(self, picture: Picture, column: int, row: int) -> bytes:
         """A JPEG of one tile at full size, narrower at the right and lower border.

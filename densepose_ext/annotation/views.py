@@ -7,17 +7,22 @@ where the point of the picture lies on the body (the paper, section 2.2).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..files.cache import build_once
 from ..surface.body import vertex_normals
 from ..surface.parts import COARSE_PART_NAMES
 from ..surface.raster import project, rasterize
 from ..visualization.palette import PART_COLOURS
 from .body import Body
 
+#: Part of the name of cache files; raised when views are rendered in another way.
+FORMAT_VERSION = 1
 #: Side of a view, pixels.
 SIDE = 480
 NUM_VIEWS = 6
@@ -87,8 +92,16 @@ class View:
         return pixels, seen
 
 
+#: The fields of a view that are arrays or numbers, in their order.
+_ARRAYS = ("rotation", "middle", "scale", "face", "depth")
+
+
 class Views:
-    """The views of all regions of a body; those of a region are rendered when first asked for."""
+    """The views of all regions of a body.
+
+    Those of a region are rendered when first asked for, which takes a second, and kept in the cache
+    of the machine.
+    """
 
     def __init__(self, body: Body, side: int = SIDE):
         """
@@ -99,6 +112,18 @@ class Views:
         self.of = lru_cache(maxsize=None)(self._of)
 
     def _of(self, region: int) -> tuple[View, ...]:
+        name = f"annotation-views-v{FORMAT_VERSION}-{self._key}-{self.side}-{region}.npz"
+        path = build_once(name, lambda temporary: _write(temporary, self._rendered(region)))
+        return _read(path)
+
+    @cached_property
+    def _key(self) -> str:
+        """Of what the views are made of: where the body is, and its charts."""
+        charts = self.body.charts
+        arrays = (self.body.places, charts.faces, charts.part, charts.uv, charts.vertex)
+        return sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()[:16]
+
+    def _rendered(self, region: int) -> tuple[View, ...]:
         body = self.body
         own = np.flatnonzero(body.face_region == region)
         places = body.places[np.unique(body.faces[own])]
@@ -161,6 +186,25 @@ class Views:
             pixels, seen = view.project(place)
             marks.append((float(pixels[0, 0]), float(pixels[0, 1]), bool(seen[0])))
         return marks
+
+
+def _write(path: Path, views: tuple[View, ...]) -> None:
+    pictures = [np.frombuffer(view.picture, np.uint8) for view in views]
+    arrays = {name: np.stack([getattr(view, name) for view in views]) for name in _ARRAYS}
+    with open(path, "wb") as stream:
+        np.savez_compressed(
+            stream,
+            pictures=np.concatenate(pictures),
+            ends=np.cumsum([len(picture) for picture in pictures]),
+            **arrays,
+        )
+
+
+def _read(path: Path) -> tuple[View, ...]:
+    with np.load(path) as kept:
+        pictures = np.split(kept["pictures"], kept["ends"][:-1])
+        columns = [kept[name] for name in _ARRAYS]
+    return tuple(View(*values, picture.tobytes()) for *values, picture in zip(*columns, pictures))
 
 
 def _rotations(up: np.ndarray, front: np.ndarray, is_compact: bool) -> list[np.ndarray]:

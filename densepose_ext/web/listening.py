@@ -54,7 +54,9 @@ def listen(host: str, port: int, token: str | None = None) -> Iterator[Listener]
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
+    # asyncio switches Nagle's algorithm off where the protocol is named; it would hold answers
+    # back for 40 ms.
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))

@@ -61,7 +61,7 @@ def serving(folder: Path, **options) -> Iterator[tuple[str, object]]:
     from projects_tests.annotation.small_project import open_store, views
 
     store = open_store(folder, **options)
-    with contextlib.closing(store), socket.socket() as listener:
+    with contextlib.closing(store), socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(make_app(store, views()), log_level="error")
         server = uvicorn.Server(config)

@@ -6,6 +6,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from projects_tests.annotation.small_project import (
     annotate_person,
@@ -133,6 +134,22 @@ class TestPictures:
             assert tile.shape == (1100 - 1024, 2600 - 2048, 3)
             difference = np.abs(tile.astype(int) - large[1024:, 2048:])
             assert difference.mean() < 2
+
+    def test_a_large_photograph_on_its_side(self, store, tmp_path):
+        """Phones store how the picture is to be turned."""
+        store.close()
+        shaded = np.zeros((900, 1200, 3), np.uint8)
+        shaded[:300] = 255  # white at the top, which is to be at the right
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.fromarray(shaded).save(tmp_path / "pictures" / "phone.jpg", exif=exif)
+        with contextlib.closing(open_store(tmp_path)) as store:
+            client = TestClient(make_app(store, views()), base_url=HERE)
+            for path, size in (("?side=1600", (1200, 900)), ("?side=120", (120, 90))):
+                small = self.decoded(client.get(f"/pictures/2{path}"))
+                assert small.shape[:2] == size
+                assert small[:, -size[1] // 4 :].mean() > 250
+                assert small[:, : size[1] // 4].mean() < 5
 
     def test_views_and_figure(self, client):
         assert self.decoded(client.get("/views/14/5")).shape == (160, 160, 3)

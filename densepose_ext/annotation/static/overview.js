@@ -19,6 +19,9 @@ export class Overview {
     ];
   }
 
+  // Thumbnails that have not come yet would make the picture wait that is opened next.
+  leave() { this.root.replaceChildren(); }
+
   enter() {
     const { project } = this.app;
     const { counts } = project;

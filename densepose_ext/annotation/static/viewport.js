@@ -48,11 +48,8 @@ export class Viewport {
     this.small = null;
     this.cursor = null;
     this.fit();
-    const image = new Image();
-    image.src = `/pictures/${picture.id}?side=${SMALL}`;
-    this.loaded = image.decode().then(() => {
-      if (this.picture === picture) { this.small = image; this.draw(); }
-    }).catch(() => {});
+    this.loaded = fetch(`/pictures/${picture.id}?side=${SMALL}`).then((answer) => answer.blob()).then(createImageBitmap)
+      .then((image) => { if (this.picture === picture) { this.small = image; this.draw(); } }).catch(() => {});
     return this.loaded;
   }
 
@@ -94,8 +91,11 @@ export class Viewport {
     const scale = this.scale * ratio;
     context.setTransform(scale, 0, 0, scale, this.origin[0] * ratio, this.origin[1] * ratio);
     context.imageSmoothingEnabled = this.scale < 3;
-    if (this.small) context.drawImage(this.small, 0, 0, this.picture.width, this.picture.height);
-    this.paintTiles();
+    const tiles = this.visibleTiles();
+    if (this.small && !(tiles.length && tiles.every(({ image }) => image))) {
+      context.drawImage(this.small, 0, 0, this.picture.width, this.picture.height);
+    }
+    for (const { image, x, y } of tiles) if (image) context.drawImage(image, x, y);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.overlay(context, this);
     if (this.cursor) {
@@ -111,31 +111,35 @@ export class Viewport {
     }
   }
 
-  paintTiles() {
+  // The tiles that are looked at, those that have not come yet without an image.
+  visibleTiles() {
     const { picture, tileSide: side } = this;
     const longest = Math.max(picture.width, picture.height);
-    if (longest <= SMALL || this.scale * this.ratio < (1.2 * SMALL) / longest) return;
+    if (longest <= SMALL || this.scale * this.ratio < (1.2 * SMALL) / longest) return [];
     const [left, top] = this.toPicture([0, 0]);
     const [right, bottom] = this.toPicture([this.width, this.height]);
+    const tiles = [];
     for (let row = Math.max(Math.floor(top / side), 0); row * side < Math.min(bottom, picture.height); row++) {
       for (let column = Math.max(Math.floor(left / side), 0); column * side < Math.min(right, picture.width); column++) {
-        const image = this.tile(column, row);
-        if (image.complete && image.naturalWidth) this.context.drawImage(image, column * side, row * side);
+        tiles.push({ image: this.tile(column, row).image, x: column * side, y: row * side });
       }
     }
+    return tiles;
   }
 
   tile(column, row) {
     const key = `${column}/${row}`;
-    let image = this.tiles.get(key);
-    if (!image) {
-      image = new Image();
-      image.onload = () => this.draw();
-      image.src = `/pictures/${this.picture.id}/${key}`;
+    let tile = this.tiles.get(key);
+    if (tile) this.tiles.delete(key); // it becomes the latest
+    else {
+      tile = { image: null };
+      // decoded once: a browser decodes an <img> again whenever it has dropped its pixels
+      fetch(`/pictures/${this.picture.id}/${key}`).then((answer) => answer.blob()).then(createImageBitmap)
+        .then((image) => { tile.image = image; this.draw(); }).catch(() => {});
       if (this.tiles.size > TILES_KEPT) this.tiles.delete(this.tiles.keys().next().value);
-    } else this.tiles.delete(key);
-    this.tiles.set(key, image);
-    return image;
+    }
+    this.tiles.set(key, tile);
+    return tile;
   }
 
   listen() {
