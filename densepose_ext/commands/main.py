@@ -27,6 +27,7 @@ COMMANDS = {
     "models": "list the shipped models and the official checkpoints",
     "predict": "find people and their dense pose in pictures",
     "setup-detectron2": "install Detectron2 into this environment, without a compiler",
+    "study": "train models side by side, or test one where it is hard, and write a page about it",
     "synth": "render a dataset of synthetic people with exact dense pose",
     "teach": "train a teacher on sparse points, and write dense targets by it",
     "texture": "apply a texture atlas to people, extract one, or transfer one",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,6 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.data import MetadataCatalog
 from detectron2.utils import comm
-from detectron2.utils.logger import setup_logger
 
 from ..config import load_config
 from ..engine.bfloat16_trainer import multiplies_bfloat16
@@ -20,6 +18,7 @@ from ..files.configs import get_config_file
 from ..model_zoo import get
 from ..prediction.predictor import DensePosePredictor
 from ..processes.cores import number_of_cores
+from .log import log_to
 from .page import write_demo_page
 from .pictures import draw_pictures
 from .preparation import prepare
@@ -65,7 +64,7 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     _check_tests(cfg.DATASETS.TEST)
     out.mkdir(parents=True, exist_ok=True)
     _claim(out / "config.yaml", cfg)
-    _log_to(out / "log.txt")
+    log_to(out / "log.txt")
 
     _say("1/4  synthetic people")
     images = prepare([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
@@ -86,7 +85,7 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
 
 def _train_and_score(cfg: CfgNode, folders: dict[str, Path], log: Path) -> None:
     """In each process. Passes over what an earlier run has done."""
-    _log_to(log)
+    log_to(log)
     if not trained_weights(cfg).exists():
         train(cfg)
     comm.synchronize()  # the weights are written by one of the processes
@@ -134,12 +133,3 @@ def _check_tests(names: Sequence[str]) -> None:
         raise ValueError(
             f"DATASETS.TEST = {names}; expected one set of synthetic people without photographs"
         )
-
-
-def _log_to(path: Path) -> None:
-    """Detectron2's log goes to a file; warnings also to the terminal."""
-    for name in ("detectron2", "fvcore"):
-        logger = setup_logger(str(path), distributed_rank=comm.get_rank(), name=name)
-        for handler in logger.handlers:
-            if not isinstance(handler, logging.FileHandler):
-                handler.setLevel(logging.WARNING)

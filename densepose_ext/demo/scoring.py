@@ -6,10 +6,11 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from detectron2.data import DatasetCatalog
-from detectron2.evaluation import inference_on_dataset
+from detectron2.evaluation import DatasetEvaluator, inference_on_dataset
 from detectron2.utils import comm
 from tqdm import tqdm
 
@@ -35,20 +36,10 @@ def score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path) 
     Args:
         name: for the progress bar.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    loader = build_densepose_test_loader(predictor.cfg, dataset)
     evaluator = build_evaluator(predictor.cfg, dataset, str(folder))
-    hidden = not comm.is_main_process()
     start = time.perf_counter()
-    with (
-        contextlib.closing(
-            tqdm(loader, desc=name, unit="image", mininterval=0.5, disable=hidden)
-        ) as bar,
-        open(os.devnull if hidden else folder / "boxes.txt", "w") as log,
-        contextlib.redirect_stdout(log),  # pycocotools prints
-    ):
-        results = inference_on_dataset(predictor.tested, bar, evaluator)
-    if hidden:
+    results = evaluate(name, predictor, dataset, evaluator, folder)
+    if not comm.is_main_process():
         return
     own = {
         "milliseconds": (time.perf_counter() - start) * 1000 / len(DatasetCatalog.get(dataset)),
@@ -56,6 +47,52 @@ def score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path) 
     }
     with replacing(folder / "box.json") as temporary:
         temporary.write_text(json.dumps(results["bbox"] | own))
+
+
+def evaluate(
+    name: str,
+    predictor: DensePosePredictor,
+    dataset: str,
+    evaluator: DatasetEvaluator,
+    folder: Path,
+    change: Callable[[dict], dict] = lambda image: image,
+) -> dict:
+    """Runs an evaluator over a dataset, with a bar. What is printed goes to ``boxes.txt``.
+
+    Args:
+        name: for the progress bar.
+        folder: made if it is missing.
+        change: of each image, as the model takes it.
+
+    Returns:
+        the results on the main process, nothing on others.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    loader = build_densepose_test_loader(predictor.cfg, dataset)
+    hidden = not comm.is_main_process()
+    with (
+        contextlib.closing(
+            tqdm(loader, desc=name, unit="image", mininterval=0.5, disable=hidden)
+        ) as bar,
+        open(os.devnull if hidden else folder / "boxes.txt", "w") as log,
+        contextlib.redirect_stdout(log),  # pycocotools prints
+    ):
+        batches = _Changed(bar, change)
+        return inference_on_dataset(predictor.tested, batches, evaluator)
+
+
+class _Changed:
+    """Batches of changed images."""
+
+    def __init__(self, batches: tqdm, change: Callable[[dict], dict]):
+        self._batches, self._change = batches, change
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[list[dict]]:
+        for batch in self._batches:
+            yield [self._change(image) for image in batch]
 
 
 def read_scores(folder: Path) -> dict:

@@ -174,6 +174,11 @@ class DensePoseEvaluator(DatasetEvaluator):
             category_map=cfg.DATASETS.CATEGORY_MAPS.get(dataset_name),
         )
 
+    @property
+    def scorecard(self) -> Scorecard:
+        """The scores of the images so far; those of all processes on the main one at the end."""
+        return self._card
+
     def reset(self) -> None:
         self._card = self._make_card()
         self._gallery = Gallery()

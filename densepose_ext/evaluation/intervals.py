@@ -29,13 +29,38 @@ def bootstrap(
     """95% intervals of AP, AP50, AP75, APm and APl.
 
     Args:
-        categories: the matches of each category.
-        thresholds: (T,) that they were matched at.
-        num_resamples: R.
-        seed: of the resamples; with the same seed, modes are compared on the same resamples.
+        categories, thresholds, num_resamples, seed: as for :func:`resampled`.
 
     Returns:
         bounds between 0 and 1, for every metric with ground truth.
+    """
+    values = resampled(categories, thresholds, num_resamples, seed)
+    return {metric: percentile_interval(of[~np.isnan(of)]) for metric, of in values.items()}
+
+
+def percentile_interval(values: np.ndarray) -> tuple[float, float]:
+    """The 95% interval of resampled values (R,)."""
+    low, high = np.percentile(values, _PERCENTILES)
+    return float(low), float(high)
+
+
+def resampled(
+    categories: Sequence[Matches],
+    thresholds: np.ndarray,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """AP, AP50, AP75, APm and APl of each resample.
+
+    Args:
+        categories: the matches of each category.
+        thresholds: (T,) that they were matched at.
+        num_resamples: R.
+        seed: of the resamples; with the same seed, modes and models are compared on the same
+            resamples.
+
+    Returns:
+        (R,) values between 0 and 1 for every metric with ground truth, nan for a resample without.
     """
     metrics = {
         "AP": ("all", THRESHOLDS),
@@ -51,17 +76,16 @@ def bootstrap(
         for a, name in enumerate(names):
             if matches.people[a].sum():
                 precisions[name].append(_precisions(matches, a, weights, thresholds))
-    intervals = {}
+    found = {}
     for metric, (area, at) in metrics.items():
         if precisions[area]:
             columns = [int(np.abs(THRESHOLDS - value).argmin()) for value in at]
             values = np.stack([p[:, columns] for p in precisions[area]]).mean(2)
             # A resample may lack people of a category, or have none at all.
             there = ~np.isnan(values)
-            values = values.sum(0, where=there)[there.any(0)] / there.sum(0)[there.any(0)]
-            low, high = np.percentile(values, _PERCENTILES)
-            intervals[metric] = (float(low), float(high))
-    return intervals
+            sums, counts = values.sum(0, where=there), there.sum(0)
+            found[metric] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return found
 
 
 def _resample(num_images: int, num_resamples: int, seed: int) -> np.ndarray:

@@ -54,6 +54,31 @@ def group_bars(table: dict[str, dict]) -> str:
     return _encoded(figure)
 
 
+def interval_bars(
+    values: dict[str, float], intervals: dict[str, tuple[float, float] | None], what: str
+) -> str:
+    """A bar for each name with its 95% interval, in percent, from the top down.
+
+    Args:
+        values, intervals: by name; None for no interval.
+        what: the label of the axis.
+    """
+    figure = Figure(figsize=(7.2, 0.9 + 0.34 * len(values)), layout="constrained")
+    axes = figure.subplots()
+    at = np.arange(len(values))
+    axes.barh(at, list(values.values()), 0.62, color=_BLUE, alpha=0.75)
+    for place, (name, value) in zip(at, values.items()):
+        low, high = intervals.get(name) or (value, value)
+        reach = [[max(value - low, 0)], [max(high - value, 0)]]
+        axes.errorbar(value, place, xerr=reach, fmt="none", ecolor="black", capsize=3)
+    axes.set_yticks(at, list(values))
+    axes.invert_yaxis()
+    axes.axvline(0, color="black", lw=0.8)
+    axes.set_xlabel(what)
+    axes.grid(axis="x", alpha=0.3)
+    return _encoded(figure)
+
+
 def gps_histogram(values: list[float]) -> str:
     """How many people have which GPS; those not found have 0."""
     figure = Figure(figsize=(5.2, 3.4), layout="constrained")

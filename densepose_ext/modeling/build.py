@@ -7,6 +7,7 @@ import logging
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import build_model as build_detectron2_model
+from detectron2.modeling.roi_heads import BaseKeypointRCNNHead
 from torch import nn
 
 logger = logging.getLogger(f"detectron2.{__name__}")
@@ -17,5 +18,14 @@ def build_model(cfg: CfgNode) -> nn.Module:
     model = build_detectron2_model(cfg)
     if cfg.MODEL.CHANNELS_LAST:
         model.to(memory_format=torch.channels_last)
+        _keep_keypoints_contiguous(model)
     logger.info("Model:\n%s", model)
     return model
+
+
+def _keep_keypoints_contiguous(model: nn.Module) -> None:
+    """Has keypoint heads give heatmaps whose channels come first: Detectron2's loss views them."""
+    for head in model.modules():
+        if isinstance(head, BaseKeypointRCNNHead):
+            last = list(head.children())[-1]
+            last.register_forward_hook(lambda _, inputs, heatmaps: heatmaps.contiguous())

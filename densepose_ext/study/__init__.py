@@ -1,0 +1,1 @@
+"""Studies: tables of what each part of the system adds, by one command each."""

@@ -1,0 +1,122 @@
+"""How large a study is: its people, steps and network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..synthetic.settings import Settings
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The size of every run of a study.
+
+    Attributes:
+        people: synthetic people that are trained and tested on, with true dense targets.
+        train, val: numbers of pictures.
+        config: name of the YAML file that all runs start from.
+        changes: ``KEY VALUE`` pairs on top of it.
+        from_shipped: runs start from backbone, FPN and boxes of the shipped model, which find
+            people at once: dense pose alone is learnt anew. Else from ImageNet.
+        teacher: ``KEY VALUE`` pairs for the teacher, on top of its config and of the device's.
+        larger_backbone: ``KEY VALUE`` pairs; empty where it would have another start than the rest.
+    """
+
+    name: str
+    people: Settings
+    train: int
+    val: int
+    config: str
+    changes: tuple
+    from_shipped: bool
+    teacher: tuple
+    larger_backbone: tuple = ()
+
+    def facts(self) -> str:
+        """In words, for the page."""
+        keys = dict(zip(self.changes[::2], self.changes[1::2]))
+        size = f"{keys['SOLVER.MAX_ITER']} steps of {keys['SOLVER.IMS_PER_BATCH']} pictures"
+        start = "the shipped model's backbone and boxes" if self.from_shipped else "ImageNet"
+        return (
+            f"{self.train} pictures of {self.people.size} pixels to train on, {self.val} to test"
+            f" on; {size} from {start}"
+        )
+
+
+# The light R-CNN with a small head, without a second look and without augmented testing: runs
+# are compared with each other, and each of them costs.
+_PLAIN = ("MODEL.SECOND_LOOK.ENABLED", False, "TEST.AUG.ENABLED", False)
+
+BUDGETS = {
+    budget.name: budget
+    for budget in (
+        Budget(
+            "quick",  # minutes a run, on one core: whether a run works, hardly what it is worth
+            Settings(size=192, seed=2, people=2, dense=True),
+            train=400,
+            val=100,
+            config="densepose_rcnn_EffLite0_FPN_synth.yaml",
+            changes=(
+                *_PLAIN,
+                *("MODEL.TIMM.FREEZE_DEPTHWISE", True),
+                *("MODEL.RPN.PRE_NMS_TOPK_TRAIN", 200, "MODEL.RPN.POST_NMS_TOPK_TRAIN", 100),
+                *("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", 16),
+                *("MODEL.ROI_BOX_HEAD.POOLER_SAMPLING_RATIO", 1),
+                *("MODEL.ROI_DENSEPOSE_HEAD.POOLER_SAMPLING_RATIO", 1),
+                *("MODEL.ROI_DENSEPOSE_HEAD.CONV_HEAD_DIM", 128),
+                *("MODEL.ROI_DENSEPOSE_HEAD.NUM_STACKED_CONVS", 1),
+                *("MODEL.ROI_DENSEPOSE_HEAD.DECONV_KERNEL", 2),
+                *("MODEL.ROI_DENSEPOSE_HEAD.ASPP_DILATIONS", [2, 4, 8]),
+                *("MODEL.ROI_DENSEPOSE_HEAD.PART_WEIGHTS", 5.0),
+                *("MODEL.ROI_DENSEPOSE_HEAD.PERSON_THRESHOLD", 0.1),  # masks start out small
+                *("MODEL.ROI_DENSEPOSE_HEAD.FINE_FROM_COARSE", True),
+                *("INPUT.MIN_SIZE_TRAIN", (160, 192), "INPUT.SAME_SIZE_IN_BATCH", True),
+                *("INPUT.MIN_SIZE_TEST", 192, "INPUT.COLOR_JITTER", 0.0),
+                *("SOLVER.OPTIMIZER", "Muon", "SOLVER.BASE_LR", 0.004, "SOLVER.BETA2", 0.98),
+                *("SOLVER.MOMENTUM", 0.9, "SOLVER.WEIGHT_DECAY", 0.1),
+                *("SOLVER.BACKBONE_LR_FACTOR", 0.1, "SOLVER.CLIP_GRADIENTS.ENABLED", False),
+                *("SOLVER.IMS_PER_BATCH", 8, "SOLVER.WARMUP_ITERS", 20, "SOLVER.MAX_ITER", 300),
+            ),
+            from_shipped=True,
+            teacher=(
+                *("MODEL.DENSEPOSE_TEACHER.CROP_SIZE", 128, "INPUT.COLOR_JITTER", 0.0),
+                *("MODEL.ROI_DENSEPOSE_HEAD.CONV_HEAD_DIM", 128),
+                *("MODEL.ROI_DENSEPOSE_HEAD.NUM_STACKED_CONVS", 2),
+                *("SOLVER.IMS_PER_BATCH", 8, "SOLVER.WARMUP_ITERS", 20),
+                *("SOLVER.MAX_ITER", 300, "SOLVER.STEPS", (225, 270)),
+            ),
+        ),
+        Budget(
+            "cpu",  # about 20 minutes a run on two cores that multiply bfloat16
+            Settings(size=256, seed=2, people=3, dense=True),
+            train=2400,
+            val=200,
+            config="densepose_rcnn_EffLite0_FPN_synth_demo.yaml",
+            changes=(*_PLAIN, "SOLVER.IMS_PER_BATCH", 16, "SOLVER.MAX_ITER", 1000),
+            from_shipped=False,
+            teacher=(
+                *("MODEL.DENSEPOSE_TEACHER.CROP_SIZE", 192),
+                *("MODEL.ROI_DENSEPOSE_HEAD.NUM_STACKED_CONVS", 2),
+                *("SOLVER.MAX_ITER", 1500, "SOLVER.STEPS", (1100, 1350)),
+            ),
+            larger_backbone=(
+                *("MODEL.TIMM.NAME", "tf_efficientnet_lite2"),
+                *("MODEL.TIMM.WEIGHTS", "package:efficientnet-lite2"),
+            ),
+        ),
+        Budget(
+            "gpu",  # about an hour a run
+            Settings(size=384, seed=2, people=5, dense=True),
+            train=8000,
+            val=500,
+            config="densepose_rcnn_EffLite0_FPN_synth_demo_gpu.yaml",
+            changes=(*_PLAIN, "SOLVER.IMS_PER_BATCH", 16, "SOLVER.MAX_ITER", 8000),
+            from_shipped=False,
+            teacher=(),
+            larger_backbone=(
+                *("MODEL.TIMM.NAME", "tf_efficientnet_lite2"),
+                *("MODEL.TIMM.WEIGHTS", "package:efficientnet-lite2"),
+            ),
+        ),
+    )
+}

@@ -1,0 +1,109 @@
+"""What studies train and test on: one set of synthetic people, annotated in several ways.
+
+Pictures and people are the same in all of them, so that runs differ in annotations alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from ..data.coco import register_densepose_coco
+from ..files.atomic import write_whole
+from ..surface.dense_target import DENSE_KEY
+from ..surface.surface import BodySurface
+from ..synthetic.annotators import annotate_by_hand
+from ..synthetic.dataset import generate
+from .budget import Budget
+
+#: What people are trained on: their points, exact and sparse; those of half and of a tenth of the
+#: people (others keep boxes, masks and keypoints); points with the errors of human annotators;
+#: a teacher's dense targets beside the points.
+VARIANTS = ("points", "half", "tenth", "by hand", "teacher")
+_SHARES = {"half": 0.5, "tenth": 0.1}
+#: Of the draws of annotators, and of the people who keep their points.
+_SEED = 0
+
+
+class StudyData:
+    """The data of a budget.
+
+    Attributes:
+        folder: of pictures and true annotations.
+        images: folder of the training pictures.
+        test: name of the test set in Detectron2's catalogues.
+    """
+
+    def __init__(self, budget: Budget, root: Path, workers: int):
+        """
+        Args:
+            root: folder of datasets.
+            workers: processes that render people who are not there yet.
+        """
+        self.folder = root / f"densepose_study_{budget.name}"
+        generate(self.folder, budget.people, {"train": budget.train, "val": budget.val}, workers)
+        self.images = self.folder / "train"
+        self.truth = self.folder / "densepose_train.json"
+        self._budget = budget
+        self.test = f"study_{budget.name}_val"
+        _register(self.test, self.folder / "densepose_val.json", self.folder / "val")
+
+    def record(self, variant: str) -> dict:
+        """What a variant is a function of, fit for JSON."""
+        budget = self._budget
+        counts = {"train": budget.train, "val": budget.val}
+        return {"people": budget.people.record(), **counts, "variant": variant}
+
+    def train(self, variant: str, folder: Path, teach: Callable[[], Path]) -> str:
+        """Registers a variant; returns its name in Detectron2's catalogues.
+
+        Args:
+            variant: one of VARIANTS.
+            folder: for annotations that differ from the true ones.
+            teach: gives the annotations that a teacher wrote.
+        """
+        if variant == "points":
+            path = self.truth
+        elif variant == "teacher":
+            path = teach()
+        else:
+            path = folder / f"{self.folder.name}_{variant.replace(' ', '_')}.json"
+            if not path.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                write_whole(path, json.dumps(self._annotated(variant)).encode())
+        name = f"study_{self._budget.name}_{variant.replace(' ', '_')}"
+        _register(name, path, self.images)
+        return name
+
+    def _annotated(self, variant: str) -> dict:
+        contents = json.loads(self.truth.read_text())
+        people = contents["annotations"]
+        for person in people:
+            person.pop(DENSE_KEY, None)  # relative to another folder, and not used
+        rng = np.random.default_rng(_SEED)
+        if variant == "by hand":
+            surface = BodySurface.load()
+            contents["annotations"] = [annotate_by_hand(rng, one, surface) for one in people]
+            return contents
+        for person in _left_out(people, _SHARES[variant], rng):
+            for key in [key for key in person if key.startswith("dp_")]:
+                del person[key]
+        return contents
+
+
+def _left_out(people: list[dict], share: float, rng: np.random.Generator) -> list[dict]:
+    """Those with points who lose them, so that a share keeps them; at least one does."""
+    annotated = [person for person in people if "dp_x" in person]
+    kept = max(round(len(annotated) * share), 1)
+    return [annotated[k] for k in rng.permutation(len(annotated))[kept:]]
+
+
+def _register(name: str, json_file: Path, images: Path) -> None:
+    if name in DatasetCatalog:
+        DatasetCatalog.remove(name)
+        MetadataCatalog.remove(name)
+    register_densepose_coco(name, json_file, images, surface="open")

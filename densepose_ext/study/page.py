@@ -1,0 +1,194 @@
+"""A study's table, plots and page."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from tabulate import tabulate
+
+from ..evaluation import plots
+from ..evaluation.markup import table, write_page
+from ..evaluation.report import point_rows
+from ..files.atomic import write_whole
+from .budget import Budget
+from .outcome import Outcome
+from .plans import Study
+from .summary import COLUMNS, Row, summarize
+
+PAGE, RAW, TABLE, PLOT = "index.html", "study.json", "table.txt", "plot.png"
+
+_LEGEND = (
+    "In percent, on people that were not trained on; means over seeds. In brackets 95% intervals of"
+    " GPS AP: over resampled pictures and, with several seeds, seeds. The difference is that to the"
+    " first row, on the same pictures and seeds: where its interval holds 0, it may be chance."
+    " Right part, within 10 cm and the areas AUC are over points of people found by a box."
+)
+
+
+def write_study(
+    study: Study,
+    budget: Budget,
+    outcomes: Sequence[Outcome],
+    folder: Path,
+    teacher: dict | None = None,
+) -> Path:
+    """Writes ``index.html``, ``study.json``, ``table.txt`` and ``plot.png``.
+
+    Args:
+        outcomes: of the runs that are done.
+        folder: made if it is missing.
+        teacher: its error by body group, as of ``PointMeasures.tables``; None without a teacher.
+
+    Returns:
+        the page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = summarize(outcomes)
+    headings, cells = table_of(rows)
+    align = ["left", *["right"] * (len(headings) - 1)]
+    text = tabulate(cells, headings, tablefmt="simple", colalign=align, disable_numparse=True)
+    write_whole(folder / TABLE, f"{text}\n".encode())
+    plot = plots.interval_bars(
+        {row.run: row.values["GPS AP"] or 0.0 for row in rows},
+        {row.run: row.interval for row in rows},
+        "GPS AP (%), with 95% intervals",
+    )
+    write_whole(folder / PLOT, base64.b64decode(plot))
+    raw = {
+        "study": study.name,
+        "budget": budget.name,
+        "facts": budget.facts(),
+        "rows": [asdict(row) for row in rows],
+        "outcomes": [
+            {"run": o.run, "seed": o.seed, "folder": str(o.folder), **o.measures} for o in outcomes
+        ],
+        "teacher": teacher,
+    }
+    write_whole(folder / RAW, json.dumps(raw).encode())
+    done = {outcome.run for outcome in outcomes}
+    missing = [run.name for run in study.runs if run.name not in done]
+    sections = [
+        f"<p>{study.question}</p>",
+        f"<p>Budget {budget.name}: {budget.facts()}.</p>",
+        *([f"<p>Not run: {', '.join(missing)}.</p>"] if missing else []),
+        "<h2>Scores</h2>",
+        table(headings, cells),
+        f'<p class="note">{_LEGEND}</p>',
+        _picture(plot, "GPS AP of the runs"),
+        *_differences(rows),
+        "<h2>Where on the body</h2>",
+        '<p class="note">Points within 10 cm, of people found by a box, in percent.</p>',
+        table(*_groups(rows)),
+        *_confusions(outcomes),
+        *_strata(outcomes),
+    ]
+    if teacher is not None:
+        sections += [
+            "<h2>The teacher's own error</h2>",
+            '<p class="note">Its targets against the true ones, at pixels that have both.</p>',
+            table(*point_rows(teacher)),
+        ]
+    write_page(folder / PAGE, f"Study: {study.name}", sections)
+    return folder / PAGE
+
+
+def table_of(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the study's table."""
+    headings = ["run", "seeds", "GPS AP", "difference"]
+    headings += [name for name in COLUMNS if name != "GPS AP"]
+    cells = [
+        [
+            row.run,
+            str(len(row.seeds)),
+            f"{_number(row.values['GPS AP'])} [{row.interval[0]:.1f}, {row.interval[1]:.1f}]",
+            _difference(row),
+            *(_number(row.values[name]) for name in headings[4:]),
+        ]
+        for row in rows
+    ]
+    return headings, cells
+
+
+def _difference(row: Row) -> str:
+    if row.difference_interval is None:
+        return "-"
+    low, high = row.difference_interval
+    return f"{row.difference:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _picture(png: str, what: str) -> str:
+    return f'<img alt="{what}" src="data:image/png;base64,{png}">'
+
+
+def _differences(rows: Sequence[Row]) -> list[str]:
+    others = [row for row in rows if row.difference_interval is not None]
+    if not others:
+        return []
+    png = plots.interval_bars(
+        {row.run: row.difference for row in others},
+        {row.run: row.difference_interval for row in others},
+        f"GPS AP over that of {rows[0].run} (points), with 95% intervals",
+    )
+    return [_picture(png, "differences of GPS AP")]
+
+
+def _groups(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    groups = list(rows[0].by_group) if rows else []
+    cells = [[row.run, *(_number(row.by_group[group]) for group in groups)] for row in rows]
+    return ["run", *groups], cells
+
+
+def _confusions(outcomes: Sequence[Outcome]) -> list[str]:
+    """What points are taken for; of each run, its first seed."""
+    first = _first_seeds(outcomes)
+    if not first:
+        return []
+    kinds = list(first[0].measures["confusions"])
+    cells = [
+        [one.run, *(f"{100 * one.measures['confusions'][kind]:.1f}" for kind in kinds)]
+        for one in first
+    ]
+    note = '<p class="note">Points of people found by a box, in percent.</p>'
+    return ["<h2>What points are taken for</h2>", note, table(["run", *kinds], cells)]
+
+
+def _strata(outcomes: Sequence[Outcome]) -> list[str]:
+    """GPS AP by what makes people hard; of each run, its first seed."""
+    first = _first_seeds(outcomes)
+    if not first:
+        return []
+    sections = [
+        "<h2>Which people</h2>",
+        '<p class="note">GPS AP among the people of each kind, with 95% intervals; the others'
+        " neither have to be found nor count as false.</p>",
+    ]
+    for kind, names in first[0].measures["strata"].items():
+        headings = [kind, "people", *(one.run for one in first)]
+        cells = []
+        for name, row in names.items():
+            shown = [_stratum(one.measures["strata"][kind][name]) for one in first]
+            cells.append([name, str(row["people"]), *shown])
+        sections.append(table(headings, cells))
+    return sections
+
+
+def _stratum(row: dict) -> str:
+    if not row["people"]:
+        return "-"
+    low, high = row["interval"]
+    return f"{100 * max(row['AP'], 0):.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _first_seeds(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    first: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        first.setdefault(outcome.run, outcome)
+    return list(first.values())

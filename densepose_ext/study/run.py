@@ -1,0 +1,87 @@
+"""A whole study: its data, its runs, its page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..processes.cores import number_of_cores
+from .budget import BUDGETS
+from .data import StudyData
+from .outcome import Outcome
+from .page import write_study
+from .plans import TRAINING_STUDIES, Study, plan
+from .robustness import QUESTION, RUNS, Tester
+from .runner import Runner, check_runs
+from .teacher_error import teacher_error
+
+ROBUSTNESS = "robustness"
+STUDIES = (*TRAINING_STUDIES, ROBUSTNESS)
+
+
+def run_study(
+    name: str,
+    budget: str,
+    out: Path,
+    seeds: int = 1,
+    chosen: Sequence[str] = (),
+    model: str | None = None,
+    weights: str | None = None,
+    overrides: Sequence = (),
+) -> Path:
+    """Executes what is not done yet of a study; the page is written anew after each run.
+
+    Args:
+        name: one of STUDIES. budget: one of BUDGETS.
+        out: for everything but pictures, which go to $DETECTRON2_DATASETS or ``./datasets``.
+        seeds: trainings of each run.
+        chosen: names of the runs to execute; none for all.
+        model, weights: of robustness, as for DensePosePredictor.
+        overrides: ``KEY VALUE`` pairs for every training.
+
+    Returns:
+        the page.
+
+    Raises:
+        ValueError: an unknown name, or a config that cannot be used.
+    """
+    if name not in STUDIES:
+        raise ValueError(f"no study {name!r}; there are: {', '.join(STUDIES)}")
+    if budget not in BUDGETS:
+        raise ValueError(f"no budget {budget!r}; there are: {', '.join(BUDGETS)}")
+    if seeds < 1:
+        raise ValueError(f"--seeds {seeds}, expected 1 or more")
+    size = BUDGETS[budget]
+    trains = name != ROBUSTNESS
+    if trains and (model or weights):
+        raise ValueError(f"--model and --weights are of {ROBUSTNESS}; {name} trains its models")
+    if not trains and overrides:
+        raise ValueError(f"{name} trains nothing: {overrides[0]!r} changes nothing")
+    study = plan(name, size) if trains else Study(name, QUESTION, RUNS)
+    runs = _chosen(study, chosen)
+    root = Path(os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets")))
+    if trains:
+        check_runs(size, runs, overrides)
+    data = StudyData(size, root, number_of_cores())
+    executor = Runner(size, out, data, overrides) if trains else Tester(model, weights, out, data)
+    folder = out / f"{name}_{budget}"
+    outcomes: list[Outcome] = []
+    error = None
+    for seed in range(1, (seeds if trains else 1) + 1):
+        for run in runs:
+            outcomes.append(executor.outcome(run, seed))
+            if error is None and run.data == "teacher":
+                error = teacher_error(executor.taught / "annotations.json", data.truth)
+            page = write_study(study, size, outcomes, folder, error)
+    return page
+
+
+def _chosen(study: Study, names: Sequence[str]) -> list:
+    known = {run.name: run for run in study.runs}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{study.name} has no run {name!r}; it has: {', '.join(known)}")
+    if not names:
+        return list(study.runs)
+    return [run for run in study.runs if run.name in names]
