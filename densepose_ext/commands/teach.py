@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
+    import torch
+
     from ..config import load_config
     from ..engine.launch import launch
     from ..engine.output_folder import check_writable
@@ -37,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
 
     path = args.config if os.path.isfile(args.config) else get_config_file(args.config)
     out = Path(args.out)
-    cfg = load_config(path, [*args.opts, "OUTPUT_DIR", str(out / "teacher")])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    opts = ["MODEL.DEVICE", device, *args.opts, "OUTPUT_DIR", str(out / "teacher")]
+    cfg = load_config(path, opts)
     if cfg.MODEL.META_ARCHITECTURE != META_ARCHITECTURE:
         raise ValueError(
             f"{path}: MODEL.META_ARCHITECTURE = {cfg.MODEL.META_ARCHITECTURE!r}, expected"

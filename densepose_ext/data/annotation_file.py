@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from ..surface.dense_target import SURFACE_KEY
 from .annotation_record import read_annotation
 from .annotations import AnnotationError
 from .json_file import local_path, read_json
@@ -36,12 +37,14 @@ class AnnotationFile:
             ``height``. ``file_name`` and ``path`` are empty if the JSON has no name.
         people: dicts with ``id``, ``image_id``, ``category_id`` and the keys of
             :func:`~densepose_ext.data.annotation_record.read_annotation`, in the file's order.
+        dense_surface: the surface of the dense targets, if ``info`` has it.
     """
 
     path: str
     categories: dict[int, str]
     images: dict[int | str, dict]
     people: list[dict]
+    dense_surface: str | None = None
 
     def of_categories(
         self,
@@ -132,7 +135,10 @@ class _Reader:
         images = self._images(lists["images"])
         people = self._people(lists["annotations"], categories, images)
         self._left_out.report()
-        return AnnotationFile(self._path, categories, images, people)
+        info = contents.get("info")
+        noted = info.get(SURFACE_KEY) if isinstance(info, dict) else None
+        dense_surface = noted if isinstance(noted, str) else None
+        return AnnotationFile(self._path, categories, images, people, dense_surface)
 
     def _field(self, value: object, where: str, key: str, read, expected: str):
         """A required value, as ``read`` converts it."""

@@ -14,7 +14,8 @@ from detectron2.data.datasets.builtin_meta import (
 )
 from detectron2.structures import BoxMode
 
-from ..surface.dense_target import DENSE_KEY
+from ..surface.dense_target import DENSE_KEY, SURFACE_KEY
+from ..surface.registry import body_of
 from .annotation_file import read_annotations
 from .annotations import POINT_KEYS, VERTEX_KEYS
 
@@ -78,9 +79,15 @@ def load_densepose_coco(
         their dense target, if any.
 
     Raises:
-        FileNotFoundError, ValueError: the file is missing, or is not COCO JSON.
+        FileNotFoundError, ValueError: the file is missing, is not COCO JSON, or has dense targets
+            on another surface.
     """
     file = read_annotations(json_file, image_root).of_categories(categories, category_map)
+    if file.dense_surface is not None and body_of(file.dense_surface) != body_of(surface):
+        raise ValueError(
+            f"{file.path}: info.{SURFACE_KEY} = {file.dense_surface!r}, expected the surface"
+            f" {os.fspath(surface)!r} that the data set is registered with"
+        )
     class_of = {category: number for number, category in enumerate(sorted(file.categories))}
     if dataset_name is not None:
         MetadataCatalog.get(dataset_name).set(

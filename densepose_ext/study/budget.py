@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..synthetic.settings import Settings
@@ -32,14 +33,14 @@ class Budget:
     teacher: tuple
     larger_backbone: tuple = ()
 
-    def facts(self) -> str:
-        """In words, for the page."""
-        keys = dict(zip(self.changes[::2], self.changes[1::2]))
-        size = f"{keys['SOLVER.MAX_ITER']} steps of {keys['SOLVER.IMS_PER_BATCH']} pictures"
+    def training(self, overrides: Sequence = ()) -> str:
+        """A training in words, with ``KEY VALUE`` pairs on top of the budget's."""
+        changes = [*self.changes, *overrides]
+        keys = dict(zip(changes[::2], changes[1::2]))
         start = "the shipped model's backbone and boxes" if self.from_shipped else "ImageNet"
         return (
-            f"{self.train} pictures of {self.people.size} pixels to train on, {self.val} to test"
-            f" on; {size} from {start}"
+            f"{keys['SOLVER.MAX_ITER']} steps of {keys['SOLVER.IMS_PER_BATCH']} of {self.train}"
+            f" pictures of {self.people.size} pixels, from {start}"
         )
 
 
@@ -75,7 +76,7 @@ BUDGETS = {
                 *("SOLVER.OPTIMIZER", "Muon", "SOLVER.BASE_LR", 0.004, "SOLVER.BETA2", 0.98),
                 *("SOLVER.MOMENTUM", 0.9, "SOLVER.WEIGHT_DECAY", 0.1),
                 *("SOLVER.BACKBONE_LR_FACTOR", 0.1, "SOLVER.CLIP_GRADIENTS.ENABLED", False),
-                *("SOLVER.IMS_PER_BATCH", 8, "SOLVER.WARMUP_ITERS", 20, "SOLVER.MAX_ITER", 300),
+                *("SOLVER.IMS_PER_BATCH", 8, "SOLVER.WARMUP_ITERS", 20, "SOLVER.MAX_ITER", 200),
             ),
             from_shipped=True,
             teacher=(
@@ -83,7 +84,7 @@ BUDGETS = {
                 *("MODEL.ROI_DENSEPOSE_HEAD.CONV_HEAD_DIM", 128),
                 *("MODEL.ROI_DENSEPOSE_HEAD.NUM_STACKED_CONVS", 2),
                 *("SOLVER.IMS_PER_BATCH", 8, "SOLVER.WARMUP_ITERS", 20),
-                *("SOLVER.MAX_ITER", 300, "SOLVER.STEPS", (225, 270)),
+                *("SOLVER.MAX_ITER", 200, "SOLVER.STEPS", (150, 180)),
             ),
         ),
         Budget(

@@ -55,9 +55,10 @@ def confusions(table: np.ndarray) -> dict[str, float]:
         "right": predicted == true,
         "left and right exchanged": mirrored,
         "front and back exchanged": same_limb & (predicted != true) & ~mirrored,
-        "background": predicted == 0,
     }
-    kinds["another part"] = ~np.any(list(kinds.values()), axis=0)
+    background = predicted == 0
+    kinds["another part"] = ~np.any([*kinds.values(), background], axis=0)
+    kinds["background"] = background
     total = max(int(table.sum()), 1)
     assert table.shape == (NUM_FINE_PARTS, NUM_FINE_PARTS + 1)
     return {name: float(table[where].sum() / total) for name, where in kinds.items()}

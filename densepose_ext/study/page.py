@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +14,9 @@ from tabulate import tabulate
 
 from ..evaluation import plots
 from ..evaluation.markup import table, write_page
+from ..evaluation.publish import REPORT_FILE
 from ..evaluation.report import point_rows
 from ..files.atomic import write_whole
-from .budget import Budget
 from .outcome import Outcome
 from .plans import Study
 from .summary import COLUMNS, Row, summarize
@@ -31,7 +33,7 @@ _LEGEND = (
 
 def write_study(
     study: Study,
-    budget: Budget,
+    facts: str,
     outcomes: Sequence[Outcome],
     folder: Path,
     teacher: dict | None = None,
@@ -39,6 +41,7 @@ def write_study(
     """Writes ``index.html``, ``study.json``, ``table.txt`` and ``plot.png``.
 
     Args:
+        facts: of all runs, in words.
         outcomes: of the runs that are done.
         folder: made if it is missing.
         teacher: its error by body group, as of ``PointMeasures.tables``; None without a teacher.
@@ -60,8 +63,7 @@ def write_study(
     write_whole(folder / PLOT, base64.b64decode(plot))
     raw = {
         "study": study.name,
-        "budget": budget.name,
-        "facts": budget.facts(),
+        "facts": facts,
         "rows": [asdict(row) for row in rows],
         "outcomes": [
             {"run": o.run, "seed": o.seed, "folder": str(o.folder), **o.measures} for o in outcomes
@@ -73,10 +75,10 @@ def write_study(
     missing = [run.name for run in study.runs if run.name not in done]
     sections = [
         f"<p>{study.question}</p>",
-        f"<p>Budget {budget.name}: {budget.facts()}.</p>",
+        f"<p>{html.escape(facts)}.</p>",
         *([f"<p>Not run: {', '.join(missing)}.</p>"] if missing else []),
         "<h2>Scores</h2>",
-        table(headings, cells),
+        _table(headings, cells),
         f'<p class="note">{_LEGEND}</p>',
         _picture(plot, "GPS AP of the runs"),
         *_differences(rows),
@@ -92,6 +94,7 @@ def write_study(
             '<p class="note">Its targets against the true ones, at pixels that have both.</p>',
             table(*point_rows(teacher)),
         ]
+    sections += ["<h2>Each run</h2>", _links(outcomes, folder)]
     write_page(folder / PAGE, f"Study: {study.name}", sections)
     return folder / PAGE
 
@@ -171,13 +174,26 @@ def _strata(outcomes: Sequence[Outcome]) -> list[str]:
         " neither have to be found nor count as false.</p>",
     ]
     for kind, names in first[0].measures["strata"].items():
-        headings = [kind, "people", *(one.run for one in first)]
-        cells = []
-        for name, row in names.items():
-            shown = [_stratum(one.measures["strata"][kind][name]) for one in first]
-            cells.append([name, str(row["people"]), *shown])
-        sections.append(table(headings, cells))
+        headings = [kind, *(f"{name} ({row['people']} people)" for name, row in names.items())]
+        cells = [
+            [one.run, *(_stratum(one.measures["strata"][kind][name]) for name in names)]
+            for one in first
+        ]
+        sections.append(_table(headings, cells))
     return sections
+
+
+def _table(headings: list[str], cells: list[list[str]]) -> str:
+    """A table whose values stay on one line, each with its interval."""
+    return table(headings, [[cell.replace(" ", "\u00a0") for cell in row] for row in cells])
+
+
+def _links(outcomes: Sequence[Outcome], folder: Path) -> str:
+    links = []
+    for one in outcomes:
+        report = os.path.relpath(one.folder / REPORT_FILE, folder)
+        links.append(f'<a href="{report}">{one.run}, seed {one.seed}</a>')
+    return f"<p>People and parts: {'; '.join(links)}.</p>"
 
 
 def _stratum(row: dict) -> str:

@@ -66,6 +66,8 @@ def run_study(
     data = StudyData(size, root, number_of_cores())
     executor = Runner(size, out, data, overrides) if trains else Tester(model, weights, out, data)
     folder = out / f"{name}_{budget}"
+    what = size.training(overrides) if trains else f"of {model or 'the shipped model'}"
+    facts = f"Budget {budget}: {what}; tested on {size.val} others"
     outcomes: list[Outcome] = []
     error = None
     for seed in range(1, (seeds if trains else 1) + 1):
@@ -73,7 +75,7 @@ def run_study(
             outcomes.append(executor.outcome(run, seed))
             if error is None and run.data == "teacher":
                 error = teacher_error(executor.taught / "annotations.json", data.truth)
-            page = write_study(study, size, outcomes, folder, error)
+            page = write_study(study, facts, outcomes, folder, error)
     return page
 
 

@@ -11,6 +11,7 @@ from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog
 
 from ..config import load_config
+from ..demo.log import log_to
 from ..demo.processes import in_processes
 from ..engine.bfloat16_trainer import multiplies_bfloat16
 from ..files.atomic import write_whole
@@ -123,6 +124,7 @@ class Runner:
             cfg.OUTPUT_DIR = str(self.taught / "teacher")
             Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
             cfg.freeze()
+            log_to(self.taught / "log.txt")
             truth, images = str(self._data.truth), str(self._data.images)
             teach(cfg, truth, images, "open", self.taught)
         return annotations
@@ -137,9 +139,9 @@ def _of_device(overrides: Sequence) -> list:
     """What the device asks for: the one given, else a GPU where there is one."""
     given = dict(zip(overrides[::2], overrides[1::2]))
     device = given.get("MODEL.DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
-    if device == "cpu":
-        return ["MODEL.DEVICE", device, "SOLVER.AMP.ENABLED", multiplies_bfloat16()]
-    return ["MODEL.DEVICE", device, "DATALOADER.NUM_WORKERS", min(number_of_cores(), 8)]
+    workers = 0 if device == "cpu" else min(number_of_cores(), 8)
+    own = ["MODEL.DEVICE", device, "DATALOADER.NUM_WORKERS", workers]
+    return [*own, "SOLVER.AMP.ENABLED", multiplies_bfloat16()] if device == "cpu" else own
 
 
 def _say(text: str) -> None:

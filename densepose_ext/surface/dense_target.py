@@ -21,6 +21,8 @@ from .parts import NUM_FINE_PARTS
 
 #: The key of an annotation.
 DENSE_KEY = "dp_iuv"
+#: The key of a file's ``info``: the surface that its dense targets are on, if that is known.
+SURFACE_KEY = "dp_iuv_surface"
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 #: Length, name and checksum of a PNG's last chunk.

@@ -64,6 +64,12 @@ def register_surface(name: str, factory: Callable[[], Surface]) -> None:
     _factories[name] = factory
 
 
+def body_of(name: str | os.PathLike) -> str:
+    """The registered name of a surface; "smpl" for a folder of official files. Reads nothing."""
+    key = os.fspath(name)
+    return key if key in _factories else "smpl"
+
+
 def get_surface(name: str | os.PathLike) -> Surface:
     """The surface of a registered name, or of a folder with the official files.
 

@@ -45,7 +45,7 @@ def teach(cfg: CfgNode, json_file: str, image_root: str, surface: str, out: Path
         write_targets(teacher, images, cfg.INPUT.FORMAT, out)
         comm.synchronize()
         if comm.is_main_process():
-            write_annotations(json_file, out)
+            write_annotations(json_file, out, surface)
     finally:
         DatasetCatalog.remove(_DATASET)
         MetadataCatalog.remove(_DATASET)

@@ -19,7 +19,13 @@ from ..files.atomic import write_whole
 from ..modeling.postprocessing import densepose_results
 from ..modeling.teacher import DensePoseTeacher
 from ..structures import DensePoseOutput
-from ..surface.dense_target import DENSE_KEY, dense_target_size, write_dense_target
+from ..surface.dense_target import (
+    DENSE_KEY,
+    SURFACE_KEY,
+    dense_target_size,
+    write_dense_target,
+)
+from ..surface.registry import body_of
 
 #: Folder of the targets, beside the annotations that name them.
 TARGETS = "dense"
@@ -71,13 +77,17 @@ def write_targets(
             write_dense_target(target_path(folder, person["id"]), target)
 
 
-def write_annotations(json_file: str, folder: Path) -> Path:
+def write_annotations(json_file: str, folder: Path, surface: str) -> Path:
     """Writes ``annotations.json``: those of a file, with the targets that are there.
+
+    Args:
+        surface: that the targets are on, to be noted in the file.
 
     Returns:
         the file.
     """
     contents = json.loads(Path(json_file).read_text())
+    contents["info"] = {**(contents.get("info") or {}), SURFACE_KEY: body_of(surface)}
     for annotation in contents["annotations"]:
         annotation.pop(DENSE_KEY, None)
         path = target_path(folder, annotation["id"])

@@ -15,6 +15,7 @@ from densepose_ext import DensePoseDatasetMapper, densepose_results
 from densepose_ext.data import load_densepose_coco
 from densepose_ext.engine.launch import launch
 from densepose_ext.modeling import DensePoseCascade, DensePoseRCNNWithTTA
+from densepose_ext.modeling.build import build_model as build_whole_model
 from projects_tests import tiny_run
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_model import picture, tiny_config, tiny_model
@@ -389,3 +390,18 @@ def test_a_cascade_built_by_hand_names_what_is_wrong():
     ]:
         with pytest.raises(ValueError, match=message):
             DensePoseCascade([stage], roi_channels, **more)
+
+
+def test_keypoints_train_with_the_channels_last():
+    """Detectron2's loss views heatmaps, which then have to lie channel by channel."""
+    torch.manual_seed(0)
+    model = build_whole_model(tiny_config("MODEL.KEYPOINT_ON", True, "MODEL.CHANNELS_LAST", True))
+    heads = [model.roi_heads.keypoint_head]
+    model = build_whole_model(
+        tiny_config(*cascade(["densepose", "keypoint"], "MODEL.CHANNELS_LAST", True))
+    )
+    heads += [model.roi_heads.keypoint_head, model.roi_heads.cascade.last.keypoint_head]
+    for head in heads:
+        channels = next(head.parameters()).shape[1]
+        rois = torch.randn(2, channels, 14, 14).contiguous(memory_format=torch.channels_last)
+        assert head.layers(rois).is_contiguous()

@@ -195,7 +195,7 @@ def test_people_without_a_target_have_none(people, tmp_path):
     contents = json.loads(source.read_text())
     contents["annotations"][0]["dp_iuv"] = "another.png"
     (tmp_path / "in.json").write_text(json.dumps(contents))
-    result = json.loads(write_annotations(str(tmp_path / "in.json"), tmp_path).read_text())
+    result = json.loads(write_annotations(str(tmp_path / "in.json"), tmp_path, "open").read_text())
     assert "dp_iuv" not in result["annotations"][0]
 
 
@@ -221,3 +221,8 @@ def test_nobody_to_learn_from(people, tmp_path, capsys):
     arguments[2] = str(tmp_path / "in.json")
     assert main(arguments) == 2
     assert "nobody has points (dp_x) and a mask" in capsys.readouterr().err
+
+
+def test_targets_are_not_taken_for_those_of_another_body(people, taught):
+    with pytest.raises(ValueError, match=r"annotations\.json: info\.dp_iuv_surface = 'open', exp"):
+        load_densepose_coco(str(taught / "annotations.json"), str(people / "train"), surface="smpl")
