@@ -1,0 +1,110 @@
+"""What programs for the official project take out of Detectron2's Instances, for visualizers.
+
+Letters: N people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from detectron2.structures import Instances
+
+from ..modeling.postprocessing import densepose_results
+from ..prediction.charted import charted
+from ..structures import DensePoseResult, VertexResult
+from .structures import DensePoseChartResult
+from .visualizers import (
+    BoundingBoxVisualizer,
+    CompoundVisualizer,
+    DensePoseResultsVisualizer,
+    ScoredBoundingBoxVisualizer,
+)
+
+__all__ = [
+    "CompoundExtractor",
+    "DensePoseResultExtractor",
+    "create_extractor",
+    "extract_boxes_xywh_from_instances",
+    "extract_scores_from_instances",
+]
+
+#: Takes Instances, and which of them (None: all).
+Extractor = Callable[..., Any]
+
+
+def extract_scores_from_instances(instances: Instances, select: Any = None) -> torch.Tensor | None:
+    """(N,); None where there are no scores."""
+    if not instances.has("scores"):
+        return None
+    return instances.scores if select is None else instances.scores[select]
+
+
+def extract_boxes_xywh_from_instances(
+    instances: Instances, select: Any = None
+) -> torch.Tensor | None:
+    """(N, 4): x, y, width, height; None where there are no boxes."""
+    if not instances.has("pred_boxes"):
+        return None
+    boxes = instances.pred_boxes.tensor.clone()
+    boxes[:, 2:] -= boxes[:, :2]
+    return boxes if select is None else boxes[select]
+
+
+class DensePoseResultExtractor:
+    """Results in charts, and the boxes they are in."""
+
+    def __call__(
+        self, instances: Instances, select: Any = None
+    ) -> tuple[list[DensePoseChartResult] | None, torch.Tensor | None]:
+        """
+        Returns:
+            the N results, on the CPU, and (N, 4) x, y, width, height; (None, None) of Instances
+            without dense pose.
+
+        Raises:
+            ValueError: they are of a mesh without charts.
+        """
+        if not instances.has("pred_densepose") or not instances.has("pred_boxes"):
+            return None, None
+        if select is not None:
+            instances = instances[select]
+        found = densepose_results(instances.pred_densepose, instances.pred_boxes.tensor)
+        results = [_in_charts(one.map(torch.Tensor.cpu)) for one in found]
+        return results, extract_boxes_xywh_from_instances(instances)
+
+
+def _in_charts(result: DensePoseResult | VertexResult) -> DensePoseChartResult:
+    if isinstance(result, VertexResult):
+        result = charted(result)
+        if result.uv is None:
+            raise ValueError(f"the mesh {result.mesh} has no charts, so there are no U and V")
+    return DensePoseChartResult(result.labels, result.uv)
+
+
+class CompoundExtractor:
+    """A list of what several extractors give."""
+
+    def __init__(self, extractors: Sequence[Extractor]):
+        self.extractors = list(extractors)
+
+    def __call__(self, instances: Instances, select: Any = None) -> list:
+        return [extractor(instances, select) for extractor in self.extractors]
+
+
+def create_extractor(visualizer: object) -> Extractor:
+    """What gives a visualizer its data.
+
+    Raises:
+        ValueError: it is none of ours.
+    """
+    if isinstance(visualizer, CompoundVisualizer):
+        return CompoundExtractor([create_extractor(one) for one in visualizer.visualizers])
+    if isinstance(visualizer, DensePoseResultsVisualizer):
+        return DensePoseResultExtractor()
+    if isinstance(visualizer, ScoredBoundingBoxVisualizer):
+        return CompoundExtractor([extract_boxes_xywh_from_instances, extract_scores_from_instances])
+    if isinstance(visualizer, BoundingBoxVisualizer):
+        return extract_boxes_xywh_from_instances
+    raise ValueError(f"no extractor for a {type(visualizer).__name__}")

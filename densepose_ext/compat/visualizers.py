@@ -1,0 +1,231 @@
+"""Visualizers with the constructors and calls of the official project's.
+
+Each has ``visualize(image_bgr, data)``; ``data`` is what its extractor gives. As there, the picture
+is drawn on in place unless ``inplace=False``, and later people are drawn over earlier ones.
+Options that concern other drawings are accepted and ignored, as there.
+
+Letters: N people, (H, W) the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from ..structures import DensePoseResult, Person
+from ..texture import Atlas, apply_texture
+from ..visualization import draw_boxes, draw_contours
+from ..visualization.compose import stacked
+
+__all__ = [
+    "BoundingBoxVisualizer",
+    "CompoundVisualizer",
+    "DensePoseResultsContourVisualizer",
+    "DensePoseResultsFineSegmentationVisualizer",
+    "DensePoseResultsUVisualizer",
+    "DensePoseResultsVVisualizer",
+    "DensePoseResultsVisualizer",
+    "DensePoseResultsVisualizerWithTexture",
+    "ScoredBoundingBoxVisualizer",
+    "get_texture_atlas",
+]
+
+
+class DensePoseResultsVisualizer:
+    """Draws results in charts; a subclass says how."""
+
+    def __init__(self, inplace: bool = True, **ignored: Any):
+        self.inplace = inplace
+
+    def visualize(
+        self, image_bgr: np.ndarray, results_and_boxes_xywh: tuple[Sequence[Any] | None, Any]
+    ) -> np.ndarray:
+        """Draws people.
+
+        Args:
+            image_bgr: (H, W, 3) uint8.
+            results_and_boxes_xywh: N results with ``labels`` and ``uv``, and (N, 4); or (None,
+                None), which leaves the picture as it is.
+        """
+        results, boxes = results_and_boxes_xywh
+        if results is None or boxes is None:
+            return image_bgr
+        return _placed(image_bgr, self._drawn(image_bgr, _people(results, boxes)), self.inplace)
+
+    def _drawn(self, picture: np.ndarray, people: list[Person]) -> np.ndarray:
+        raise NotImplementedError(f"{type(self).__name__} draws nothing; use one of its subclasses")
+
+
+class _MappedVisualizer(DensePoseResultsVisualizer):
+    """Draws one quantity in a colour map of OpenCV.
+
+    Args:
+        cmap: number of the map, cv2.COLORMAP_*.
+        alpha: opacity.
+        val_scale: of the quantity; what comes out, as uint8, is looked up in the map.
+    """
+
+    def __init__(
+        self,
+        inplace: bool = True,
+        cmap: int = cv2.COLORMAP_PARULA,
+        alpha: float = 0.7,
+        val_scale: float = 255.0,
+        **ignored: Any,
+    ):
+        super().__init__(inplace)
+        self.cmap, self.alpha, self.val_scale = cmap, alpha, val_scale
+
+    def _quantity(self, result: DensePoseResult) -> np.ndarray:
+        raise NotImplementedError
+
+    def _drawn(self, picture: np.ndarray, people: list[Person]) -> np.ndarray:
+        drawn = picture.copy()
+        for n, where, labels in stacked(people, picture.shape[:2]):
+            values = self._quantity(people[n].result)[where.of_labels] * self.val_scale
+            colours = cv2.applyColorMap(values.clip(0, 255).astype(np.uint8), self.cmap)
+            beneath = drawn[where.of_picture]
+            mixed = cv2.addWeighted(beneath, 1 - self.alpha, colours, self.alpha, 0)
+            cv2.copyTo(mixed, np.ascontiguousarray(labels[where.of_labels]), beneath)
+        return drawn
+
+
+class DensePoseResultsFineSegmentationVisualizer(_MappedVisualizer):
+    """Parts."""
+
+    def __init__(
+        self,
+        inplace: bool = True,
+        cmap: int = cv2.COLORMAP_PARULA,
+        alpha: float = 0.7,
+        **ignored: Any,
+    ):
+        super().__init__(inplace, cmap, alpha, 255 / 24)
+
+    def _quantity(self, result: DensePoseResult) -> np.ndarray:
+        return result.labels.numpy().astype(np.float64)
+
+
+class DensePoseResultsUVisualizer(_MappedVisualizer):
+    """U."""
+
+    def _quantity(self, result: DensePoseResult) -> np.ndarray:
+        return result.uv[0].numpy()
+
+
+class DensePoseResultsVVisualizer(_MappedVisualizer):
+    """V."""
+
+    def _quantity(self, result: DensePoseResult) -> np.ndarray:
+        return result.uv[1].numpy()
+
+
+class DensePoseResultsContourVisualizer(DensePoseResultsVisualizer):
+    """Lines of equal U and V: those of this package, at tenths, whatever ``levels`` says."""
+
+    def _drawn(self, picture: np.ndarray, people: list[Person]) -> np.ndarray:
+        return draw_contours(picture, people)
+
+
+def get_texture_atlas(path: str | None) -> Atlas | None:
+    """An atlas of 6 rows and 4 columns of tiles, out of a picture file."""
+    return None if path is None else Atlas.read(path)
+
+
+class DensePoseResultsVisualizerWithTexture(DensePoseResultsVisualizer):
+    """An atlas on people.
+
+    Args:
+        texture_atlas: of :func:`get_texture_atlas`, or an array (6 S, 4 S, 3) uint8 BGR.
+    """
+
+    def __init__(self, texture_atlas: Atlas | np.ndarray, inplace: bool = True, **ignored: Any):
+        super().__init__(inplace)
+        self.atlas = texture_atlas if isinstance(texture_atlas, Atlas) else Atlas(texture_atlas)
+
+    def _drawn(self, picture: np.ndarray, people: list[Person]) -> np.ndarray:
+        return apply_texture(picture, people, self.atlas)
+
+
+class BoundingBoxVisualizer:
+    """Boxes."""
+
+    def __init__(self, inplace: bool = True, **ignored: Any):
+        self.inplace = inplace
+
+    def visualize(self, image_bgr: np.ndarray, boxes_xywh: Any) -> np.ndarray:
+        """Draws (N, 4) x, y, width, height."""
+        people = _boxed(boxes_xywh, [1.0] * len(boxes_xywh))
+        return _placed(image_bgr, draw_boxes(image_bgr, people, scores=False), self.inplace)
+
+
+class ScoredBoundingBoxVisualizer:
+    """Boxes with their scores."""
+
+    def __init__(self, inplace: bool = True, **ignored: Any):
+        self.inplace = inplace
+
+    def visualize(self, image_bgr: np.ndarray, boxes_and_scores: tuple[Any, Any]) -> np.ndarray:
+        """Draws (N, 4) x, y, width, height, and (N,)."""
+        boxes, scores = boxes_and_scores
+        drawn = draw_boxes(image_bgr, _boxed(boxes, _array(scores).tolist()))
+        return _placed(image_bgr, drawn, self.inplace)
+
+
+class CompoundVisualizer:
+    """Several visualizers, one after the other."""
+
+    def __init__(self, visualizers: Sequence[Any]):
+        self.visualizers = list(visualizers)
+
+    def visualize(self, image_bgr: np.ndarray, data: Sequence[Any]) -> np.ndarray:
+        """Draws the data of each.
+
+        Raises:
+            ValueError: there are more or fewer data than visualizers.
+        """
+        if len(data) != len(self.visualizers):
+            raise ValueError(f"{len(data)} data for {len(self.visualizers)} visualizers")
+        for visualizer, own in zip(self.visualizers, data):
+            image_bgr = visualizer.visualize(image_bgr, own)
+        return image_bgr
+
+
+def _array(values: Any) -> np.ndarray:
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
+def _people(results: Sequence[Any], boxes_xywh: Any) -> list[Person]:
+    """Of rising scores, so that later ones are on top."""
+    boxes = _xyxy(boxes_xywh)
+    return [
+        Person(
+            box,
+            float(n),
+            DensePoseResult(one.labels.detach().cpu().to(torch.uint8), one.uv.detach().cpu()),
+        )
+        for n, (one, box) in enumerate(zip(results, boxes))
+    ]
+
+
+def _boxed(boxes_xywh: Any, scores: Sequence[float]) -> list[Person]:
+    nothing = DensePoseResult(torch.zeros(1, 1, dtype=torch.uint8), torch.zeros(2, 1, 1))
+    return [Person(box, score, nothing) for box, score in zip(_xyxy(boxes_xywh), scores)]
+
+
+def _xyxy(boxes_xywh: Any) -> np.ndarray:
+    boxes = _array(boxes_xywh).astype(np.float32).reshape(-1, 4).copy()
+    boxes[:, 2:] += boxes[:, :2]
+    return boxes
+
+
+def _placed(picture: np.ndarray, drawn: np.ndarray, inplace: bool) -> np.ndarray:
+    """The drawing, in the array of the picture if that is wanted."""
+    if not inplace:
+        return drawn
+    picture[:] = drawn
+    return picture
