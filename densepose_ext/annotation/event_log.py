@@ -34,7 +34,8 @@ class EventLog:
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.events, self._end = self._read()
+            self.events, self._end = read_events(self.path)
+            self._count = len(self.events)
             os.ftruncate(self._file, self._end)
             _sync_folder(self.path.parent)
         except BlockingIOError:
@@ -45,25 +46,6 @@ class EventLog:
         except BaseException:
             os.close(self._file)
             raise
-
-    def _read(self) -> tuple[list[dict], int]:
-        with open(self.path, "rb") as stream:
-            content = stream.read()
-        events: list[dict] = []
-        end = 0
-        for line in content.splitlines(keepends=True):
-            event = _parsed(line)
-            if event is None or event.get("n") != len(events):
-                if end + len(line) < len(content):
-                    raise ValueError(
-                        f"{self.path}: line {len(events) + 1} is damaged, expected a JSON object"
-                        f' with "n": {len(events)}'
-                    )
-                break
-            events.append(event)
-            end += len(line)
-        self._count = len(events)
-        return events, end
 
     def append(self, event: dict) -> dict:
         """Writes an event, and returns once it is on the disk.
@@ -91,6 +73,31 @@ class EventLog:
     def close(self) -> None:
         """Closes the file, which releases its lock."""
         os.close(self._file)
+
+
+def read_events(path: str | os.PathLike) -> tuple[list[dict], int]:
+    """The events of a log, which may be open elsewhere, and the bytes that they take.
+
+    Raises:
+        ValueError: a line before the last is damaged.
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as stream:
+        content = stream.read()
+    events: list[dict] = []
+    end = 0
+    for line in content.splitlines(keepends=True):
+        event = _parsed(line)
+        if event is None or event.get("n") != len(events):
+            if end + len(line) < len(content):
+                raise ValueError(
+                    f"{path}: line {len(events) + 1} is damaged, expected a JSON object"
+                    f' with "n": {len(events)}'
+                )
+            break
+        events.append(event)
+        end += len(line)
+    return events, end
 
 
 def _parsed(line: bytes) -> dict | None:

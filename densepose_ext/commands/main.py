@@ -15,6 +15,7 @@ from ..processes.notices import hide_notices
 
 #: Command: what it does. Its module, with _ for -, has add_arguments(parser) and run(args).
 COMMANDS = {
+    "agreement": "measure how far annotators are apart on the body",
     "apply_net": "draw or dump people with the arguments of the official apply_net.py",
     "annotate": "annotate people's dense pose in a browser",
     "check": "count what an annotation file holds, and report what cannot be used",
@@ -34,7 +35,15 @@ COMMANDS = {
     "video": "find, track and draw people in a video",
 }
 #: Commands that do not import Detectron2, which takes seconds.
-WITHOUT_DETECTRON2 = {"annotate", "check", "configs", "models", "setup-detectron2", "synth"}
+WITHOUT_DETECTRON2 = {
+    "agreement",
+    "annotate",
+    "check",
+    "configs",
+    "models",
+    "setup-detectron2",
+    "synth",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
