@@ -1,4 +1,4 @@
-"""Training on pictures without labels, which a frozen model labels."""
+"""Bootstrapping: training on unlabelled pictures, which a frozen model labels."""
 
 from .build import build_train_loader
 from .labelling import Labeller

@@ -1,4 +1,4 @@
-"""The training loader of a config, bootstrapped where BOOTSTRAP_DATASETS asks for it."""
+"""The training loader of a config, bootstrapped if BOOTSTRAP_DATASETS is set."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .pictures import UnlabelledPictures, find_unlabelled, surface_of
 def build_train_loader(
     cfg: CfgNode, load: Callable[[nn.Module, str], object]
 ) -> DataLoader | BootstrappedLoader:
-    """Training batches of a config, for ever.
+    """An infinite loader of training batches.
 
     Args:
-        load: (model, path) -> None, puts a checkpoint's weights into the frozen model.
+        load: (model, path) -> None, loads a checkpoint into the frozen model.
 
     Raises:
-        ValueError, OSError: as ``build_densepose_train_loader``; a set has nothing to bootstrap
-            from, or the frozen model cannot be had.
+        ValueError, OSError: as ``build_densepose_train_loader``; also if a dataset has nothing to
+            bootstrap from, or the frozen model cannot be built.
     """
     settings = bootstrap_settings(cfg)
     labelled = build_densepose_train_loader(cfg)
@@ -89,7 +89,7 @@ def _labeller(settings: BootstrapSettings, model: nn.Module, with_masks: bool) -
 
 
 def _frozen_model(cfg: CfgNode, load: Callable[[nn.Module, str], object]) -> nn.Module:
-    """The config's model with the weights of BOOTSTRAP_MODEL."""
+    """The model of the config, with the weights of BOOTSTRAP_MODEL."""
     device = cfg.BOOTSTRAP_MODEL.DEVICE
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         raise ValueError(

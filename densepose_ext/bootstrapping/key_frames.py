@@ -1,4 +1,4 @@
-"""Key frames of a video: the ones that can be decoded without any other."""
+"""Reads key frames of a video: those that can be decoded without others."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ..files.pyav import av, upright
 def require_pyav(video: str) -> None:
     """
     Raises:
-        ModuleNotFoundError: PyAV is not installed, which key frames are read by.
+        ModuleNotFoundError: PyAV, which reads key frames, is not installed.
     """
     if av is None:
         raise ModuleNotFoundError(f"reading key frames of {video} needs PyAV: pip install 'av>=15'")
 
 
 def key_frame_times(video: str) -> tuple[int, ...]:
-    """Where the key frames of a video are, in units of its stream; nothing is decoded.
+    """Times of the key frames of a video, in its stream's time base. Decodes nothing.
 
     Raises:
-        OSError, ValueError: there is no such file, or it is no video.
+        OSError, ValueError: the file does not exist, or is not a video.
     """
     require_pyav(video)
     stamp = os.stat(video)
@@ -70,8 +70,8 @@ def _opened(video: str):
     try:
         container = av.open("file:" + video)
     except (av.error.FFmpegError, ValueError) as error:
-        raise ValueError(f"{video} is no video that can be read: {error}") from error
+        raise ValueError(f"{video} cannot be read as a video: {error}") from error
     if not container.streams.video:
         container.close()
-        raise ValueError(f"{video} holds no pictures; expected a video")
+        raise ValueError(f"{video} has no pictures; expected a video")
     return container

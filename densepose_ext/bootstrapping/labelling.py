@@ -1,4 +1,4 @@
-"""A frozen model that labels pictures: detections of a high score become annotations."""
+"""Labels pictures with a frozen model: confident detections become annotations."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Output = DensePoseOutput | DensePoseEmbeddingOutput
 Result = DensePoseResult | VertexResult
 
 #: DATA_SAMPLER.TYPE -> (field, sign): points are drawn where sign * field is low; None: anywhere.
-#: In charts low confidences in the segmentations are uncertain pixels: so it is in the official
-#: project, whose published students were trained on them.
+#: For the confidences of the segmentations of charts, this selects the least certain pixels, as in
+#: the official project, whose published students were trained that way.
 ORDERS = {
     "densepose_uniform": None,
     "densepose_UV_confidence": ("sigma_2", 1),
@@ -41,9 +41,9 @@ ORDERS = {
 
 
 class Labeller:
-    """Labels what a frozen dense pose model finds in pictures, as a dataset's people are labelled.
+    """Turns the detections of a frozen dense pose model into annotations.
 
-    (Sanakoyeu et al., "Transferring Dense Pose to Proximal Animal Classes", CVPR 2020, section 4.)
+    Sanakoyeu et al., "Transferring Dense Pose to Proximal Animal Classes", CVPR 2020, section 4.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Labeller:
         Args:
             model: in evaluation mode, on its device.
             sampler: a key of ORDERS.
-            count_per_class: points of a part of a person; of a person, for a model of embeddings.
-            min_score: a detection has to have at least this score.
-            min_size, max_size: the shorter edge of what the model sees, and the most of the longer.
-            batch_size: pictures that it sees at once.
-            with_masks: annotations get a ``segmentation``.
+            count_per_class: points per part of a person, or per person for CSE models.
+            min_score: minimum score of a detection.
+            min_size, max_size: shorter edge of the model's input, and maximum of the longer edge.
+            batch_size: of the model.
+            with_masks: whether annotations get a ``segmentation``.
 
         Raises:
-            ValueError: there is no such sampler.
+            ValueError: the sampler does not exist.
         """
         if sampler not in ORDERS:
             raise ValueError(f"sampler {sampler!r}, expected one of {', '.join(ORDERS)}")
@@ -84,11 +84,11 @@ class Labeller:
     def __call__(
         self, pictures: Sequence[np.ndarray], draws: Iterable[np.random.Generator]
     ) -> list[list[dict]]:
-        """Annotations of each picture; none where nothing has the score.
+        """Annotations of each picture; an empty list if no detection has the score.
 
         Args:
             pictures: (H, W, 3) uint8 each, in the model's format.
-            draws: a generator for each picture.
+            draws: a random generator per picture.
         """
         found: list[Instances] = []
         for first in range(0, len(pictures), self._batch_size):
@@ -105,7 +105,7 @@ class Labeller:
         return [output["instances"] for output in self._model(inputs)]
 
     def annotations(self, people: Instances, draws: np.random.Generator) -> list[dict]:
-        """The annotations that detections become, as ``load_densepose_coco`` gives them.
+        """Detections as annotations, in the format of ``load_densepose_coco``.
 
         Args:
             people: with pred_boxes, scores, pred_classes, pred_densepose.
@@ -134,7 +134,7 @@ class Labeller:
         return annotations
 
     def _points(self, output: Output, result: Result, draws: np.random.Generator) -> dict:
-        """The points' keys of an annotation, as ``read_points`` gives them."""
+        """The points of an annotation, in the format of ``read_points``."""
         by_vertices = isinstance(result, VertexResult)
         labels = (result.labels > 0).to(torch.uint8) if by_vertices else result.labels
         order = None
@@ -159,7 +159,7 @@ class Labeller:
 
 
 def _coarse_parts(output: Output) -> np.ndarray:
-    """(256, 256) uint8 coarse part of each cell of one person's box."""
+    """(256, 256) uint8: coarse part at each cell of one person's box."""
     if isinstance(output, DensePoseEmbeddingOutput):
         return coarse_labels(output, (ANNOTATION_SIDE, ANNOTATION_SIDE)).numpy()
     square = torch.tensor([[0.0, 0.0, ANNOTATION_SIDE, ANNOTATION_SIDE]])
@@ -177,10 +177,10 @@ def _mask(result: Result, box: torch.Tensor, image_size: tuple[int, int]) -> dic
 
 
 def with_true_categories(annotations: list[dict], true: Sequence[dict]) -> list[dict]:
-    """Annotations with the class of the true box that each overlaps most; others are dropped.
+    """Gives annotations the class of the true box that they overlap most; drops unmatched ones.
 
     Args:
-        true: annotations of the same picture, crowds left out.
+        true: annotations of the same picture, without crowds.
     """
     true = [one for one in true if not one.get("iscrowd", 0)]
     if not true or not annotations:

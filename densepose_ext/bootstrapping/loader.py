@@ -1,4 +1,4 @@
-"""Training batches of labelled pictures and of such that a frozen model labels."""
+"""Training batches that mix labelled pictures with pictures labelled by a frozen model."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from .pictures import UnlabelledPictures
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
-#: Pictures in which nobody is found are replaced by others this often, then by a labelled one.
+#: A picture in which nobody is found is replaced this many times, then by a labelled one.
 ATTEMPTS = 4
-#: Batches between two lines in the log.
+#: Number of batches between log lines.
 LOG_PERIOD = 100
 
 
 @dataclass
 class UnlabelledSet:
-    """Pictures, how they are labelled, and how often they come.
+    """An unlabelled dataset: its pictures, how to label them, and how often to use them.
 
     Attributes:
         name: for the log.
         pictures: read in this process or in workers.
-        batches: which picture fills which place of a batch, were all places this set's.
-        label: a picture, a generator -> annotations.
-        ratio: pictures of this set for each labelled one.
+        batches: samples the pictures, as if this dataset filled every batch.
+        label: (pictures, generators) -> annotations.
+        ratio: pictures of this dataset per labelled picture.
         surface: the body that the labels refer to.
-        by_true_category: detections get the class of the set's own annotations.
-        num_workers: processes that read.
+        by_true_category: give detections the class of the dataset's annotations.
+        num_workers: number of processes that read.
     """
 
     name: str
@@ -51,7 +51,7 @@ class UnlabelledSet:
 
 @dataclass
 class _Counts:
-    """What came of a set since the last line of the log."""
+    """Counts of a dataset since the last log line."""
 
     pictures: int = 0
     people: int = 0
@@ -61,14 +61,14 @@ class _Counts:
 
 
 class BootstrappedLoader:
-    """Batches (lists of mapped images) for ever: each a function of the seed and the iteration.
+    """An infinite loader of batches (lists of mapped images), determined by seed and iteration.
 
-    A picture of an unlabelled set is labelled by its frozen model and then mapped as a labelled one
-    is: resized, flipped, its colours changed, so that the student does not see what its teacher
-    saw. One in which nobody is found is replaced by another of its set.
+    Unlabelled pictures are labelled by the frozen model, then mapped like labelled ones: resizing,
+    flips and colour jitter make the student's input differ from its teacher's. A picture in which
+    nobody is found is replaced by another one of its dataset.
 
     Attributes:
-        batch_sampler: of the labelled set, where a run that is resumed sets seed and iteration.
+        batch_sampler: of the labelled dataset, on which a resumed run sets seed and iteration.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class BootstrappedLoader:
     ):
         """
         Args:
-            labelled: as ``training_loader`` makes it.
+            labelled: from ``training_loader``.
             mapper: of its images.
             batch_size: of all processes together.
         """
@@ -126,7 +126,7 @@ class BootstrappedLoader:
     def _label(
         self, number: int, read: list[tuple[Sample, np.ndarray | None]], iteration: int
     ) -> list[dict]:
-        """Mapped images out of what was read for a set's places of a batch."""
+        """Labels and maps the pictures read for a dataset's places in a batch."""
         done: dict[int, dict] = {}  # by position
         waiting = dict.fromkeys(sample.position for sample, _ in read)
         for attempt in range(1, ATTEMPTS + 1):
@@ -156,7 +156,7 @@ class BootstrappedLoader:
     def _labelled_images(
         self, number: int, seen: list[tuple[Sample, np.ndarray]]
     ) -> list[dict | None]:
-        """A dataset's record of each picture, None where nobody is found."""
+        """A dataset record of each picture; None if nobody is found."""
         one, counts = self._sets[number], self._counts[number]
         draws = [generator(s.seed, Purpose.PSEUDO_LABELS, s.position) for s, _ in seen]
         images: list[dict | None] = []
@@ -191,7 +191,7 @@ class BootstrappedLoader:
             return self._mapper(image)
 
     def _report(self, batches: int) -> None:
-        """Every now and then a line in the log, and numbers for metrics.json."""
+        """Every LOG_PERIOD batches, logs a line, and writes scalars for metrics.json."""
         if batches % LOG_PERIOD and batches != 1:
             return
         for one, counts in zip(self._sets, self._counts):
@@ -199,8 +199,8 @@ class BootstrappedLoader:
             logger.info(
                 f"{one.name}: in the last {min(batches, LOG_PERIOD)} batches"
                 f" {counts.pictures} pictures were bootstrapped, {people:.1f} people in each;"
-                f" {counts.empty} had nobody with a score over the filter's,"
-                f" {counts.unreadable} could not be read, {counts.replaced} places went to"
+                f" {counts.empty} had nobody with the score of the filter,"
+                f" {counts.unreadable} could not be read, {counts.replaced} were replaced by"
                 " labelled pictures"
             )
             _put_scalars(one.name, people, counts)

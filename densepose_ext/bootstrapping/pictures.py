@@ -1,4 +1,4 @@
-"""The unlabelled pictures of a set: files, and key frames of videos."""
+"""The unlabelled pictures of a dataset: files, and key frames of videos."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """A picture to be labelled.
+    """A picture to label.
 
     Attributes:
-        path: of the picture, or of the video it is in.
-        key_frame: number of the key frame of that video; -1 for one at random; None for a picture.
-        annotations: of a labelled set, as ``load_densepose_coco`` gives them, for their categories.
+        path: of the picture, or of its video.
+        key_frame: index of the key frame in the video; -1: a random one; None: not in a video.
+        annotations: of a labelled dataset, from ``load_densepose_coco``, for their categories.
     """
 
     path: str
@@ -50,18 +50,18 @@ def find_unlabelled(
     categories: Sequence[int] | None = None,
     category_map: dict | None = None,
 ) -> list[Unlabelled]:
-    """The pictures of a set. A video counts as often as key frames of it are to be taken.
+    """The pictures of a dataset, with an entry for each key frame to take from a video.
 
     Args:
-        dataset: a registered dataset, whose labels are not looked at (but see below), or a folder.
+        dataset: a registered dataset (only the categories of its labels are used), or a folder.
         where: the config's key, for messages.
-        loader_type: "image" or "video_keyframe" for only these.
-        strategy, num_images: which key frames of a video: "random_k", "first_k" or "all".
-        categories, category_map: of a registered dataset, as ``load_densepose_coco`` takes them:
-            only its images that have some of these are taken.
+        loader_type: "image" or "video_keyframe": only these; "": both.
+        strategy, num_images: the key frames to take from a video: "random_k", "first_k" or "all".
+        categories, category_map: for a registered dataset, as for ``load_densepose_coco``: use
+            only images with these categories.
 
     Raises:
-        OSError, ValueError: there is no such set, or nothing in it to be labelled.
+        OSError, ValueError: there is no such dataset, or nothing to label in it.
     """
     if os.path.isdir(dataset):
         records = [{"file_name": path} for path in _files_of(dataset)]
@@ -84,7 +84,7 @@ def find_unlabelled(
     missing = sum(not os.path.isfile(picture.path) for picture in found)
     if missing == len(found):
         kinds = {"": "pictures or videos", "image": "pictures", "video_keyframe": "videos"}
-        reason = f"none of its {len(found)} is there, the first is {found[0].path}" if found else ""
+        reason = f"none of its {len(found)} exists, the first is {found[0].path}" if found else ""
         raise FileNotFoundError(
             f"{where}.DATASET = {dataset!r} has no {kinds[loader_type]} to bootstrap from"
             + f": {reason}" * bool(reason)
@@ -95,7 +95,7 @@ def find_unlabelled(
 
 
 def _files_of(folder: str) -> list[str]:
-    """Pictures and videos at any depth, in a fixed order."""
+    """All pictures and videos in a folder, recursively, in a fixed order."""
     paths = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -122,13 +122,13 @@ def _key_frames(video: str, strategy: str, num_images: int) -> list[Unlabelled]:
 
 
 def surface_of(names: Sequence[str]) -> str | None:
-    """The body that the labels of registered datasets refer to, which pseudo-labels do, too."""
+    """The body that the labels of registered datasets, and hence pseudo-labels, refer to."""
     surfaces = (getattr(MetadataCatalog.get(name), "surface", None) for name in names)
     return next((surface for surface in surfaces if surface is not None), None)
 
 
 class UnlabelledPictures(Dataset):
-    """Reads pictures of a set; which one, and which key frame, the sample says."""
+    """Reads the pictures of a dataset. The sample determines which one, and which key frame."""
 
     def __init__(self, pictures: Sequence[Unlabelled], image_format: str = "BGR"):
         """
@@ -142,7 +142,7 @@ class UnlabelledPictures(Dataset):
         return len(self.pictures)
 
     def __getitem__(self, sample: Sample) -> tuple[Sample, np.ndarray | None]:
-        """The sample and its picture (H, W, 3) uint8, None if it cannot be read."""
+        """The sample and its picture (H, W, 3) uint8, or None if it cannot be read."""
         picture = self.pictures[sample.image]
         try:
             return sample, self._read(picture, sample)

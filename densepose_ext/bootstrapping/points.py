@@ -1,11 +1,11 @@
-"""Which pixels of a result become annotated points."""
+"""Samples the pixels of a result that become annotated points."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-#: Points are drawn from this share of a class's pixels, where a confidence says which.
+#: With a confidence, points are drawn from this share of a class's pixels.
 BEST_SHARE = 0.5
 
 
@@ -15,17 +15,17 @@ def sampled_pixels(
     draws: np.random.Generator,
     order: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Pixels drawn without return, up to a number for each class.
+    """Samples pixels of each class, without replacement.
 
     Args:
-        labels: (h, w) class of each pixel, 0 for none.
-        count_per_class: pixels of each class; all of one that has fewer.
-        draws: whose ``choice`` draws.
-        order: (h, w); pixels are drawn from that half of a class which has the lowest values (but
-            from at least ``count_per_class`` pixels). None: from all.
+        labels: (h, w) class of each pixel; 0: none.
+        count_per_class: pixels per class; all pixels of a class that has fewer.
+        draws: random generator.
+        order: (h, w): draw from the half of a class with the lowest values (but from at least
+            ``count_per_class`` pixels). None: from all.
 
     Returns:
-        (P,) int64 places in ``labels.flatten()``, by class.
+        (P,) int64 indices into ``labels.flatten()``, by class.
     """
     labels = labels.flatten()
     chosen = []
@@ -44,10 +44,10 @@ def sampled_pixels(
 
 
 def box_coordinates(pixels: torch.Tensor, size: tuple[int, int], side: int):
-    """Positions of pixel centres in a box that is stretched to a square.
+    """Positions of pixel centres in a box that is resized to a square.
 
     Args:
-        pixels: (P,) places in a flattened (h, w).
+        pixels: (P,) indices into a flattened (h, w).
         size: (h, w).
         side: of the square.
 

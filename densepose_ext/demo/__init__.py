@@ -1,3 +1,3 @@
-"""The whole system once through: data, training, scores, pictures, one page."""
+"""The demo: data, training, evaluation and pictures, summed up on one page."""
 
 from .run import run_demo

@@ -1,4 +1,4 @@
-"""The page of the demonstration: scores, the course of the training, pictures, what to do next."""
+"""The page of the demo: scores, learning curve, pictures, next steps."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from .pictures import Picture
 
 _LEGEND = (
     "In percent. AP is averaged over thresholds .5 to .95 of a similarity: of boxes, of masks, or"
-    " of dense pose (GPS, the mean closeness on the body of predicted to true points; GPSm takes"
-    " the mask into account). A point has the right part if its pixel was given the right one of"
-    " 24; points of people whom no box finds are left out."
+    " of dense pose (GPS, the mean closeness of predicted to true points on the body; GPSm includes"
+    " the mask). A point has the right part if its pixel has the right one of 24 labels; points of"
+    " people who were not detected are left out."
 )
 
 
@@ -33,23 +33,23 @@ def write_demo_page(
     Args:
         path: of the HTML file.
         cfg: of the model that was trained, with its OUTPUT_DIR.
-        scores: of each model, see ``run._score``.
-        pictures: JPEGs to be shown.
+        scores: of each model, from ``read_scores``.
+        pictures: JPEGs to show.
     """
     name, trained = next(iter(scores.items()))
     densepose = trained["densepose"]
     sections = [
         f"<p>A DensePose R-CNN, trained for {cfg.SOLVER.MAX_ITER} steps of"
         f" {cfg.SOLVER.IMS_PER_BATCH} synthetic pictures ({', '.join(cfg.DATASETS.TRAIN)}) and"
-        f" tested on {densepose['images']} others ({', '.join(cfg.DATASETS.TEST)}), beside the"
-        " model that comes with the package, which was trained longer by the same recipe."
+        f" tested on {densepose['images']} others ({', '.join(cfg.DATASETS.TEST)}), compared with"
+        " the model shipped with the package, which was trained longer by the same recipe."
         f"{_versions(cfg)}</p>",
         "<h2>Scores</h2>",
         _overview(scores),
         f'<p class="note">{html.escape(_LEGEND)}</p>',
         "<h2>Pictures</h2>",
         *(_figure(picture) for picture in pictures),
-        "<h2>The course of the training</h2>",
+        "<h2>Learning curve</h2>",
         _image(plots.learning_curve(read_losses(Path(cfg.OUTPUT_DIR) / "metrics.json")), "losses"),
         f"<h2>Where on the body: {html.escape(name)}</h2>",
         _body_plots(densepose),
@@ -64,20 +64,20 @@ def write_demo_page(
 
 
 def _versions(cfg: CfgNode) -> str:
-    """What the trained model alone is tested with, of what it is shown beside."""
+    """A sentence on the test-time augmentation of the trained model, if there is any."""
     if not cfg.TEST.AUG.ENABLED:
         return ""
     seen = "each picture and its mirror image" if cfg.TEST.AUG.FLIP else "versions of each picture"
     return (
-        f" This run's answers are averages over {seen} (TEST.AUG), those of the shipped model are"
-        " of the picture alone."
+        f" This run's predictions are averages over {seen} (TEST.AUG), those of the shipped model"
+        " are not."
     )
 
 
 def read_losses(path: Path) -> dict[str, list[tuple[int, float]]]:
     """Iteration and value of every loss in the JSON lines that Detectron2's trainer writes.
 
-    A training that was resumed may have written an iteration twice; the last one counts.
+    A resumed run may have written an iteration twice; the last one counts.
     """
     found: dict[str, dict[int, float]] = {}
     for line in path.read_text().splitlines():
@@ -95,7 +95,7 @@ def _modes(densepose: dict) -> dict[str, dict]:
     return {mode: densepose[mode] for mode in MODE_NAMES if mode in densepose}
 
 
-#: Rows of the overview: where each score stands, and what it is to be multiplied by for percent.
+#: Rows of the overview: the keys of each score, and its factor to percent.
 _OVERVIEW = {
     "boxes AP": (("box", "AP"), 1),
     "boxes AP50": (("box", "AP50"), 1),
@@ -107,7 +107,7 @@ _OVERVIEW = {
     "people found": (("densepose", "parts", "found"), 100),
     "points with the right part": (("densepose", "parts", "right_part"), 100),
     "points within 10 cm": (("densepose", "parts", "within_10cm"), 100),
-    "milliseconds a picture, with scoring": (("milliseconds",), 1),
+    "milliseconds per picture, with scoring": (("milliseconds",), 1),
 }
 
 
@@ -115,7 +115,7 @@ def _overview(scores: Mapping[str, dict]) -> str:
     rows = []
     for what, (keys, factor) in _OVERVIEW.items():
         values = [reduce(getitem, keys, score) for score in scores.values()]
-        # None, or -1 in averages of precision: there is nobody to be scored
+        # None, or -1 for AP: there is no ground truth.
         rows.append([what, *("-" if v is None or v < 0 else f"{v * factor:.1f}" for v in values)])
     return table(["", *scores], rows)
 
@@ -154,8 +154,8 @@ def _next_steps(cfg: CfgNode) -> str:
         "Your own pictures": "densepose-ext predict PICTURES --out found --format overlay,iuv,json",
         "The same with the model just trained": "densepose-ext predict PICTURES --out found"
         f" --model {cfg.OUTPUT_DIR}/../config.yaml --weights {cfg.OUTPUT_DIR}/model_final.pth",
-        "The longer training, that of the shipped model": "make model",
-        "On DensePose-COCO, where you have it": "python train_net.py --config-file"
+        "Train longer, as the shipped model": "make model",
+        "Train on DensePose-COCO, if you have it": "python train_net.py --config-file"
         " configs/densepose_rcnn_R_50_FPN_s1x.yaml --num-gpus 8",
     }
     return "".join(

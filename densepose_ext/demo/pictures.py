@@ -1,4 +1,4 @@
-"""The pictures of the demonstration: what models see beside the truth, and a change of clothes."""
+"""The pictures of the demo: predictions beside the ground truth, and a texture transfer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..texture import transfer_texture
 from ..visualization import draw_boxes, draw_legend, draw_parts, draw_u, draw_v, side_by_side
 from ..visualization.picture_file import write_picture
 
-#: How many pictures of the test set are shown, and how many of them with U and V.
+#: Number of test pictures shown, and of those shown with U and V.
 SHOWN, SHOWN_WITH_UV = 6, 2
 #: People below this score are not shown.
 MIN_SCORE = 0.5
@@ -38,12 +38,12 @@ class Picture:
 def draw_pictures(
     folder: Path, predictors: Mapping[str, DensePosePredictor], dataset: str
 ) -> list[Picture]:
-    """Draws synthetic people and, where scikit-image is installed, its photograph of an astronaut.
+    """Draws synthetic people and, if scikit-image is installed, its photograph of an astronaut.
 
     Args:
         folder: for the files.
-        predictors: by what they are called; the last one gives the people to be dressed.
-        dataset: a registered set of synthetic people, whose truth can be made again.
+        predictors: by name; the last one finds the people for the texture transfer.
+        dataset: a registered dataset of synthetic people, whose ground truth can be rendered again.
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = MetadataCatalog.get(dataset).synthetic
@@ -98,7 +98,7 @@ def _sheet(
     found: Mapping[str, list[Person]],
     rows: list[tuple[str, Callable]],
 ) -> np.ndarray:
-    """A row of pictures for each kind of overlay: the picture, then each one's people."""
+    """A row of pictures per kind of overlay: the picture, then the people of each predictor."""
     pictures, captions = [], []
     for what, draw in rows:
         pictures.append(image)
@@ -111,13 +111,13 @@ def _sheet(
 
 
 def _in_common(one: Person, other: Person) -> int:
-    """How much of the body both show, pixels: what they can lend each other."""
+    """How much of the body both show, in pixels."""
     counts = [np.bincount(p.result.labels.numpy().ravel(), minlength=25) for p in (one, other)]
     return int(np.minimum(*counts)[1:].sum())
 
 
 def _dressed(photograph, person: Person, image, other: Person) -> np.ndarray:
-    """The person of a photograph and another one of a picture, in each other's clothes."""
+    """Exchanges the textures of a person in a photograph and another one in a picture."""
     pictures = [
         image,
         photograph,

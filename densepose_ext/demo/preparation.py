@@ -1,4 +1,4 @@
-"""What training and scoring take, made before them: people, and distances on the body."""
+"""Preparation for training and evaluation: renders people, and computes geodesics of the body."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..processes.bare import command
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
-#: A program of its own: it would keep the making of people from Python's lock.
+#: A separate process: a thread would compete with rendering for Python's lock.
 _GEODESICS = """
 import os
 from densepose_ext.surface.surface import BodySurface
@@ -22,16 +22,16 @@ BodySurface.load().geodesic([0], [0])
 
 
 def prepare(datasets: Sequence[str]) -> dict[str, list[dict]]:
-    """Has sets of synthetic people made, and beside them the distances that scoring takes.
+    """Renders datasets of synthetic people, and computes the geodesics for GPS at the same time.
 
-    All of it before the training, not beside it: threads of a training that share their cores with
-    other processes wait for one another most of the time.
+    This is done before training, not during it: training threads that share cores with other
+    processes spend most of their time waiting for one another.
 
     Returns:
-        the images of each set, as Detectron2's DatasetCatalog gives them.
+        the images of each dataset, from Detectron2's DatasetCatalog.
 
     Raises:
-        OSError, RuntimeError, ValueError: of a set that cannot be made.
+        OSError, RuntimeError, ValueError: a dataset cannot be rendered.
     """
     distances = subprocess.Popen(command(_GEODESICS))
     try:
@@ -40,6 +40,6 @@ def prepare(datasets: Sequence[str]) -> dict[str, list[dict]]:
     finally:
         distances.kill()
         distances.wait()
-    if status:  # scoring computes them then, or says why it cannot
-        logger.warning(f"the process that computes distances on the body ended with {status}")
+    if status:  # then evaluation computes them, or reports why it cannot
+        logger.warning(f"the process that computes geodesics of the body exited with {status}")
     return images

@@ -1,4 +1,4 @@
-"""A line of progress of a training every few seconds."""
+"""Training progress, every few seconds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 
 class Progress(HookBase):
-    """A bar over the iterations with the rate, the time left and the total loss.
+    """A progress bar with rate, time left and total loss.
 
-    On a terminal it is one line that changes, in a file a new line every few seconds.
+    On a terminal, it is one line that is updated; in a file, a new line every few seconds.
     """
 
     SECONDS = 3.0

@@ -1,4 +1,4 @@
-"""The steps of the demonstration. Each leaves files, and is passed over when they are there."""
+"""The steps of the demo. Each writes files, and is skipped if they exist."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from .processes import in_processes
 from .scoring import is_scored, read_scores, score
 from .training import train, trained_weights
 
-#: What is trained: for a quarter of an hour of two CPU cores, or for ten minutes of a GPU.
+#: Configs for a quarter of an hour on two CPU cores, or for ten minutes on a GPU.
 CONFIG_ON_CPU = "densepose_rcnn_EffLite0_FPN_synth_demo.yaml"
 CONFIG_ON_GPU = "densepose_rcnn_EffLite0_FPN_synth_demo_gpu.yaml"
 
 
 def run_demo(out: Path, config: str | None = None, overrides: list[str] | None = None) -> Path:
-    """Makes synthetic people, trains on them, scores, draws, and writes a page about it all.
+    """Renders synthetic people, trains on them, evaluates, draws, and writes a page about it.
 
-    A broken run goes on where it was: people that are there are kept, training resumes at its
-    last checkpoint, scores that are there are not measured again.
+    An interrupted run is resumed: existing people and scores are kept, and training continues from
+    its last checkpoint.
 
     Args:
-        out: folder for everything but the data set, which goes to $DETECTRON2_DATASETS or
+        out: folder for everything except the dataset, which goes to $DETECTRON2_DATASETS or
             ``./datasets``.
         config: YAML file; default: CONFIG_ON_GPU if there is a GPU, else CONFIG_ON_CPU.
         overrides: ``KEY VALUE`` pairs on top of it.
@@ -47,8 +47,8 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
         path of the page.
 
     Raises:
-        ValueError: the folder holds a run with another config, or DATASETS.TEST is not one set of
-            synthetic people, whose truth is drawn beside what the model sees.
+        ValueError: the folder holds a run with another config, or DATASETS.TEST is not a single
+            dataset of synthetic people, whose ground truth is drawn beside predictions.
     """
     given = list(overrides or [])
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -58,7 +58,7 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     own = ["MODEL.DEVICE", device, "OUTPUT_DIR", str(out / "training")]
     if not on_gpu and multiplies_bfloat16():
         own += ["SOLVER.AMP.ENABLED", True]
-    if on_gpu:  # which would wait for pictures otherwise
+    if on_gpu:  # otherwise it would wait for pictures
         own += ["DATALOADER.NUM_WORKERS", min(number_of_cores(), 8)]
     cfg = load_config(config, [*own, *given])
     _check_tests(cfg.DATASETS.TEST)
@@ -69,7 +69,7 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
     _say("1/4  synthetic people")
     images = prepare([*cfg.DATASETS.TRAIN, *cfg.DATASETS.TEST])
 
-    _say(f"2/4  training on {device}, {cfg.SOLVER.MAX_ITER} steps; Ctrl-C, and it goes on later")
+    _say(f"2/4  training on {device}, {cfg.SOLVER.MAX_ITER} steps; stop by Ctrl-C, resume later")
     folders = {name: out / "scores" / name.replace(" ", "_") for name in _models(cfg)}
     if not trained_weights(cfg).exists() or _unscored(cfg, folders):
         in_processes(_train_and_score, cfg, images, folders, out / "log.txt")
@@ -84,19 +84,19 @@ def run_demo(out: Path, config: str | None = None, overrides: list[str] | None =
 
 
 def _train_and_score(cfg: CfgNode, folders: dict[str, Path], log: Path) -> None:
-    """In each process. Passes over what an earlier run has done."""
+    """Runs in each process. Skips what an earlier run has done."""
     log_to(log)
     if not trained_weights(cfg).exists():
         train(cfg)
-    comm.synchronize()  # the weights are written by one of the processes
+    comm.synchronize()  # one of the processes writes the weights
     if comm.is_main_process():
-        _say("3/4  scores on people that were not trained on")
+        _say("3/4  evaluation on other people than those trained on")
     for name in _unscored(cfg, folders):
         score(name, _predictor(cfg, name), *cfg.DATASETS.TEST, folders[name])
 
 
 def _models(cfg: CfgNode) -> dict[str, tuple[CfgNode | None, Path]]:
-    """Config and weights of the models that are compared."""
+    """Config and weights of the models to compare."""
     return {"this run": (cfg, trained_weights(cfg)), "shipped model": (None, get().weights)}
 
 
@@ -105,7 +105,7 @@ def _predictor(cfg: CfgNode, name: str) -> DensePosePredictor:
 
 
 def _unscored(cfg: CfgNode, folders: dict[str, Path]) -> list[str]:
-    """Names of the models whose scores are not there, or are those of other weights."""
+    """Names of the models without scores, or with scores of other weights."""
     return [
         name for name, (_, weights) in _models(cfg).items() if not is_scored(weights, folders[name])
     ]
@@ -116,7 +116,7 @@ def _say(text: str) -> None:
 
 
 def _claim(path: Path, cfg: CfgNode) -> None:
-    """Keeps the config of the run, and refuses to mix two runs in a folder."""
+    """Saves the config of the run, and refuses to mix two runs in a folder."""
     text = cfg.dump()
     if path.exists() and path.read_text() != text:
         raise ValueError(
@@ -131,5 +131,5 @@ def _check_tests(names: Sequence[str]) -> None:
     records = [MetadataCatalog.get(name).get("synthetic") for name in names]
     if len(records) != 1 or not records[0] or records[0]["backgrounds"]:
         raise ValueError(
-            f"DATASETS.TEST = {names}; expected one set of synthetic people without photographs"
+            f"DATASETS.TEST = {names}; expected one synthetic dataset without photographs"
         )

@@ -1,4 +1,4 @@
-"""The demonstration's scores, kept in a folder for each model."""
+"""The scores of the demo, in a folder per model."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from ..prediction.predictor import DensePosePredictor
 
 
 def is_scored(weights: Path, folder: Path) -> bool:
-    """Whether the folder has the scores of these weights, and not of earlier ones."""
+    """Whether the folder has the scores of these weights, not of earlier ones."""
     path = folder / "box.json"
     return path.exists() and json.loads(path.read_text()).get("weights") == content_key(weights)
 
 
 def score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path) -> None:
-    """Scores a model on a dataset, whose images are shared out among the processes.
+    """Scores a model on a dataset, whose images the processes share.
 
-    The folder gets the scores of boxes by Detectron2 in ``box.json``, those of dense pose with
-    tables in ``metrics.json``, and ``report.html``.
+    Writes Detectron2's scores of boxes to ``box.json``, those of dense pose to ``metrics.json`` and
+    ``report.html``.
 
     Args:
         name: for the progress bar.
@@ -96,11 +96,11 @@ class _Changed:
 
 
 def read_scores(folder: Path) -> dict:
-    """What ``score`` has left in a folder.
+    """The results of :func:`score` in a folder.
 
     Returns:
-        "box", Detectron2's scores of the boxes in percent; "densepose", what ``metrics.json``
-        holds; "milliseconds", the time of the whole dataset over the number of its images.
+        "box": Detectron2's scores of boxes in percent; "densepose": the content of
+        ``metrics.json``; "milliseconds": mean time per image.
     """
     box = json.loads((folder / "box.json").read_text())
     del box["weights"]

@@ -1,4 +1,4 @@
-"""The demonstration's training."""
+"""The training of the demo."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .progress import Progress
 
 
 def trained_weights(cfg: CfgNode) -> Path:
-    """Where the weights are when the training is over."""
+    """Path of the weights after training."""
     return Path(cfg.OUTPUT_DIR) / "model_final.pth"
 
 
 def train(cfg: CfgNode) -> None:
-    """Trains in each process, or goes on from where an earlier run was."""
+    """Trains in each process, or resumes an earlier run."""
     Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
     cfg = cfg.clone()
     cfg.defrost()
-    cfg.DATASETS.TEST = ()  # scored by itself, with a bar
-    # A sum over the points of a process, of which the mean over processes is taken.
+    cfg.DATASETS.TEST = ()  # evaluated separately, with a progress bar
+    # These losses are sums over the points of a process, and are averaged over processes.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.POINT_REGRESSION_WEIGHTS *= comm.get_world_size()
     cfg.freeze()
-    seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)  # the weights to start from
+    seed_all_rng(cfg.SEED if cfg.SEED >= 0 else None)  # for the initial weights
     trainer = DensePoseTrainer(cfg)
     trainer.resume_or_load(resume=True)
     if comm.is_main_process():

@@ -50,8 +50,8 @@ def register_synthetic(
         folder: where the dataset is kept; default: its name, under $DETECTRON2_DATASETS or
             ``./datasets``. A folder belongs to one set of settings.
         workers: number of generating processes; default: one for each core.
-        vertices: people have ``dp_vertex`` on the mesh "open", too. They are in a file of their
-            own, so that the folder may be that of a dataset without.
+        vertices: people also have ``dp_vertex`` on the mesh "open". These annotations are in a
+            separate file, so the folder can be shared with a dataset without vertices.
 
     Raises:
         ValueError: the split is unknown, or the count below 1.
@@ -69,7 +69,7 @@ def register_synthetic(
     register_densepose_coco(name, used, images, surface="open")
 
     def load():
-        # Drawing people needs more of the package than to register does.
+        # Imported on use: registration should stay fast.
         from .dataset import generate
 
         if not Path(annotations).exists():
@@ -90,9 +90,9 @@ def _is_older(file: Path, source: Path) -> bool:
 
 
 def register_default_synthetic() -> None:
-    """Registers all datasets of DEFAULTS, and each with vertices as NAME_cse.
+    """Registers the datasets of DEFAULTS, and each also with vertices, as NAME_cse.
 
-    The latter have the pictures of the former, and their folder.
+    The latter share the folder and the pictures of the former.
     """
     root = os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets"))
     for name, (split, count, settings) in DEFAULTS.items():

@@ -92,7 +92,7 @@ class _Worker:
         self.errors.seek(0)
         lines = [line for line in self.errors.read().splitlines() if line.strip()]
         said = lines[-1] if lines else "nothing said; out of memory?"
-        return f"a process that makes images died (status {status}): {said}; run again to go on"
+        return f"a process that renders images died (status {status}): {said}; run again to resume"
 
     def stop(self) -> None:
         """Kills the process, even in the middle of an image."""

@@ -1,4 +1,4 @@
-"""A teacher's whole work: it is trained, and writes the dense targets of the data set."""
+"""Trains a teacher on a dataset, and writes dense targets for it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..engine.trainer import DensePoseTrainer
 from .write import write_annotations, write_targets
 
 META_ARCHITECTURE = "DensePoseTeacher"
-#: The name that the data set has while it is taught.
+#: Temporary name of the dataset in Detectron2's catalogue.
 _DATASET = "taught"
 
 
 def teach(cfg: CfgNode, json_file: str, image_root: str, surface: str, out: Path) -> None:
-    """Trains a teacher, then writes targets and ``annotations.json``; goes on where it stopped.
+    """Trains a teacher, then writes targets and ``annotations.json``. Resumes an interrupted run.
 
-    Called in each of several processes, after ``launch``.
+    Called in every process that ``launch`` starts.
 
     Args:
-        cfg: of the teacher; OUTPUT_DIR holds its checkpoints.
+        cfg: of the teacher; its checkpoints are in OUTPUT_DIR.
         json_file, image_root, surface: as for ``register_densepose_coco``.
-        out: folder of the targets.
+        out: folder for the targets.
 
     Raises:
         ValueError, OSError: the data cannot be used, or ``out`` cannot be written.

@@ -1,4 +1,4 @@
-"""Dense targets of a whole dataset, by a teacher."""
+"""Writes the dense targets that a teacher predicts for a dataset."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from ..surface.dense_target import (
 )
 from ..surface.registry import body_of
 
-#: Folder of the targets, beside the annotations that name them.
+#: Folder of the targets, beside the annotation file that refers to them.
 TARGETS = "dense"
 
 
 def write_targets(
     teacher: DensePoseTeacher, images: Sequence[dict], image_format: str, folder: Path
 ) -> None:
-    """Writes ``dense/ID.png`` for every person with a mask that has none yet.
+    """Writes ``dense/ID.png`` for every person with a mask, unless the file exists.
 
-    Several processes share the images among themselves.
+    Processes share the images.
 
     Args:
         teacher: in evaluation mode.
-        images: as of ``load_densepose_coco``.
+        images: as returned by ``load_densepose_coco``.
         image_format: INPUT.FORMAT of the teacher.
         folder: made if it is missing.
 
     Raises:
-        ValueError, OSError: an image cannot be read, the folder cannot be written.
+        ValueError, OSError: an image cannot be read, or the folder cannot be written to.
     """
     (folder / TARGETS).mkdir(parents=True, exist_ok=True)
     mine = images[comm.get_rank() :: comm.get_world_size()]
@@ -78,13 +78,13 @@ def write_targets(
 
 
 def write_annotations(json_file: str, folder: Path, surface: str) -> Path:
-    """Writes ``annotations.json``: those of a file, with the targets that are there.
+    """Writes ``annotations.json``: a copy of a file that refers to the existing targets.
 
     Args:
-        surface: that the targets are on, to be noted in the file.
+        surface: of the targets, to record in the file.
 
     Returns:
-        the file.
+        its path.
     """
     contents = json.loads(Path(json_file).read_text())
     contents["info"] = {**(contents.get("info") or {}), SURFACE_KEY: body_of(surface)}
@@ -99,7 +99,7 @@ def write_annotations(json_file: str, folder: Path, surface: str) -> Path:
 
 
 def target_path(folder: Path, annotation_id) -> Path:
-    """Where the target of an annotation is."""
+    """Path of the target of an annotation."""
     return folder / TARGETS / f"{annotation_id}.png"
 
 
@@ -116,14 +116,14 @@ def _mask(segmentation: list | dict, image: dict) -> np.ndarray:
 
 
 def _without_background(output: DensePoseOutput) -> DensePoseOutput:
-    """Maps in which every pixel is of a part: the mask says where the person is."""
+    """Maps without background, since the mask is known."""
     output.coarse_segm[:, 0] = output.coarse_segm.min() - 1
     output.fine_segm[:, 0] = output.fine_segm.min() - 1
     return output
 
 
 def _in_mask(iuv: np.ndarray, corner: list[int], mask: np.ndarray, bbox) -> np.ndarray:
-    """The part of a square's picture that is in a person's box and mask.
+    """The crop of a square's IUV picture to a person's box, 0 outside the mask.
 
     Args:
         iuv: (side, side, 3) uint8.

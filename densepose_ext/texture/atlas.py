@@ -81,7 +81,7 @@ class Atlas:
         content = np.frombuffer(Path(path).read_bytes(), np.uint8)
         picture = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
         if picture is None:
-            raise ValueError(f"{path} is no picture that OpenCV can read")
+            raise ValueError(f"{path} is not a picture that OpenCV can read")
         if picture.ndim != 3 or picture.shape[2] not in (3, 4) or picture.dtype != np.uint8:
             raise ValueError(
                 f"{path} has shape {picture.shape}, {picture.dtype}; expected 3 or 4 channels of "

@@ -79,5 +79,5 @@ def read_instances(path: str | os.PathLike) -> np.ndarray:
     content = np.frombuffer(Path(path).read_bytes(), np.uint8)
     numbers = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
     if numbers is None or numbers.ndim != 2 or numbers.dtype.kind != "u":
-        raise ValueError(f"{path} is no grey picture, whose values are numbers of people")
+        raise ValueError(f"{path} is not a grey picture, whose values number the people")
     return numbers

@@ -98,10 +98,10 @@ class _PyAV:
             # a name with another prefix would be taken for a URL
             self._container = av.open("file:" + source)
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise ValueError(f"{name} is no video that can be read: {error}") from error
+            raise ValueError(f"{name} cannot be read as a video: {error}") from error
         if not self._container.streams.video:
             self._container.close()
-            raise ValueError(f"{name} holds no pictures; expected a video")
+            raise ValueError(f"{name} has no pictures; expected a video")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "AUTO"
         self.rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(USUAL_RATE)
@@ -149,7 +149,7 @@ class _OpenCV:
         if not self._capture.isOpened():
             if self._camera:
                 raise OSError(f"{name} cannot be opened: there is none, or it is in use")
-            raise ValueError(f"{name} is no video that can be read")
+            raise ValueError(f"{name} cannot be read as a video")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.rate = Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else USUAL_RATE
         self.rate = Fraction(self.rate)

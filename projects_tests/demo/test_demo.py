@@ -55,10 +55,10 @@ def done(overrides, tmp_path_factory, loggers):
 @pytest.mark.slow
 def test_one_page_with_scores_curve_and_pictures(done):
     text = done.read_text()
-    for heading in ("Scores", "Pictures", "The course of the training", "What next"):
+    for heading in ("Scores", "Pictures", "Learning curve", "What next"):
         assert f"<h2>{heading}</h2>" in text
     assert "<th>this run</th><th>shipped model</th>" in text
-    assert "answers are averages over each picture and its mirror image" in text
+    assert "predictions are averages over each picture and its mirror image" in text
     pictures = re.findall(r'src="data:image/(?:png|jpeg);base64,([^"]+)"', text)
     assert len(pictures) >= 9
     assert all(len(base64.b64decode(data)) > 1000 for data in pictures)
@@ -135,7 +135,7 @@ def test_scores_of_other_weights_are_measured_again(overrides, done):
 
 def test_what_cannot_be_drawn_is_said_before_training(overrides, tmp_path):
     for names in ((), ("demo_test_val", "demo_test_train"), ("densepose_coco_2014_minival",)):
-        with pytest.raises(ValueError, match="expected one set of synthetic people"):
+        with pytest.raises(ValueError, match="expected one synthetic dataset"):
             run_demo(tmp_path, get_config_file(CONFIG), [*overrides, "DATASETS.TEST", names])
     with pytest.raises(ValueError, match=r"SOLVER\.MAX_ITR"):
         run_demo(tmp_path, get_config_file(CONFIG), ["SOLVER.MAX_ITR", 5])

@@ -51,7 +51,7 @@ def test_distances_that_fail_are_left_to_scoring(people, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("detectron2"), "propagate", True)
     monkeypatch.setattr(preparation, "_GEODESICS", "import sys; sys.exit(3)")
     preparation.prepare([NAME])
-    assert "ended with 3" in caplog.text
+    assert "exited with 3" in caplog.text
     assert people.exists()
 
 

@@ -194,7 +194,7 @@ def test_a_worker_that_dies_is_reported(tmp_path):
     pictures.mkdir()
     (pictures / "broken.jpg").write_bytes(b"no picture")
     settings = replace(SMALL, backgrounds=str(pictures))
-    with pytest.raises(RuntimeError, match=r"broken\.jpg cannot be read; run again to go on"):
+    with pytest.raises(RuntimeError, match=r"broken\.jpg cannot be read; run again to resume"):
         generate(tmp_path / "out", settings, {"train": 2}, workers=2)
     cv2.imwrite(str(pictures / "broken.jpg"), np.full((50, 50, 3), 90, np.uint8))
     with pytest.raises(ValueError, match="other settings"):

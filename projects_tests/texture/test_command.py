@@ -114,7 +114,7 @@ def test_transfer(folder):
         (["--iuv", "@a_iuv.png", "--instances", "@a_index.png", "@b_index.png"], "--instances"),
         (["--iuv", "@a_bgr.png"], "opposite order"),
         (["--iuv", "@atlas.png"], "160 x 240 pixels; expected 200 x 200"),
-        (["--iuv", "@a_iuv.png", "--instances", "@a.png"], "a.png is no grey picture"),
+        (["--iuv", "@a_iuv.png", "--instances", "@a.png"], "a.png is not a grey picture"),
         (["--iuv", "@a_iuv.png", "--person", "99"], "no person 99"),
         (["--iuv", "@a_iuv.png", "--person", "0"], "no person 0"),
         (["--iuv", "@a_iuv.png", "--shading", "7"], "shading is 7.0"),
