@@ -1,12 +1,12 @@
-# make setup          an environment in .venv, out of the package index alone
-# make demo           from nothing to a trained, scored model and a page about it; see output/demo
-# make model          the shipped model again: hours on two cores, less with DEVICE=cuda; it goes on
-#                     where it was; output/synth_finetune
-# make test           lint, types and tests, on all cores; makes the environment first if there is none
-# make quick          the tests that take less than half a second each, for the inner loop
-# make test ORDER="--random-order-seed=1"    the tests in another order
-# make test PYTHON=python    the same with an environment of yours; nothing is installed into it
-# make format         rewrites the sources as the linter wants them
+# make setup          make an environment in .venv, from the package index only
+# make demo           render people, train, evaluate, and write a page about it; see output/demo
+# make model          train the shipped model: hours on two cores, less with DEVICE=cuda; resumes;
+#                     output/synth_finetune
+# make test           lint, check types and run the tests on all cores; makes the environment if needed
+# make quick          run only the tests that take less than half a second each
+# make test ORDER="--random-order-seed=1"    run the tests in another order
+# make test PYTHON=python    use your own environment, without installing anything into it
+# make format         format the sources, and fix what the linter can
 # make bench          the comparisons of benchmarks/, as a table and output/benchmarks.json
 # make docs           the documentation, into docs/_build/html
 
@@ -37,7 +37,7 @@ lint: $(if $(OWN),setup)
 	@if $(PYTHON) -c 'import mypy' 2>/dev/null; then $(PYTHON) -m mypy; \
 	else echo "types: skipped, mypy is not installed for $(PYTHON)"; fi
 
-# Tests of a module share what is slow to set up, so they stay in one process.
+# Tests of a module share slow fixtures, so they stay in one process.
 RUN_TESTS = $(PYTHON) -m pytest $(TESTS) $(ORDER) \
   $(shell $(PYTHON) -c 'import xdist' 2>/dev/null && echo -n auto --dist loadscope)
 

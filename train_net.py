@@ -5,9 +5,9 @@
     python train_net.py --config-file ... --resume
     python train_net.py --config-file ... --eval-only MODEL.WEIGHTS model_final.pth
 
-Ctrl-C stops after the iteration in progress; --resume goes on with the last checkpoint, to the same
-weights as without a stop. SOLVER.CHECKPOINT_SECONDS 60.0 writes one every minute.
-On a machine without a GPU add MODEL.DEVICE cpu; --num-gpus is then the number of processes.
+Ctrl-C stops after the current iteration; --resume continues from the last checkpoint, to the same
+weights as an uninterrupted run. SOLVER.CHECKPOINT_SECONDS 60.0 writes a checkpoint every minute.
+On a machine without a GPU, add MODEL.DEVICE cpu; --num-gpus is then the number of processes.
 """
 
 import os
@@ -36,7 +36,7 @@ def main(args):
         checkpointer = DensePoseCheckpointer(model, save_dir=cfg.OUTPUT_DIR)
         try:
             checkpointer.resume_or_load(cfg.MODEL.WEIGHTS, resume=args.resume)
-        except (OSError, ValueError) as error:  # no checkpoint, or one of another model
+        except (OSError, ValueError) as error:  # not a checkpoint, or one of another model
             refuse(error)
         results = DensePoseTrainer.test(cfg, model)
         if cfg.TEST.AUG.ENABLED:
@@ -68,12 +68,12 @@ if __name__ == "__main__":
     try:
         cfg = load_config(args.config_file, args.opts)
         check_writable(cfg.OUTPUT_DIR)
-        if not args.resume:  # else there may be a checkpoint in its place
+        if not args.resume:  # else a checkpoint may replace MODEL.WEIGHTS
             check_weights(cfg.MODEL.WEIGHTS)
     except (OSError, ValueError) as error:
         refuse(error)
     if cfg.MODEL.DEVICE == "cpu":
-        # Detectron2's launcher wants a GPU for each process wherever it sees any.
+        # Detectron2's launcher requires a GPU per process if it sees any.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     try:
         launch(
@@ -84,7 +84,7 @@ if __name__ == "__main__":
             dist_url=args.dist_url,
             args=(args,),
         )
-    except KeyboardInterrupt as stop:  # the message says how to go on
+    except KeyboardInterrupt as stop:  # the message says how to resume
         print(f"train_net.py: {str(stop) or 'interrupted'}", file=sys.stderr)
         sys.exit(130)
     except ProcessExitedException as error:

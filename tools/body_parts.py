@@ -1,11 +1,11 @@
 """Which part of DensePose each quad of the open body belongs to (for build_charts.py).
 
-Each quad takes the body segment whose bones weigh most; hands and feet are MakeHuman's own UV
-islands, which are already cut open along the fingers. Limbs and torso are split in two by the side
-of the limb's middle a quad lies on. Borders are minimum cuts (border length against the doubt of
-each quad), so that they run along the mesh without teeth. The directions follow the official
-charts: legs front / back; upper arms inner-front / outer-back; lower arms palm side / back side;
-the head at the middle plane. All is decided on the right half and mirrored.
+Each quad belongs to the body segment whose bones have the largest skinning weights; hands and feet
+are MakeHuman's UV islands, which are already cut open along the fingers. Limbs and torso are split
+in two along their middle. Borders are minimum cuts (border length against the uncertainty of each
+quad), so that they follow the mesh without jagged edges. Directions follow the official charts:
+legs front / back; upper arms inner-front / outer-back; lower arms palm side / back side; the head
+at the middle plane. All is computed on the right half and mirrored.
 """
 
 import numpy as np

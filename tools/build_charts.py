@@ -7,10 +7,10 @@ Needs ``pip install libigl`` (SLIM: Rabinovich et al., "Scalable Locally Injecti
 
 Parts: see body_parts.py.
 
-Charts. Tutte's embedding, then SLIM; hands and feet start from MakeHuman's UV. A chart is turned so
-that U and V run in the directions they have on the official body (`directions`), so that texture
-atlases and trained models mean nearly the same. The left chart is the right one with U or V counted
-backwards where the official charts do that (`FLIP_U`, `FLIP_V`).
+Charts: Tutte's embedding, then SLIM; hands and feet start from MakeHuman's UV. Charts are rotated
+so that U and V have their directions on the official body (`directions`): texture atlases and
+trained models are nearly compatible. Left charts are right ones, with U or V reversed as in the
+official charts (`FLIP_U`, `FLIP_V`).
 """
 
 import argparse

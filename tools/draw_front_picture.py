@@ -2,8 +2,9 @@
 
     python tools/draw_front_picture.py docs/images/people.jpg
 
-Run it again when the model changes, and look at the result. The photographs are free: the cameraman
-of scikit-image is CC0, its astronaut (NASA) in the public domain.
+Run it again when the model changes, and check the result by eye. The photographs, from
+scikit-image,
+are free: the cameraman is CC0, the astronaut (NASA) in the public domain.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from densepose_ext.visualization import draw_parts, draw_u, draw_v, side_by_side
 from densepose_ext.visualization.picture_file import write_picture
 
 HEIGHT = 190
-#: People below this score are left out: the model card says what the model mistakes for people.
+#: People below this score are left out; the model's card lists its typical false positives.
 MIN_SCORE = 0.9
-#: Synthetic pictures that are part of no data set of the package.
+#: Synthetic pictures that are in none of the package's datasets.
 SETTINGS, NUMBERS = Settings(size=384, seed=90001, people=3), (2, 4, 7)
 
 

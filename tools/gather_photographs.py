@@ -1,12 +1,13 @@
-"""Gathers free photographs of animals, things and places from packages: backgrounds for people.
+"""Gathers free photographs of animals, things and places, as backgrounds for synthetic people.
 
     python tools/gather_photographs.py output/photographs
     densepose-ext synth --out DIR --backgrounds output/photographs
 
-Only public domain, CC0 and CC BY; none that is known to show a person. Out of gcompris-qt-data and
-lomiri-wallpapers-16.04, where Debian has installed them or ``apt-get download`` finds them, and of
-an installed scikit-image. ``SOURCES.tsv`` beside the photographs has author, licence and source of
-each, which CC BY asks to be named wherever the photographs, or what shows them, are passed on.
+All are in the public domain, CC0 or CC BY, and none is known to show a person. They come from the
+Debian packages gcompris-qt-data and lomiri-wallpapers-16.04, if they are installed or ``apt-get
+download`` finds them, and from an installed scikit-image. ``SOURCES.tsv`` beside the photographs
+lists their authors, licences and sources, which CC BY requires to be named wherever the
+photographs, or pictures that show them, are passed on.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-#: Debian packages and what of them is installed where.
+#: Debian packages with photographs.
 DEBIAN = ("gcompris-qt-data", "lomiri-wallpapers-16.04")
 FREE = re.compile(r"public.?domain|CC-?0.*|CC-BY[- ][1-4]\.\d", re.IGNORECASE)
-#: Shorter sides below this are icons and drawings, as a rule.
+#: Pictures with a shorter side than this are usually icons and drawings.
 SMALLEST = 200
-#: Photographs that show people or statues of them, by the end of their path.
+#: Photographs that show people or statues, by the end of their path.
 WITH_PEOPLE = (
     *("monuments/arcDeTriomphe.webp", "monuments/christTheRedeemer.webp"),
     *("monuments/monument1.webp", "monuments/usCapitol.webp"),
@@ -42,8 +43,8 @@ WITH_PEOPLE = (
     *("cabrillo.webp", "castleClinton.webp", "music/australia.webp", "music/ireland.webp"),
     *("music/italy.webp", "music/japan.webp", "music/mexico.webp", "music/orchestra.webp"),
 )
-#: Of scikit-image (skimage/data/_fetchers.py says so of each); not astronaut.png and camera.png,
-#: which show people.
+#: Photographs of scikit-image (licences: skimage/data/_fetchers.py), except astronaut.png and
+#: camera.png, which show people.
 SCIKIT_IMAGE = {
     "brick.png": ("Struffel Productions", "CC0"),
     "chelsea.png": ("Stefan van der Walt", "CC0"),
@@ -56,7 +57,7 @@ SCIKIT_IMAGE = {
 
 @dataclass(frozen=True)
 class Photograph:
-    """A photograph and whose it is.
+    """A photograph and its author.
 
     Attributes:
         path: in its package.

@@ -2,8 +2,8 @@
 
     python tools/pack_model.py output/model_final.pth densepose_rcnn_EffLite0_FPN_synth
 
-The weights go to densepose_ext/model_zoo/assets in half precision; the card beside them is written
-by hand, from what `train_net.py --eval-only` says of these weights.
+The weights go to densepose_ext/model_zoo/assets in half precision. The card beside them is written
+by hand, with the scores of `train_net.py --eval-only`.
 """
 
 import argparse
@@ -19,6 +19,6 @@ if __name__ == "__main__":
     parser.add_argument("checkpoint")
     parser.add_argument("name", help="of the config, without .yaml")
     arguments = parser.parse_args()
-    get_config_file(f"{arguments.name}.yaml")  # a model of the zoo has a config of its name
+    get_config_file(f"{arguments.name}.yaml")  # fails if there is no such config
     path = ASSETS / f"{arguments.name}.pth"
     print(f"{path}: {pack(arguments.checkpoint, path) / 1e6:.2f} MB")

@@ -4,8 +4,8 @@
     python tools/score_photograph.py photograph.jpg photograph_IUV.png \\
         --config output/demo/config.yaml --weights output/demo/training/model_final.pth
 
-The second file is a picture of I, U, V as the official project writes it: the part is in its first
-channel as OpenCV reads it. The model's people of a score of at least .5 count.
+The second file is an IUV picture of the official project: its first channel, as read by OpenCV, is
+the part. People with a score of at least .5 count.
 """
 
 import argparse
@@ -18,14 +18,15 @@ from densepose_ext.visualization import compose_iuv
 
 
 def shares(predictor: DensePosePredictor, picture: np.ndarray, parts: np.ndarray) -> dict:
-    """Of the body's pixels those found and those given the right part; what is painted beside.
+    """Recall, part accuracy and false positives, in pixels relative to those on bodies.
 
     Args:
         picture: (H, W, 3) uint8, BGR.
         parts: (H, W), 0 on background.
 
     Returns:
-        "found", "right" and "beside", each over the number of pixels on bodies.
+        "found": body pixels with any part; "right": with the right part; "beside": labelled pixels
+        outside bodies. Each is divided by the number of pixels on bodies.
 
     Raises:
         ValueError: the sizes differ, or there is nobody.

@@ -2,7 +2,7 @@
 # Makes a virtual environment with Detectron2 and densepose_ext from the package index alone.
 #   tools/setup_environment.sh DIR        `make setup` calls it with .venv
 # Needs Python 3.10 to 3.14 with venv (PYTHON_BASE names one), and no compiler. A second call does
-# nothing while setup.py, constraints.txt, this file and how Detectron2 is set up stay the same.
+# nothing unless setup.py, constraints.txt, this file or the setup of Detectron2 has changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:?usage: tools/setup_environment.sh DIR}
