@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..processes.cores import number_of_cores
+from .annotation import NAME as ANNOTATION
+from .annotation import run_annotation_study
 from .budget import BUDGETS
 from .data import StudyData
 from .outcome import Outcome
@@ -17,7 +19,7 @@ from .runner import Runner, check_runs
 from .teacher_error import teacher_error
 
 ROBUSTNESS = "robustness"
-STUDIES = (*TRAINING_STUDIES, ROBUSTNESS)
+STUDIES = (*TRAINING_STUDIES, ROBUSTNESS, ANNOTATION)
 
 
 def run_study(
@@ -52,6 +54,10 @@ def run_study(
         raise ValueError(f"no budget {budget!r}; there are: {', '.join(BUDGETS)}")
     if seeds < 1:
         raise ValueError(f"--seeds {seeds}, expected 1 or more")
+    if name == ANNOTATION:
+        if seeds > 1 or chosen or model or weights or overrides:
+            raise ValueError(f"{name} takes no options but --budget and --out")
+        return run_annotation_study(budget, out)
     size = BUDGETS[budget]
     trains = name != ROBUSTNESS
     if trains and (model or weights):

@@ -1,0 +1,54 @@
+"""Numbers at points of the body as colours, from the front and the back."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..surface.body import vertex_normals
+from ..surface.raster import rasterize
+from ..surface.surface import BodySurface
+from ..visualization.colormaps import colormap
+
+#: A vertex is coloured by the points this near to it, metres.
+NEAR = 0.08
+#: Distance of the camera, metres; large, against perspective distortion.
+DISTANCE = 12.0
+#: Grey of vertices without points near to them.
+UNKNOWN = 190
+
+
+def draw_body_map(places: np.ndarray, values: np.ndarray, top: float, height: int = 640) -> bytes:
+    """A PNG of the body at rest, front and back: mean of the values near each vertex, in viridis.
+
+    Args:
+        places: (P, 3) metres. values: (P,).
+        top: value at the upper end of the colours; the lower is 0.
+        height: pixels.
+    """
+    body = BodySurface.load().body
+    total, summed = np.zeros(len(body.vertices)), np.zeros(len(body.vertices))
+    for place, value in zip(places, values):
+        apart = np.linalg.norm(body.vertices - place, axis=1)
+        weight = np.exp(-0.5 * (2 * apart / NEAR) ** 2) * (apart < NEAR)
+        total += weight
+        summed += weight * value
+    share = (summed / np.maximum(total, 1e-9) / top).clip(0, 1)
+    colours = colormap("viridis").astype(np.float32)[(255 * share).astype(int)]
+    colours[total < 0.1] = UNKNOWN
+    low, high = body.vertices.min(0), body.vertices.max(0)
+    scale = 0.95 * height / (high[2] - low[2])
+    width = int(height * 1.05 * (high[0] - low[0]) / (high[2] - low[2]))
+    views = []
+    for side in (1, -1):
+        centred = body.vertices - (low + high) / 2
+        points = np.stack([side * centred[:, 0], -centred[:, 2], side * centred[:, 1]], 1)
+        drawn = rasterize(points + [0, 0, DISTANCE], body.faces, scale * DISTANCE, (height, width))
+        corners = body.faces[drawn.face[drawn.hit]]
+        weights = drawn.barycentric[drawn.hit][..., None]
+        facing = (vertex_normals(points, body.faces)[corners] * weights).sum(1)[:, 2:]
+        picture = np.full((height, width, 3), 255, np.float32)
+        picture[drawn.hit] = (colours[corners] * weights).sum(1) * (0.7 - 0.3 * facing)
+        views.append(picture)
+    picture = np.concatenate(views, 1).clip(0, 255).astype(np.uint8)
+    return cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
