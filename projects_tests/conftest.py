@@ -3,7 +3,7 @@
 import logging
 import os
 
-# Tests run side by side, one a core; their threads would only wait for each other.
+# Tests run in parallel, one per core; more threads would only wait for each other.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import pytest
@@ -19,7 +19,7 @@ def _seed():
 
 @pytest.fixture(autouse=True)
 def _logs_are_seen(monkeypatch):
-    """Detectron2's set-up of logging, once called, would hide its loggers from caplog's levels."""
+    """Undoes Detectron2's set-up of logging, which would hide its loggers from caplog."""
     for name in ("detectron2", "fvcore"):
         monkeypatch.setattr(logging.getLogger(name), "propagate", True)
         logging.getLogger(name).setLevel(logging.NOTSET)
@@ -33,5 +33,5 @@ def tiny_dataset(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def surface_folder(tmp_path_factory):
-    """A folder that serves as a surface with a mirror map: U' = 1 - U, V' = V."""
+    """A folder that works as a surface with a mirror map: U' = 1 - U, V' = V."""
     return make_surface(tmp_path_factory.mktemp("surface"))

@@ -1,4 +1,4 @@
-"""Runs a launcher as a user would, in a process of its own, on a tiny dataset."""
+"""Runs a launcher as a user would, in a separate process, on a tiny dataset."""
 
 import os
 import shutil

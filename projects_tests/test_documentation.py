@@ -1,4 +1,4 @@
-"""What README and docs/ tell people to type and to write does what it says.
+"""The commands and code in README and docs/ work.
 
 Every command is parsed. Quick commands of `densepose-ext`, and all Python, are run on small
 stand-ins for the files they name. Those of the launchers are taken as far as the model: what

@@ -1,4 +1,4 @@
-"""Free photographs out of packages: which are taken, and whose they are."""
+"""Free photographs from packages: which are used, and their authors."""
 
 import runpy
 import struct

@@ -90,7 +90,7 @@ def test_runs_are_resumed(tmp_path, amp, optimizer):
 
 
 def test_a_step_without_people(tmp_path):
-    """The losses of nothing are nothing, and still reach every weight."""
+    """Losses without points are 0, and still depend on every weight."""
     cfg = config(tmp_path, "MODEL.DEVICE", DEVICE, *DEMO)
     inputs = next(iter(build_densepose_train_loader(cfg)))
     for image in inputs:
@@ -137,7 +137,7 @@ def test_people_are_those_of_the_cpu(picture, overrides, precision, pixels, same
 
 
 def test_given_boxes(tmp_path):
-    """Dense pose in boxes of the caller's, as trackers and test-time augmentation ask for it."""
+    """Dense pose in given boxes, as trackers and test-time augmentation need it."""
     found = []
     for device in ("cpu", DEVICE):
         torch.manual_seed(0)

@@ -125,7 +125,7 @@ def write(folder, files: dict[str, str]) -> None:
 
 
 def run(program: str, folder) -> subprocess.CompletedProcess:
-    """In a process of its own, whose registries nobody has used."""
+    """In a separate process, with fresh registries."""
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
         env={"PYTHONPATH": f"{folder}:{ROOT}", "DETECTRON2_DATASETS": "/elsewhere", "PATH": ""},

@@ -1,4 +1,4 @@
-"""What is installed, and what needs nothing installed."""
+"""What is installed, and what works without installation."""
 
 import email
 import importlib.util

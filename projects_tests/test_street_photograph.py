@@ -1,4 +1,4 @@
-"""A real photograph: trained on beside synthetic people, and looked at by the shipped model."""
+"""A real photograph, used for training with synthetic people, and given to the shipped model."""
 
 import json
 import os

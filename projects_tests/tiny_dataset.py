@@ -1,4 +1,4 @@
-"""A dataset of a few pictures of noise with random people, for tests that only need its form."""
+"""A dataset of a few pictures of noise with random people, for tests that need only its format."""
 
 import json
 import pickle

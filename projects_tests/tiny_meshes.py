@@ -1,4 +1,4 @@
-"""Small meshes in the official form: spheres that are their own mirror images."""
+"""Small meshes in the official format: spheres that are their own mirror images."""
 
 import pickle
 from pathlib import Path

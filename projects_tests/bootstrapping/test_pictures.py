@@ -16,7 +16,7 @@ KEY = "BOOTSTRAP_DATASETS[0]"
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory):
-    """Thirty frames of one grey each, 5 times their number; every tenth is a key frame."""
+    """Thirty frames of uniform grey, 5 times their index; every tenth is a key frame."""
     av = pytest.importorskip("av")
     path = tmp_path_factory.mktemp("video") / "grey.mp4"
     with av.open(str(path), "w") as container:
@@ -85,7 +85,7 @@ def test_what_cannot_be_read_is_none(folder):
     pictures = UnlabelledPictures(find_unlabelled(str(folder), where=KEY))
     assert [pictures[sample(n)][1] is None for n in range(3)] == [True, True, True]
     assert (pictures[sample(5)][1] == 8).all()
-    # Nothing is known of a damaged video's key frames.
+    # The key frames of a damaged video are unknown.
     found = find_unlabelled(str(folder), where=KEY, strategy="all")
     assert names(found) == [("b.png", None), ("a.png", None)]
 

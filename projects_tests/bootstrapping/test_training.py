@@ -1,4 +1,4 @@
-"""Training that is mixed with pictures that a frozen model labels."""
+"""Training on a mix of labelled pictures and pictures that a frozen model labels."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 
 def write_teacher(path) -> None:
-    """The tiny model with random weights that takes everything for part 2 of somebody."""
+    """The tiny model with random weights, which labels everything as part 2 of a person."""
     model = tiny_model()
     with torch.no_grad():
         predictor = model.roi_heads.densepose_predictor
@@ -36,7 +36,7 @@ def write_teacher(path) -> None:
 
 
 def write_unlabelled(folder) -> None:
-    """Four pictures of noise, and a file that is none."""
+    """Four pictures of noise, and a file that is not a picture."""
     folder.mkdir()
     for n in range(4):
         noise = np.random.default_rng(n).integers(0, 256, (100, 120 + n, 3), np.uint8)
@@ -137,7 +137,7 @@ def test_places_go_to_labelled_pictures_where_nobody_is_found(place, tmp_path):
 
 
 def test_classes_of_a_labelled_set(place, tmp_path):
-    """Its people are found where they are annotated, or not at all."""
+    """People are detected where they are annotated, or not at all."""
     more = {"DATASET": NAME}
     more["DATA_SAMPLER"] = {"TYPE": "densepose_uniform", "USE_GROUND_TRUTH_CATEGORIES": True}
     loader = build_train_loader(bootstrapped(place, tmp_path, **more))

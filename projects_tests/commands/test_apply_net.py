@@ -18,7 +18,7 @@ from projects_tests.visualization.people import flat_person
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with two pictures, a file that is none, and the weights of a tiny model."""
+    """A folder with two pictures, another file, and the weights of a tiny model."""
     folder = tmp_path_factory.mktemp("apply_net")
     (folder / "pictures").mkdir()
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The command line: exit codes, one line for what cannot be used."""
+"""The command line: exit codes, and one line per error."""
 
 import importlib
 import json
@@ -106,7 +106,7 @@ def test_a_reader_that_stops_reading_is_no_error():
 
 
 def test_the_home_folder_is_expanded_in_options(monkeypatch, tmp_path):
-    """As in --out=~/a, which shells leave as it is."""
+    """As in --out=~/a, which shells do not expand."""
     seen = []
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(check, "run", lambda options: seen.append(options.annotations) or 0)

@@ -1,4 +1,4 @@
-"""Configuration of embeddings: what contradicts itself, and what each key is for."""
+"""Configuration of CSE: contradictions are named, and each key has an effect."""
 
 import pytest
 

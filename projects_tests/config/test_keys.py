@@ -1,4 +1,4 @@
-"""Configuration: official files load, shipped files are sound, what is not built says so."""
+"""Configuration: official files load, shipped files are sound, unsupported values are named."""
 
 import json
 from pathlib import Path

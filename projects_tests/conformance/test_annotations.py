@@ -1,4 +1,4 @@
-"""Annotations under flips and resizes against the official project's."""
+"""Flipped and resized annotations, compared with the official project's."""
 
 import json
 import zlib

@@ -1,4 +1,4 @@
-"""What the samplers of bootstrapping make of detections, against the official project's."""
+"""The samplers of bootstrapping, compared with the official project's."""
 
 import json
 import zlib
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(INPUTS is None, reason="no cases of bootstrappin
 
 
 class FirstOnes:
-    """Draws as the cases were drawn: the first of what may be chosen."""
+    """Draws the first of the possible values, as the reference cases do."""
 
     def choice(self, n: int, size: int, replace: bool) -> np.ndarray:
         assert not replace
@@ -28,7 +28,7 @@ class FirstOnes:
 
 
 class LastOnes(FirstOnes):
-    """As FirstOnes, of what comes in the opposite order."""
+    """As FirstOnes, for values in reverse order."""
 
     def choice(self, n: int, size: int, replace: bool) -> np.ndarray:
         return n - 1 - super().choice(n, size, replace)
@@ -69,7 +69,7 @@ def test_points_and_masks_are_the_official_ones(people, sampler):
             for key, name in (("dp_x", "x"), ("dp_y", "y"), ("dp_U", "u"), ("dp_V", "v")):
                 np.testing.assert_allclose(one[key], other[name], atol=1e-5)
             continue
-        # Among pixels of one value, beyond the outermost cells, which come first is left open.
+        # The order of pixels with equal values, beyond the outermost cells, is undefined.
         (result,) = densepose_results(
             people.pred_densepose[number], people.pred_boxes.tensor[number, None]
         )

@@ -1,4 +1,4 @@
-"""Annotations with vertices under flips and resizes against the official project's."""
+"""Flipped and resized annotations with vertices, compared with the official project's."""
 
 import json
 import zlib

@@ -1,4 +1,4 @@
-"""The evaluation of vertices against what the official evaluator answers."""
+"""The evaluation of vertices, compared with the official evaluator's."""
 
 import json
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(FILE is None, reason="no cse/evaluation")
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory):
-    """What was expected, and an evaluator that has seen all images, by its lowest threshold."""
+    """The expected scores, and an evaluator that has seen all images, by its lowest threshold."""
     folder = FILE.parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DENSEPOSE_EXT_CACHE", str(tmp_path_factory.mktemp("cache")))

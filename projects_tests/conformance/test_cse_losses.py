@@ -1,4 +1,4 @@
-"""Losses of embeddings and their gradients against the official project's."""
+"""Losses of embeddings and their gradients, compared with the official project's."""
 
 import json
 

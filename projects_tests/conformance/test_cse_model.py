@@ -1,4 +1,4 @@
-"""Whole models of embeddings, their raw maps and results, against the official project's."""
+"""Whole CSE models, their raw maps and results, compared with the official project's."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from projects_tests.reference import conformance_cases
 
 @pytest.fixture(scope="module", params=conformance_cases("cse/model"))
 def case(request, tmp_path_factory):
-    """(model, its expected outputs, what it says of given boxes)."""
+    """(model, its expected outputs, its outputs for given boxes)."""
     cfg = load_config(str(request.param / "config.yaml"), ["MODEL.DEVICE", "cpu"])
     model = build_model(cfg).eval()
     # Stored in half precision, exact in single.

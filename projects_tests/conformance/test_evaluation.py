@@ -1,4 +1,4 @@
-"""The evaluation against what the official evaluator answers, on every case folder of its form."""
+"""The evaluation, compared with the official evaluator's on every case folder."""
 
 import json
 import os
@@ -87,7 +87,7 @@ def test_the_order_of_images_does_not_matter(case, expected):
 @pytest.mark.slow
 @pytest.mark.parametrize("index_type", [np.uint16, np.int32])
 def test_every_type_of_vertex_index(case, expected, tmp_path, index_type):
-    """With 16 bits the place of a pair in the table passes the range of the vertices' own type."""
+    """The index of a pair in the table exceeds the range of the vertices' 16-bit type."""
     for name in ("SMPL_subdiv.mat", "Pdist_matrix.pkl"):
         shutil.copy(case / name, tmp_path)
     name = "SMPL_SUBDIV_TRANSFORM.mat"

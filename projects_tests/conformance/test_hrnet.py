@@ -1,4 +1,4 @@
-"""A whole model on HRNet against the official one: levels, detections and maps.
+"""A whole model on HRNet, compared with the official one: levels, detections and maps.
 
 One picture has sides that are multiples of 32, the other has not.
 """

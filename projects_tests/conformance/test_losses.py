@@ -1,4 +1,4 @@
-"""Losses and their gradients against the official project's."""
+"""Losses and their gradients, compared with the official project's."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The whole model, its raw maps and its results, against the official project's."""
+"""The whole model, its raw maps and its results, compared with the official project's."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The ``dp_*`` keys of one person: what is accepted, what is refused and how."""
+"""The ``dp_*`` keys of one person: what is accepted, and what is refused."""
 
 import json
 
@@ -65,7 +65,7 @@ def test_points_without_masks(masks):
 def test_people_without_dense_pose():
     assert read_densepose({"id": 1, "bbox": [0, 0, 5, 5]}) is None
     assert read_densepose({}) is None
-    # Masks alone train nothing: the loss needs points.
+    # Masks without points are not trained on.
     assert read_densepose({"dp_masks": []}) is None
     assert has_densepose(person())
     assert not has_densepose({"bbox": [0, 0, 5, 5]})
@@ -150,7 +150,7 @@ json_values = st.recursive(
     st.dictionaries(st.sampled_from([*POINT_KEYS, "dp_masks", "dp_vertex"]), json_values),
 )
 def test_any_json_is_refused_or_usable(changes):
-    """Whatever stands under the keys: a refusal that names the reason, or points in range."""
+    """Any values: either points in range, or a refusal that names the reason."""
     annotation = json.loads(json.dumps(person())) | changes
     try:
         checked = read_densepose(annotation)

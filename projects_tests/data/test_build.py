@@ -1,4 +1,4 @@
-"""Which images are trained on, and the loaders of a config."""
+"""The images that are trained on, and the loaders of a config."""
 
 import itertools
 import json
@@ -107,7 +107,7 @@ def test_one_person_is_enough(register):
         # Masks are trained, and nobody of those that the mapper keeps has dense pose.
         (("segmentation",), None, {"need_masks": True}, False),
         (("segmentation",), None, {"segm_from_instance_masks": True}, False),
-        # Masks train the coarse segmentation: as good as dense pose.
+        # Masks train the coarse segmentation, so they count as dense pose.
         ((), lambda number: False, {"segm_from_instance_masks": True}, True),
         ((), lambda number: False, {"need_masks": True}, False),
         (("dp_V",), None, {}, False),

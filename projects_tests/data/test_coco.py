@@ -1,4 +1,4 @@
-"""Reading and registering datasets: what is kept, what is left out, and how it is said."""
+"""Reading and registering datasets: what is kept, what is left out, and what is logged."""
 
 import copy
 import json
@@ -249,11 +249,11 @@ def of_categories(*ids: int) -> list[dict]:
         (None, None, ["bear", "person", "monkey", "ape"], {1: 1, 2: 2, 3: 3, 4: 0}),
         ([10], None, ["person"], {1: 0}),
         ([20, 10], None, ["person", "monkey"], {1: 0, 2: 1}),
-        # Ids to keep are those of the file; then they are taken for others.
+        # Ids to keep are those in the file; they are mapped afterwards.
         (None, {20: 10, 30: 10}, ["bear", "person"], {1: 1, 2: 1, 3: 1, 4: 0}),
         ([20, 30], {20: 10, 30: 10}, ["person"], {2: 0, 3: 0}),
         ([10, 20], {"20": 10}, ["person"], {1: 0, 2: 0}),
-        # A map is one step, and a category may be taken for itself.
+        # Maps are not chained, and a category may be mapped to itself.
         (None, {10: 20, 20: 30}, ["bear", "monkey", "ape"], {1: 1, 2: 2, 3: 2, 4: 0}),
         ([10], {10: 10}, ["person"], {1: 0}),
         ([], None, [], {}),
@@ -323,7 +323,7 @@ GOOD = {
 )
 @given(st.data())
 def test_any_value_is_refused_left_out_or_usable(tmp_path, data):
-    """One value of a valid file replaced by any other: an answer or a ValueError, nothing else."""
+    """One value of a valid file replaced by any other: a result or a ValueError, nothing else."""
     contents = copy.deepcopy(GOOD)
     record = data.draw(st.sampled_from([r for records in contents.values() for r in records]))
     record[data.draw(st.sampled_from(sorted(record)))] = data.draw(json_values)

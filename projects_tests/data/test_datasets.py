@@ -1,4 +1,4 @@
-"""The public datasets: names, places, and the environment variable that moves them."""
+"""The public datasets: names, paths, and the environment variable for their root."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Training on dense targets: points drawn of pictures, through the mapper and the loader."""
+"""Training on dense targets: points drawn from pictures, through the mapper and the loader."""
 
 import json
 import logging
@@ -93,7 +93,7 @@ def test_what_trains(json_file):
 
 @pytest.mark.parametrize("kind", ["plain", "flip", "crop", "rotation"])
 def test_points_follow_the_picture(json_file, tmp_path, kind):
-    """Drawn into a transformed picture they are where they are drawn in the original."""
+    """Points drawn after a transform lie where those drawn before it do."""
     surface = str(make_surface(tmp_path / "surface"))  # a flip makes 1 - U of U
     (record, _) = records(json_file, surface)
     height, width = record["height"], record["width"]

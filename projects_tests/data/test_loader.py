@@ -1,4 +1,4 @@
-"""Mapped batches: the same from any iteration on, with any number of workers."""
+"""Mapped batches: the same from any first iteration, and with any number of workers."""
 
 import itertools
 
@@ -67,7 +67,7 @@ def test_the_same_image_is_augmented_anew_each_time(images, mapper):
 
 @pytest.mark.slow
 def test_pictures_of_a_batch_have_one_size(images, mapper):
-    """Drawn anew for each batch, whatever process asks, and from any iteration on."""
+    """Drawn per batch, the same in every process and from any first iteration."""
     edges = (40, 60, 80)
     batches = TrainingBatches(np.ones(5), 4, seed=3)
     whole = list(itertools.islice(training_loader(images, mapper, batches, 0, edges), 20))
@@ -100,7 +100,7 @@ def test_an_unreadable_image_is_replaced_by_the_same_other_one(images, mapper):
 
     whole = first(loader(images, damaged), 6)
     assert {image for image, *_ in whole} == {1, 3, 5}
-    # As many images were read before, or none.
+    # The same number of images was read before, or none.
     assert_same(first(loader(images, damaged, start=4), 2), whole[8:])
 
 

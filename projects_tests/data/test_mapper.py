@@ -1,4 +1,4 @@
-"""The mapper: pictures and people as the model gets them, in every combination."""
+"""The mapper: the model's input, in every combination."""
 
 import copy
 import logging

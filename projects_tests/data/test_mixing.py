@@ -1,4 +1,4 @@
-"""How the places of batches are shared among sets."""
+"""How the places in batches are divided among datasets."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Files as labelling tools write them: what is made good, what is left out, what is an error."""
+"""Files as labelling tools write them: what is filled in, what is left out, what is an error."""
 
 import copy
 import gzip
@@ -75,7 +75,7 @@ def duplicate(kind):
 ROBOFLOW = [{"id": 0, "name": "people", "supercategory": "none"}, {"id": 1, "name": "person"}]
 RLE = {"size": [96, 120], "counts": [10, 60, 11450]}
 
-#: Nobody is lost.
+#: Nobody is left out.
 MADE_GOOD = {
     "category ids from 0": several(every("categories", id=0), every("annotations", category_id=0)),
     "an unused category before": lambda content: content.update(categories=ROBOFLOW),
@@ -118,7 +118,7 @@ MADE_GOOD = {
     "null part masks": first(dp_masks=None),
 }
 
-#: The first person's dense pose is left out; they are still there.
+#: The first person's dense pose is left out, but not the person.
 WITHOUT_POINTS = {
     "13 part masks": first(dp_masks=[[]] * 13),
     "more x than y": lambda content: content["annotations"][0]["dp_x"].append(1),

@@ -1,4 +1,4 @@
-"""Batches in one piece: what comes out is what went in."""
+"""Batches in one block of memory: the output equals the input."""
 
 import pickle
 

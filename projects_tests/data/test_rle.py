@@ -1,4 +1,4 @@
-"""Compressed run lengths of the part masks, against pycocotools."""
+"""Compressed run lengths of the part masks, compared with pycocotools."""
 
 import numpy as np
 import pytest
@@ -204,7 +204,7 @@ def test_a_map_comes_back_from_its_row_runs(picture, value):
     )
 )
 def test_garbage_is_refused_or_is_a_mask(strings):
-    """No string crashes the reader, and none gives runs that do not fill the mask exactly."""
+    """No string crashes the reader, or yields runs that do not fill the mask exactly."""
     masks = part_masks(
         **{f"part{n}": {"size": [SIDE, SIDE], "counts": s} for n, s in enumerate(strings, start=1)}
     )

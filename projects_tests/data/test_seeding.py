@@ -1,4 +1,4 @@
-"""Random numbers as a function of what they are drawn for."""
+"""Random numbers that depend only on their purpose."""
 
 import random
 

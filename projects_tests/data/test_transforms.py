@@ -1,4 +1,4 @@
-"""Annotations under transforms, against the transformed picture itself.
+"""Annotations under transforms, compared with the transformed picture itself.
 
 A dot is drawn where a point is annotated, and a region where a mask is: after the transform the
 annotation has to lie on the dot, and cover the region, wherever the transform has brought them.
@@ -91,7 +91,7 @@ def after(annotation, transforms, box=BOX):
 
 
 def positions(annotation: DensePoseAnnotation, box: np.ndarray) -> np.ndarray:
-    """(P, 2): where in the picture the points lie."""
+    """(P, 2): positions of the points in the picture."""
     relative = torch.stack([annotation.x, annotation.y], 1).double().numpy()
     return box[:2] + relative * (box[2:] - box[:2]) / 256
 
@@ -149,13 +149,13 @@ def test_masks_cover_the_regions_drawn_at_them(steps, seed):
     for part in np.unique(picture[picture > 0]):
         mirrored = COARSE_MIRROR[part] if is_mirror_image(steps) else part
         expected = (picture == part) & inside
-        # In slivers the half pixel that each drawing rounds to weighs too much.
+        # In slivers, the rounding of each drawing to half a pixel weighs too much.
         if cv2.distanceTransform(expected.astype(np.uint8), cv2.DIST_L2, 5).max() < 25:
             continue
         region = (drawn == mirrored) & inside
         assert (region & expected).sum() / (region | expected).sum() > 0.9
         centres = [np.argwhere(mask).mean(0) for mask in (region, expected)]
-        # Half a pixel of the picture before, which may have become several.
+        # Half a pixel of the original picture, which may be several now.
         enlarged = np.linalg.norm(affine_matrix(transforms)[:, :2], axis=0).max()
         np.testing.assert_allclose(*centres, atol=max(1, enlarged / 2))
     assert set(np.unique(found.segm)) <= set(range(15))

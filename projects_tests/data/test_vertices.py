@@ -1,4 +1,4 @@
-"""People annotated by vertices of meshes: from the JSON file to what a model trains on."""
+"""People annotated with vertices of meshes, from the JSON file to the model's input."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The demonstration, small: a whole run, what it leaves, and that it goes on where it was."""
+"""The demo in small: a whole run, its outputs, and resuming."""
 
 import base64
 import json
@@ -37,7 +37,7 @@ def overrides(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def loggers():
-    """The demonstration sends Detectron2's log to a file; the tests after these read it."""
+    """Undoes the demo's redirection of Detectron2's log, which later tests read."""
     found = [logging.getLogger(name) for name in ("detectron2", "fvcore")]
     before = [(one.handlers[:], one.propagate, one.level) for one in found]
     yield

@@ -1,4 +1,4 @@
-"""What the demonstration makes before it trains."""
+"""What the demo prepares before it trains."""
 
 import logging
 import subprocess

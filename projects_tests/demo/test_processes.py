@@ -1,4 +1,4 @@
-"""The demonstration's training and scoring in several processes."""
+"""The demo's training and evaluation in several processes."""
 
 import json
 import math
@@ -49,7 +49,7 @@ def two_threads():
 
 
 def _train_and_score(cfg, folder):
-    # A name that each process has registered by itself is the set it was handed, too.
+    # A dataset that each process registers itself is also replaced by the one passed to it.
     assert DatasetCatalog.get("densepose_synth_val") == []
     (folder / f"{comm.get_rank()} of {comm.get_world_size()}").mkdir(parents=True)
     train(cfg)

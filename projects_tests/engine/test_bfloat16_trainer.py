@@ -66,7 +66,7 @@ def test_what_is_trained_does_not_go_on_in_bfloat16(tmp_path):
 
 def test_losses_that_are_no_number_still_name_their_images(tmp_path):
     def break_model(trainer):
-        if trainer.iter == 2:  # what looks at the losses is still there after some steps
+        if trainer.iter == 2:  # the check of the losses is still installed after some steps
             trainer.model.roi_heads.box_predictor.bbox_pred.weight.data.fill_(float("nan"))
 
     with pytest.raises(FloatingPointError, match=r"iteration 2: .*images of the batch"):

@@ -139,7 +139,7 @@ def test_every_parameter_is_loaded(trained, blobs, tmp_path):
 
 
 def test_the_predictor_takes_it(trained, blobs, tmp_path):
-    """And finds the same people as from a checkpoint under Detectron2's names."""
+    """The model finds the same people as with a checkpoint under Detectron2's names."""
     cfg, model = trained
     old, new = tmp_path / "old.pkl", tmp_path / "new.pth"
     old.write_bytes(pickle.dumps({"blobs": blobs}, protocol=2))

@@ -1,4 +1,4 @@
-"""Checkpoints: official ones load in silence and save back; none runs code."""
+"""Checkpoints: official ones load without warnings and can be saved back; none runs code."""
 
 import codecs
 import io
@@ -181,7 +181,7 @@ def test_a_missing_checkpoint(model, tmp_path):
 
 
 def test_other_models_load_as_ever(tmp_path):
-    """The plugin puts this class in the place of Detectron2's: it must not show."""
+    """The plugin replaces Detectron2's class by this one, without visible differences."""
     plain = nn.Linear(2, 2)
     path = tmp_path / "model.pkl"
     weights = OrderedDict((name, value.numpy()) for name, value in plain.state_dict().items())
@@ -230,7 +230,7 @@ def test_plain_containers_as_they_were(protocol):
 
 
 def test_files_of_python_2():
-    """Written by Python 2.7 and its numpy: text is bytes, and so are the values of an array."""
+    """Written by Python 2.7 and its numpy: strings are bytes, and so is the data of an array."""
     text = (
         b"\x80\x02}q\x00(U\x01aq\x01cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\n"
         b"q\x03K\x00\x85q\x04U\x01bq\x05\x87q\x06Rq\x07(K\x01K\x02\x85q\x08cnumpy\ndtype\nq\t"
@@ -269,7 +269,7 @@ print("survived")
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="measures memory as Linux does")
 def test_damaged_pickles_are_refused():
-    """In a process of its own: numpy's unpickling could end it, or spoil float32 in it."""
+    """In a separate process: numpy's unpickling could crash it, or alter float32 in it."""
     done = subprocess.run(
         [sys.executable, "-c", DAMAGE], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -277,7 +277,7 @@ def test_damaged_pickles_are_refused():
 
 
 def test_a_pickle_cannot_change_the_next():
-    """Attributes of what a pickle names can be set by it, for the time of its own reading."""
+    """A pickle can set attributes of the classes it names, but only while it is read."""
     spoil = b"\x80\x02cnumpy\nndarray\n}U\x05valueK\x05sb."
     with pytest.raises(ValueError, match=r"it holds|argument|missing"):
         read_plain_pickle(io.BytesIO(spoil))

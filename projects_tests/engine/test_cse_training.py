@@ -1,4 +1,4 @@
-"""A model of embeddings from annotations to pictures: trained, scored, used."""
+"""A CSE model from annotations to pictures: trained, evaluated, used."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Runs that are told to stop, go wrong, or run by the clock; in the test's own process."""
+"""Runs that are stopped, fail, or save by the clock; in the test's process."""
 
 import logging
 import os
@@ -41,7 +41,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def _log():
-    """A trainer sets up the logger unless it has a level, and then lets nothing pass on."""
+    """A trainer sets up the logger, unless it has a level, and then stops its propagation."""
     logger = logging.getLogger("detectron2")
     before = logger.level, logger.propagate
     logger.setLevel(logging.INFO)
@@ -53,7 +53,7 @@ def _log():
 
 @pytest.fixture(scope="module")
 def whole(images, _log, tmp_path_factory):
-    """Final weights of a run without interruption, by optimizer."""
+    """Final weights of an uninterrupted run, by optimizer."""
     register(images)
     try:
         return {
@@ -101,7 +101,7 @@ def test_killed_and_resumed_ends_with_the_same_weights(optimizer, whole, tmp_pat
     cfg = config(tmp_path, *OPTIMIZERS[optimizer])
     with pytest.raises(Killed):
         train(cfg, before_step=kill_at(3))
-    np.random.seed(7)  # a process of its own would have drawn otherwise
+    np.random.seed(7)  # a new process would have drawn another one
     resumed = train(cfg, resume=True)
     assert resumed.start_iter == 2
     assert_same_weights(weights(final(resumed)), whole[optimizer])
@@ -192,12 +192,12 @@ def test_a_checkpoint_by_the_clock(tmp_path):
             "roi_heads.box_predictor.cls_score",
             r"a loss is not finite: loss_cls nan, .*loss_rpn",
         ),
-        # Detectron2 itself finds out, in the midst of the model.
+        # Detectron2 itself fails, inside the model.
         ("proposal_generator.rpn_head.objectness_logits", "Predicted boxes or scores contain Inf"),
     ],
 )
 def test_a_loss_that_is_no_number_names_the_images(spoilt, found, tmp_path):
-    """Weights that became infinite, as a learning rate too high makes them."""
+    """Weights that became infinite, as with a learning rate that is too high."""
     batches = []
 
     def spoil(trainer):
@@ -211,7 +211,7 @@ def test_a_loss_that_is_no_number_names_the_images(spoilt, found, tmp_path):
     assert re.findall(r"(\d+) \(\S*/(\d+)\.jpg\)", images) == [
         (str(sample.image + 1), str(sample.image + 1)) for sample in batches[2]
     ]
-    # Nothing was learned from it, and it is not saved.
+    # No step was taken, and nothing was saved.
     assert (tmp_path / "last_checkpoint").read_text() == "model_0000001.pth"
 
 

@@ -1,4 +1,4 @@
-"""Odd files of annotations: what trains also scores, and what cannot be scored stops in time."""
+"""Odd annotation files: what can be trained on can be scored, or else the run stops early."""
 
 import json
 import logging
@@ -114,7 +114,7 @@ def test_what_trains_also_scores(config, model, tmp_path, monkeypatch, caplog, c
 
 
 def test_masks_and_keypoints_are_scored_where_there_are_any(config, model, tmp_path):
-    """This one with its page, on which is a picture of a box of a third of a pixel."""
+    """With the report, which shows a picture of a box of a third of a pixel."""
 
     def change(content: dict) -> None:
         CASES["a tiny box"][0](content)

@@ -1,4 +1,4 @@
-"""Output that cannot be written is found out beforehand."""
+"""Output that cannot be written is noticed beforehand."""
 
 import shutil
 

@@ -22,7 +22,7 @@ SETTINGS = [
     "INPUT.COLOR_JITTER", "0.2",
 ]  # fmt: skip
 
-#: Runs a launcher, and kills its process at the nth call of a function, as nothing can prevent.
+#: Runs a launcher, and kills its process (SIGKILL) at the nth call of a function.
 KILLED = """
 import importlib, os, runpy, signal, sys
 from pathlib import Path
@@ -87,7 +87,7 @@ def test_killed_twice_a_run_ends_with_the_weights_of_one_that_was_not(workplace)
     workplace.train("OUTPUT_DIR", "whole", *SETTINGS)
     folder, output = workplace.folder / "killed", ["OUTPUT_DIR", "killed"]
 
-    # In the fourth iteration, when the second is the last one that was saved.
+    # In the fourth iteration, after the second was saved.
     in_the_model = ("densepose_ext.modeling.roi_heads", "DensePoseROIHeads", "forward", 4)
     train_until_killed(workplace, *in_the_model, settings=output)
     assert (folder / "last_checkpoint").read_text() == "model_0000001.pth"
@@ -111,7 +111,7 @@ def test_ctrl_c_says_how_to_go_on(workplace):
     output = ["OUTPUT_DIR", "ctrl_c", "DATALOADER.NUM_WORKERS", "2"]
     rolling = ["SOLVER.CHECKPOINT_PERIOD", "50000", "SOLVER.CHECKPOINT_SECONDS", "0.2"]
     folder, log_file = workplace.folder / "ctrl_c", workplace.folder / "ctrl_c.txt"
-    with log_file.open("w") as printed:  # a pipe that nobody reads would fill, and stop the run
+    with log_file.open("w") as printed:  # a full pipe that nobody reads would block the run
         process = subprocess.Popen(
             [
                 sys.executable, "-W", "ignore", ROOT / "train_net.py",
@@ -152,7 +152,7 @@ def test_ctrl_c_says_how_to_go_on(workplace):
 
 
 def test_two_processes(workplace):
-    """Both stop at a signal to one, go on together, and share the batches of one process."""
+    """Both stop at a signal to one, resume together, and share the batches of one process."""
     script = workplace.folder / "two_processes.py"
     script.write_text(
         """

@@ -1,4 +1,4 @@
-"""Training and testing for real, on a tiny random dataset, through every way in."""
+"""Training and testing on a tiny random dataset, through every launcher."""
 
 import json
 

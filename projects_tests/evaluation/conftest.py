@@ -1,4 +1,4 @@
-"""Fixtures of the evaluation's tests; what they are made of is in grid_world."""
+"""Fixtures of the evaluation's tests, built from grid_world."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a results file can hold of the ground truth."""
+"""The ground truth as a results file can represent it."""
 
 import numpy as np
 import pytest

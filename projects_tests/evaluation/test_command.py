@@ -1,4 +1,4 @@
-"""``densepose-ext evaluate``: what it prints and writes, and one line for what cannot be used."""
+"""``densepose-ext evaluate``: its output and files, and one line per error."""
 
 import json
 

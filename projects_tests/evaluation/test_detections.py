@@ -1,4 +1,4 @@
-"""Detections: the order, and what is read of the network's maps without enlarging them all."""
+"""Detections: their order, and reading the network's maps without resizing all of them."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_points_and_masks_are_those_of_the_whole_result(seed, side, width, heigh
         np.testing.assert_array_equal(sparse.iuv(n), whole)
         py, px = (p.ravel() for p in np.mgrid[: whole.shape[1], : whole.shape[2]])
         found = sparse.at(n, px, py).reshape(whole.shape)
-        # another order of rounding: a tie of parts may fall the other way, U by one step
+        # rounded in another order: ties of parts may differ, and U by one step
         same = found[0] == whole[0]
         assert same.mean() > 0.999
         difference = np.abs(found[1:].astype(int) - whole[1:])[:, same]

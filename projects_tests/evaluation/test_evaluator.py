@@ -130,7 +130,7 @@ def test_maps_results_and_the_saved_file_score_the_same(dataset, surface, tmp_pa
         for name, value in card.metrics()[mode].items():
             expected = value * 100 if value >= 0 else value
             assert from_results[task][name] == pytest.approx(expected, abs=1e-9)
-            # read at the points alone: ties of parts and the last bit of U may differ
+            # read only at the points: ties of parts and the last bit of U may differ
             assert from_maps[task][name] == pytest.approx(expected, abs=0.5)
     assert not list((tmp_path / "o").glob(".*"))
 
@@ -226,7 +226,7 @@ def _rank(rank, port, arguments):
     comm.create_local_process_group(2)
     _worker(*arguments)
     torch.distributed.barrier()
-    # threads of gloo may abort a process that ends in the ordinary way
+    # threads of gloo may abort a process that exits in the ordinary way
     os._exit(0)
 
 

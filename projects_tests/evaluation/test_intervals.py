@@ -1,4 +1,4 @@
-"""Bootstrap intervals: a weighted set scores as the set with images repeated does."""
+"""Bootstrap intervals: weighting images scores as repeating them does."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def made_up(random, images=6, count=30, quality=0.5):
 
 
 def repeated(matches, counts):
-    """The matches of a set in which each image is there so many times."""
+    """The matches of a dataset in which images are repeated."""
     columns = np.repeat(np.arange(len(matches.image)), counts[matches.image])
     return Matches(
         matches.scores[columns],

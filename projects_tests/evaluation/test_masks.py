@@ -62,7 +62,7 @@ def test_every_kind_of_segmentation():
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6))
 def test_a_mask_is_stretched_to_a_box_as_scipy_does_it(seed):
-    """To the pixel, with boxes of any size, inside the image and reaching out of it."""
+    """Equal to the pixel, for boxes of any size, inside the image and beyond it."""
     random = np.random.default_rng(seed)
     square = np.kron(random.random((16, 16)) < 0.5, np.ones((16, 16))) > 0
     width, height = random.integers(1, 300, 2)

@@ -1,4 +1,4 @@
-"""Matching and precision: against a slow and literal version, and rule by rule."""
+"""Matching and precision: compared with a slow, literal version, and rule by rule."""
 
 import numpy as np
 import pytest
@@ -181,7 +181,7 @@ def test_left_over_detections_take_a_crowd_again_and_again():
 
 
 def test_the_take_over_looks_at_the_last_threshold_alone():
-    """Matched at .95, unmatched nowhere: nothing is taken over, though unmatched at none."""
+    """A detection that is matched at .95 takes over no flag."""
     result = run([[0.99, 0.0]], has_points=[True, False], box_iou=[[0, 0.95]])
     assert not result.ignored[0].any()
 

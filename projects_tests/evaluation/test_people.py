@@ -1,4 +1,4 @@
-"""Ground truth: what is read of an annotation, and what is wrong with one."""
+"""Ground truth: reading annotations, and what can be wrong with them."""
 
 import json
 

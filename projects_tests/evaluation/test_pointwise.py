@@ -1,4 +1,4 @@
-"""Measures over points: by hand on few points."""
+"""Measures over points, compared with values worked out by hand."""
 
 import json
 
@@ -111,7 +111,7 @@ def part(name):
         ("torso front", "left foot", "another part"),
         ("torso front", "background", "background"),
         ("torso front", "torso front", "right part"),
-        # its own mirror image is no exchange
+        # a part that is its own mirror image is not an exchange
         ("left upper leg front", "right upper leg front", "left and right exchanged"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Results files: exact both ways, and what is wrong with one."""
+"""Results files: exact round trips, and what can be wrong with one."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The rules about images: regions, crowds, categories, images nobody scored, merging."""
+"""Rules for images: regions, crowds, categories, images never scored, merging."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ BOX, OTHER = [20.0, 30.0, 100.0, 80.0], [200.0, 100.0, 60.0, 120.0]
 
 
 def detect(*boxes, scores=None, categories=None, parts=None, iuvs=None):
-    """Detections that say of each box what grid_points say."""
+    """Detections whose maps agree with grid_points."""
     parts = parts or [1] * len(boxes)
     iuvs = iuvs or [grid_iuv(box, part) for box, part in zip(boxes, parts)]
     return Detections.best(
@@ -100,7 +100,7 @@ def test_false_detections_on_images_without_people_are_ignored(write_truth, surf
 
 
 def test_iou_with_a_crowd_is_over_the_detection(write_truth, surface):
-    """Masks and boxes alike, as in pycocotools."""
+    """For masks and boxes alike, as in pycocotools."""
     inner = [BOX[0] + 10, BOX[1] + 10, 20, 20]
     for crowd, share in ((0, 400 / 8000), (1, 1)):
         path = write_truth([person(BOX, grid_points(BOX), iscrowd=crowd)])

@@ -33,7 +33,7 @@ CASCADE = [
     "MODEL.DENSEPOSE_CASCADE.STAGES", 2,
     "MODEL.DENSEPOSE_CASCADE.TASKS", ["densepose", "mask", "keypoint"],
 ]  # fmt: skip
-#: The shorter side is what the model wants: the example then resizes nothing.
+#: The shorter side is the model's input size, so the example resizes nothing.
 SIZES = [(128, 200), (131, 128), (128, 128), (301, 128)]
 
 
@@ -160,7 +160,7 @@ def test_the_decoder(afresh, ending):
         counts = sizes.prod(1).tolist()
         assert sum(counts) == len(labels) == uv.shape[1]
         for result, own_labels, own_uv in zip(expected, labels.split(counts), uv.split(counts, 1)):
-            # Where two parts are equal but for rounding, either is right.
+            # If two parts are equal up to rounding, either is right.
             same = own_labels.reshape(result.labels.shape) == result.labels
             assert same.float().mean() > 0.998
             difference = (own_uv.reshape(result.uv.shape) - result.uv).abs()

@@ -1,4 +1,4 @@
-"""The cache in a folder that cannot be written to."""
+"""A cache folder that cannot be written to."""
 
 import logging
 from pathlib import Path

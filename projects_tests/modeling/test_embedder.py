@@ -1,4 +1,4 @@
-"""Embedders of vertices: what they give, what they start from, and how fast they learn."""
+"""Embedders of vertices: their output, initialization and learning rates."""
 
 import pickle
 

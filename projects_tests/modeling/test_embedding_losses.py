@@ -1,4 +1,4 @@
-"""The losses of embeddings, made in blocks, are those of the written-out matrices."""
+"""The losses of embeddings, computed in blocks, equal those of full matrices."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Frozen norms in the weights of convolutions: the same results, gradients and checkpoints."""
+"""Frozen norms folded into convolutions: the same results, gradients and checkpoints."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""The heads, and how parts are found by name."""
+"""The heads, and how registered parts are found by name."""
 
 import pytest
 import torch
@@ -27,7 +27,7 @@ def test_plain_head_is_a_stack_of_convolutions():
 
 @pytest.mark.parametrize("side", [5, 14, 28])
 def test_wide_dilations_need_no_outer_taps(side):
-    """Where every outer tap lies in the padding, the shortcut gives what the convolution gives."""
+    """If every outer tap lies in the padding, the shortcut equals the convolution."""
     aspp = DensePoseDeepLabHead(32, num_convs=1, conv_dim=32).ASPP
     x = torch.randn(2, 32, side, side)
     for branch, dilation in zip(list(aspp.convs)[1:4], ASPP_DILATIONS):

@@ -1,4 +1,4 @@
-"""HRNet: names and shapes are timm's, pictures of any size, settings that no HRNet has."""
+"""HRNet: timm's names and shapes, pictures of any size, invalid settings."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The nearest vertices that a tree finds are those of all products."""
+"""The nearest vertices found by a tree are those of all products."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def random(count: int, seed: int, dimensions: int = 16) -> torch.Tensor:
 def assert_nearest(found, pixels, vertices):
     expected = nearest_by_all_products(pixels, vertices)
     lost = (F.normalize(pixels) * (vertices[expected] - vertices[found])).sum(1)
-    assert lost.max() < 1e-6  # of vertices that tie any will do
+    assert lost.max() < 1e-6  # ties may differ
     assert (found == expected).float().mean() > 0.99
 
 

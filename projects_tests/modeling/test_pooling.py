@@ -1,4 +1,4 @@
-"""RoIAlign as sums of rows against Detectron2's poolers."""
+"""RoIAlign as sums of rows, compared with Detectron2's poolers."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Results are those of interpolating every channel, whatever the maps, their layout and the box."""
+"""Results equal those of interpolating every channel, for any maps, layouts and boxes."""
 
 import pytest
 import torch
@@ -135,7 +135,7 @@ def test_eight_bit_files_clamp_and_truncate(value):
 
 @pytest.mark.parametrize("pixels_at_once", [400_000, 1000])
 def test_results_own_their_memory(monkeypatch, pixels_at_once):
-    """One that is kept keeps no other, whether people are worked on in groups or in bands."""
+    """A result keeps no other alive, whether people are processed in groups or in bands."""
     monkeypatch.setattr(postprocessing, "PIXELS_AT_ONCE", pixels_at_once)
     output = make_output(4, 8, sigma_2=25, **dict.fromkeys(CONFIDENCES, 1))
     boxes = torch.tensor([[0, 0, 30, 50], [5, 5, 20, 90], [0, 0, 300, 7], [0, 0, 1, 1]]).float()

@@ -51,7 +51,7 @@ def test_one_convolution_equals_one_a_map(predictor):
 
 
 def test_points_of_the_maps_that_do_not_exist(predictor):
-    """In training points are read out of the small maps: the same values, the same gradients."""
+    """In training, points are read from the small maps: same values, same gradients."""
     features = torch.randn(3, 8, 6, 6)
     points = 200
     roi = torch.randint(3, (points,))

@@ -138,7 +138,7 @@ def test_coarse_parts_together_are_the_sum_of_their_probabilities():
     assert other.coarse_segm.shape[1] == 2
     torch.testing.assert_close(other.coarse_segm.softmax(1)[:, 1], person)
     assert torch.equal(one.fine_segm, other.fine_segm)
-    # more is the person's, nothing is lost
+    # the person only grows
     best_alone = one.coarse_segm.argmax(1) > 0
     assert (other.coarse_segm.argmax(1)[best_alone] == 1).all()
 

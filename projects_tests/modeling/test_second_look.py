@@ -1,4 +1,4 @@
-"""The second look: which classes are nobody, what it makes of boxes, and where it is asked."""
+"""The second look: its classes, its effect on boxes, and where it is applied."""
 
 import importlib.util
 import logging

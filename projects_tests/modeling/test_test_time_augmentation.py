@@ -1,4 +1,4 @@
-"""Test-time augmentation: versions of a picture, brought back and averaged."""
+"""Test-time augmentation: versions of a picture, transformed back and averaged."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_runs(surface, overrides):
 
 @pytest.mark.parametrize("angles", [(), (25,)])
 def test_boxes_and_maps_are_those_of_two_whole_passes(surface, angles):
-    """The backbone runs once a version; what Detectron2 finds and averages in two is the same."""
+    """The backbone runs once per version, with the same results as Detectron2's two runs."""
 
     class InTwoPasses(DensePoseRCNNWithTTA):
         def _features(self, versions):

@@ -1,4 +1,4 @@
-"""Who of several people is meant."""
+"""Choosing one of several people."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which pictures a run is about, and what their outputs are called."""
+"""The pictures of a run, and the names of their outputs."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What the people of a picture become, on official results and on made ones."""
+"""Conversions of people, on official results and on artificial ones."""
 
 import json
 import os

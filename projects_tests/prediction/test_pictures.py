@@ -1,4 +1,4 @@
-"""Pictures of every kind that people have, read upright as 8-bit BGR."""
+"""Pictures of every common kind, read upright as 8-bit BGR."""
 
 import io
 import zlib

@@ -1,4 +1,4 @@
-"""The predictor: the numbers of Detectron2's, whatever the picture comes as."""
+"""The predictor: the results of Detectron2's, for every kind of input."""
 
 import io
 import pickle
@@ -113,7 +113,7 @@ def test_results_may_be_changed_in_place(predictor):
 @pytest.mark.slow
 @pytest.mark.parametrize("overrides", [(), AVERAGED])
 def test_a_person_is_as_large_as_the_box(weights, overrides):
-    """Pickled or saved, and while it is kept: without the others and the picture."""
+    """A person, pickled, saved or kept, holds neither other people nor the picture."""
     people = DensePosePredictor(tiny_config(*overrides), weights, "cpu")(noise())
     assert len(people) > 1
     for person in people:

@@ -1,4 +1,4 @@
-"""What presets write, as others read it."""
+"""The files of presets, as other programs read them."""
 
 import cv2
 import numpy as np

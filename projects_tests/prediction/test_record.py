@@ -1,4 +1,4 @@
-"""The record of a run: whole at any time, and good to go on from."""
+"""The record of a run: valid at any time, and sufficient to resume."""
 
 import json
 
@@ -39,7 +39,7 @@ def test_results_are_whole_after_every_picture(tmp_path):
 
 
 def test_a_broken_run_goes_on(tmp_path):
-    """Broken at every byte that the last picture writes."""
+    """Interrupted at every byte that the last picture writes."""
     with RunRecord(tmp_path, SETTINGS, results=True) as record:
         add(record, 1, 2)
     before = {name: (tmp_path / name).read_bytes() for name in (PICTURES_FILE, RESULTS_FILE)}

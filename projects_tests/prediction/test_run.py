@@ -41,7 +41,7 @@ def weights(tmp_path_factory):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures of several kinds, one damaged file, one that is no picture."""
+    """Pictures of several kinds, a damaged file, and one that is not a picture."""
     folder = tmp_path / "pictures"
     (folder / "süd ost").mkdir(parents=True)
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What is picked out of a group is kept, pickled and sent without the group."""
+"""Elements of a group are kept, pickled and sent without the group."""
 
 import copy
 import io

@@ -1,4 +1,4 @@
-"""The teacher sees people alone, writes targets inside their masks, and students learn of them."""
+"""The teacher sees single people, writes targets inside their masks, and students train on them."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def test_students_train_on_what_it_wrote(people, taught):
 
 
 def test_it_goes_on_where_it_stopped(people, taught, tmp_path, capsys):
-    """Neither trains again nor writes what is there."""
+    """Neither trains again nor overwrites targets."""
     (first, second, *_) = sorted((taught / "dense").iterdir())
     before = {path.name: path.read_bytes() for path in (taught / "dense").iterdir()}
     first.unlink()

@@ -1,4 +1,4 @@
-"""Who may talk to a local server, and where it listens."""
+"""Access to a local server, and where it listens."""
 
 import socket
 
