@@ -47,20 +47,29 @@ def resize(picture, shortest, longest):
 
 
 def find_people(folder, picture, ending, min_score):
-    """Yields (column, row, labels (h, w) uint8, uv (2, h, w)) of each person, best score last."""
-    wanted = json.loads((folder / "model.json").read_text(encoding="utf-8"))["picture"]
+    """Yields (column, row, labels (h, w) uint8, other values) of each person, best score last.
+
+    The other values are uv (2, h, w) or, of a model of embeddings, vertices (1, h, w).
+    """
+    description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    wanted, networks = description["picture"], description["networks"]
     small = resize(picture, wanted["shortest_edge"], wanted["longest_edge"])
     channels = small if wanted["channels"] == "BGR" else small[:, :, ::-1]
     channels = np.ascontiguousarray(channels.transpose(2, 0, 1))
-    boxes, scores, *maps = load(folder / f"model{ending}")(channels)
+    values = load(folder / f"model{ending}")(channels)
+    found = dict(zip(networks["model"]["outputs"], values))
+    scores, boxes = found.pop("scores"), found.pop("boxes")
     boxes = boxes * (np.array(picture.shape[1::-1] * 2) / (small.shape[1::-1] * 2))
     boxes = boxes[scores >= min_score].astype(np.float32)
-    maps = [value[scores >= min_score] for value in maps[:4]]
-    labels, uv, sizes = load(folder / f"decoder{ending}")(*maps, boxes)
+    given = {name: value[scores >= min_score] for name, value in found.items()}
+    given["boxes"] = boxes
+    inputs = [given[name] for name in networks["decoder"]["inputs"]]
+    labels, values, sizes = load(folder / f"decoder{ending}")(*inputs)
+    values = values.reshape(-1, len(labels))
     ends = sizes.prod(1).cumsum()
     for (x, y), (h, w), end in list(zip(boxes[:, :2].astype(int), sizes, ends))[::-1]:
         start = end - h * w
-        yield x, y, labels[start:end].reshape(h, w), uv[:, start:end].reshape(2, h, w)
+        yield x, y, labels[start:end].reshape(h, w), values[:, start:end].reshape(-1, h, w)
 
 
 def main():

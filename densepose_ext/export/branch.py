@@ -8,7 +8,7 @@ import torch
 from detectron2.structures import Boxes
 from torch import nn
 
-from ..structures import DensePoseOutput
+from ..structures import DensePoseEmbeddingOutput, DensePoseOutput
 from .network import Network
 
 
@@ -38,7 +38,7 @@ class DensePoseBranch(nn.Module):
         levels = [getattr(roi_heads, f"{task}_in_features") for task in kept]
         self.levels = list(dict.fromkeys(name for names in levels for name in names))
 
-    def output(self, *levels_and_boxes: torch.Tensor) -> DensePoseOutput:
+    def output(self, *levels_and_boxes: torch.Tensor) -> DensePoseOutput | DensePoseEmbeddingOutput:
         """The outputs of :meth:`forward`, by name."""
         *levels, boxes = levels_and_boxes
         features = dict(zip(self.levels, levels))
@@ -53,12 +53,14 @@ class DensePoseBranch(nn.Module):
                 :attr:`levels`, then boxes (N, 4) XYXY in pixels of the picture of H x W.
 
         Returns:
-            the model's maps (N, channels, S, S), in the order of DensePoseOutput.
+            the model's maps (N, channels, S, S), in the order of its output.
         """
         return tuple(value for _, value in self.output(*levels_and_boxes).items())
 
 
-def branch_network(model: nn.Module) -> tuple[Network, DensePoseOutput]:
+def branch_network(
+    model: nn.Module,
+) -> tuple[Network, DensePoseOutput | DensePoseEmbeddingOutput]:
     """The branch of a GeneralizedRCNN, and example maps from it."""
     module = DensePoseBranch(model.roi_heads).eval()
     traced, others = _example(model, module.levels, 4, 5), _example(model, module.levels, 6, 3)

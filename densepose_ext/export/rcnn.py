@@ -12,12 +12,13 @@ from detectron2.export.torchscript_patch import patch_builtin_len
 from detectron2.structures import Boxes, Instances
 from torch import nn
 
+from ..structures import DensePoseEmbeddingOutput
 from ..synthetic.example import make_example
 from ..synthetic.settings import Settings
 from .network import Network
 
 
-def rcnn_network(model: nn.Module, maps: list[str]) -> Network:
+def rcnn_network(model: nn.Module, maps: list[str], with_meshes: bool = False) -> Network:
     """A GeneralizedRCNN in Detectron2's tracing adapter.
 
     It takes a picture (3, H, W) uint8 of any size, in the channel order of INPUT.FORMAT, and
@@ -25,14 +26,15 @@ def rcnn_network(model: nn.Module, maps: list[str]) -> Network:
     are left out.
 
     Args:
-        maps: names of the DensePoseOutput maps that the model has.
+        maps: names of the maps that the model has.
+        with_meshes: a model of embeddings, which also returns the number of each person's mesh.
     """
     image = make_example(Settings(size=320), "val", 0).image  # people, for most models
     if model.input_format == "BGR":
         image = image[:, :, ::-1]
     picture = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
     traced = picture[:, :, :256].contiguous()
-    outputs = ["boxes", "scores", *maps]
+    outputs = ["boxes", "scores", *(["mesh"] if with_meshes else []), *maps]
     return Network(
         TracingAdapter(model, [{"image": traced}], _people).eval(),
         {"picture": traced},
@@ -74,5 +76,7 @@ def _people(model: nn.Module, inputs: list[dict]) -> tuple[torch.Tensor, ...]:
     # the number of people must stay a tensor, as in Detectron2's own heads
     with patch_builtin_len(["densepose_ext.modeling.roi_heads"]), _never_nobody(model.roi_heads):
         [people] = model.inference(inputs, do_postprocess=False)
-    maps = (value for _, value in people.pred_densepose.items())
-    return people.pred_boxes.tensor, people.scores, *maps
+    output = people.pred_densepose
+    mesh = [output.meshes.mesh_of_person] if isinstance(output, DensePoseEmbeddingOutput) else []
+    maps = (value for _, value in output.items())
+    return people.pred_boxes.tensor, people.scores, *mesh, *maps

@@ -8,17 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import detectron2
+import numpy as np
 import torch
 from detectron2.config import CfgNode
 
 from .. import __version__
-from ..config.embeddings import is_cse_config
+from ..files.atomic import replacing
+from ..prediction.exported import VERTICES_FILE
 from ..prediction.predictor import DensePosePredictor
+from ..structures import DensePoseEmbeddingOutput
 from .branch import branch_network
 from .check import check_export
 from .decoder import decoder_network
 from .network import Network, require_onnx, write_onnx, write_torchscript
 from .rcnn import rcnn_network
+from .vertex_decoder import vertex_decoder_network
 
 #: Formats: the ending of their files, and what writes them.
 FORMATS = {"torchscript": (".ts", write_torchscript), "onnx": (".onnx", write_onnx)}
@@ -43,9 +47,13 @@ def export_model(
     decoder  coarse_segm, fine_segm, u, v, boxes   labels (P,), uv (2, P), sizes (N, 2)
     ======== ===================================== =========================================
 
-    Maps are those of DensePoseOutput, (N, channels, S, S). ``model.json`` or ``head.json`` beside
-    the files has names, types and shapes, and what pictures the model expects. The score threshold
-    is fixed in the file. Each file is loaded and compared with the model on tensors of other sizes.
+    Maps are those of DensePoseOutput, (N, channels, S, S). A model of embeddings has those of
+    DensePoseEmbeddingOutput and the number of each person's mesh, ``mesh`` (N,), beside scores; its
+    decoder takes coarse_segm, embedding, boxes and mesh, and gives labels, vertices (P,) and sizes.
+    ``vertices.npz`` beside it has the embeddings of the vertices of each mesh.
+    ``model.json`` or ``head.json`` beside the files has names, types and shapes, and what pictures
+    the model expects. The score threshold is fixed in the file. Each file is loaded and compared
+    with the model on tensors of other sizes.
 
     Args:
         predictor: of the model, in single precision.
@@ -63,11 +71,15 @@ def export_model(
     _check(predictor, formats, what)
     model = predictor.model
     branch, output = branch_network(model)
+    with_meshes = isinstance(output, DensePoseEmbeddingOutput)
     if what == "model":
-        networks = {"model": rcnn_network(model, branch.outputs)}
+        networks = {"model": rcnn_network(model, branch.outputs, with_meshes)}
     else:
         networks = {"head": branch}
-    networks["decoder"] = decoder_network(output)
+    vertices = _vertices(model) if with_meshes else {}
+    networks["decoder"] = (
+        vertex_decoder_network(output, vertices) if with_meshes else decoder_network(output)
+    )
 
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -81,7 +93,10 @@ def export_model(
             except ValueError:
                 path.unlink()
                 raise
-    description = json.dumps(_description(predictor.cfg, networks), indent=1)
+    if with_meshes:
+        with replacing(out / VERTICES_FILE) as temporary, open(temporary, "wb") as stream:
+            np.savez(stream, **{name: value.cpu().numpy() for name, value in vertices.items()})
+    description = json.dumps(_description(predictor.cfg, networks, vertices), indent=1)
     (out / f"{what}.json").write_text(description + "\n", encoding="utf-8")
     return differences
 
@@ -92,8 +107,6 @@ def _check(predictor: DensePosePredictor, formats: Sequence[str], what: str) -> 
         raise ValueError(f"format {', '.join(unknown)!r}; expected some of {', '.join(FORMATS)}")
     if what not in PARTS:
         raise ValueError(f"cannot export {what!r}; expected one of {', '.join(PARTS)}")
-    if is_cse_config(predictor.cfg):
-        raise ValueError("a model of embeddings cannot be exported, only one of charts")
     precision = predictor.cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION
     if precision != "fp32":
         raise ValueError(f"the model is in {precision}; only fp32 can be exported")
@@ -103,7 +116,15 @@ def _check(predictor: DensePosePredictor, formats: Sequence[str], what: str) -> 
             raise ValueError("ONNX is written by a model on the CPU (and then runs everywhere)")
 
 
-def _description(cfg: CfgNode, networks: dict[str, Network]) -> dict:
+@torch.no_grad()
+def _vertices(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Embeddings (n, D) of each mesh, in the order in which numbers of meshes count them."""
+    embedder = model.roi_heads.embedder
+    return {name: embedder(name).float() for name in embedder.mesh_names}
+
+
+def _description(cfg: CfgNode, networks: dict[str, Network], vertices: dict) -> dict:
+    meshes = {"meshes": {name: len(value) for name, value in vertices.items()}} if vertices else {}
     return {
         "versions": {
             "densepose_ext": __version__,
@@ -116,5 +137,6 @@ def _description(cfg: CfgNode, networks: dict[str, Network]) -> dict:
             "longest_edge": cfg.INPUT.MAX_SIZE_TEST,
         },
         "min_score": cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST,
+        **meshes,
         "networks": {name: network.describe() for name, network in networks.items()},
     }

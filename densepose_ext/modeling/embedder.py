@@ -6,7 +6,6 @@ Letters: n vertices of a mesh, F features of a vertex, D dimensions of an embedd
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Mapping
 
 import torch
@@ -15,6 +14,7 @@ from detectron2.utils.file_io import PathManager
 from torch import nn
 
 from ..files.plain_pickle import read_plain_pickle
+from ..files.weights import read_weights
 from ..model_zoo.official_models import PREFIX as OFFICIAL_PREFIX
 
 #: Lower bound of the norm by which an embedding is divided.
@@ -195,12 +195,6 @@ def _weights(path: str) -> Mapping:
     if not path or not os.path.isfile(path):
         return {}
     try:
-        with open(path, "rb") as stream:
-            if path.endswith(".pkl"):
-                content = read_plain_pickle(stream)
-            else:
-                content = torch.load(stream, map_location="cpu", weights_only=True)
-    except (ValueError, pickle.UnpicklingError, RuntimeError, EOFError):
+        return read_weights(path)["model"]
+    except (OSError, ValueError):
         return {}
-    content = content.get("model", content) if isinstance(content, dict) else {}
-    return content if isinstance(content, dict) else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,12 +18,22 @@ from PIL import Image
 
 from ..modeling.postprocessing import densepose_results
 from ..processes.cores import number_of_cores
-from ..structures import DensePoseOutput, Person
+from ..structures import (
+    DensePoseEmbeddingOutput,
+    DensePoseOutput,
+    MeshesOfPeople,
+    Person,
+    VertexResult,
+)
+from .charted import charted
 from .people import People
 from .pictures import Picture, batch_to_bgr, to_bgr
 
 #: Endings of exported networks.
 ENDINGS = (".onnx", ".ts")
+
+#: Beside an exported model of embeddings: those of the vertices of its meshes, by name of the mesh.
+VERTICES_FILE = "vertices.npz"
 
 #: A network: arrays in the order of its inputs to arrays by the names of its outputs.
 Runs = Callable[[np.ndarray], list[np.ndarray]]
@@ -70,6 +81,7 @@ class ExportedPredictor:
         described = _description(self.path.with_suffix(".json"))
         self._outputs = described["networks"]["model"]["outputs"]
         self._wanted = described["picture"]
+        self._vertices = _vertices(self.path.parent) if "embedding" in self._outputs else {}
         lowest = float(described["min_score"])
         self.min_score = lowest if min_score is None else float(min_score)
         if not lowest <= self.min_score <= 1:
@@ -92,18 +104,32 @@ class ExportedPredictor:
         resized = _resized(picture, self._wanted["shortest_edge"], self._wanted["longest_edge"])
         channels = resized if self._wanted["channels"] == "BGR" else resized[:, :, ::-1]
         found = self._run(np.ascontiguousarray(channels.transpose(2, 0, 1)))
-        boxes, scores, *maps = (torch.from_numpy(np.ascontiguousarray(array)) for array in found)
+        named = {
+            name: torch.from_numpy(np.ascontiguousarray(array))
+            for name, array in zip(self._outputs, found)
+        }
+        boxes, scores = named.pop("boxes"), named.pop("scores")
         scale = [width / resized.shape[1], height / resized.shape[0]]
         boxes = boxes * torch.tensor(scale * 2)
         boxes = boxes.clamp(min=0).minimum(torch.tensor([width, height] * 2))
         kept = (scores >= self.min_score) & (boxes[:, 2:] > boxes[:, :2]).all(1)
-        output = DensePoseOutput(**dict(zip(self._outputs[2:], (value[kept] for value in maps))))
-        results = densepose_results(output, boxes[kept])
+        output = self._output({name: value[kept] for name, value in named.items()})
+        results = [
+            charted(result) if isinstance(result, VertexResult) else result
+            for result in densepose_results(output, boxes[kept])
+        ]
         persons = [
             Person(box.copy(), score, result)
             for box, score, result in zip(boxes[kept].numpy(), scores[kept].tolist(), results)
         ]
         return People(sorted(persons, key=lambda person: -person.score), (height, width))
+
+    def _output(self, maps: dict[str, torch.Tensor]) -> DensePoseOutput | DensePoseEmbeddingOutput:
+        if not self._vertices:
+            return DensePoseOutput(**maps)
+        return DensePoseEmbeddingOutput(
+            meshes=MeshesOfPeople(self._vertices, maps.pop("mesh")), **maps
+        )
 
     def batch(self, pictures: Sequence[Picture]) -> list[People]:
         """The people of several pictures: one by one, for exported models take one."""
@@ -130,9 +156,20 @@ def _description(path: Path) -> dict:
         complete = {"channels", "shortest_edge", "longest_edge"} <= wanted.keys()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} does not describe an exported model: {error!r}") from error
-    if not complete or outputs[:2] != ["boxes", "scores"] or "fine_segm" not in outputs:
-        raise ValueError(f"{path} does not describe a whole model of charts (export --what model)")
+    if not complete or outputs[:2] != ["boxes", "scores"]:
+        raise ValueError(f"{path} does not describe a whole model (export --what model)")
     return described
+
+
+def _vertices(folder: Path) -> dict[str, torch.Tensor]:
+    """Mesh name -> embeddings (n, D) of its vertices, beside a model of embeddings."""
+    path = folder / VERTICES_FILE
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            found = {name: torch.from_numpy(content[name]) for name in content.files}
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} does not hold the embeddings of vertices: {error}") from error
+    return found
 
 
 def _load_onnx(path: Path, device: str, threads: int) -> Runs:

@@ -90,6 +90,18 @@ def test_files_that_cannot_be_used(tmp_path, content, message):
         build_embedder(config(ball=FEATURE | {"INIT_FILE": str(file)}))
 
 
+def test_weights_are_read_however_a_checkpoint_wraps_them(tmp_path):
+    weights, embeddings = tmp_path / "model.pth", torch.randn(30, 16)
+    name = "module.roi_heads.embedder.embedder_cube.embeddings"
+    torch.save({"state_dict": {name: embeddings}}, weights)
+    cfg = config("MODEL.WEIGHTS", str(weights), cube=DIRECT)
+    torch.testing.assert_close(
+        build_embedder(cfg).state_dict()["embedder_cube.embeddings"], embeddings
+    )
+    weights.write_bytes(b"<!doctype html>")  # refused, with its reason, when the model is loaded
+    assert not build_embedder(cfg).state_dict()["embedder_cube.embeddings"].any()
+
+
 def test_weights_of_another_mesh(tmp_path):
     weights = tmp_path / "model.pth"
     torch.save(
