@@ -12,11 +12,18 @@ import numpy as np
 import torch
 
 from ..structures import DensePoseAnnotation
-from ..surface.parts import ANNOTATION_SIDE
+from ..surface.parts import ANNOTATION_SIDE, FINE_TO_COARSE
+
+#: How annotators share out a person's points (DensePose, CVPR 2018, section 2.1): at most 14 for
+#: each coarse part, and fewer on one that hardly shows, here one for 8 pixels.
+_POINTS_A_PART, _PIXELS_A_POINT = 14, 8
 
 
 def draw_points(iuv: np.ndarray, bbox: Sequence[float], count: int) -> DensePoseAnnotation | None:
     """Points of a person, drawn from the body's pixels with numpy's global generator.
+
+    Parts get shares as in sparse annotation, which scores are computed on: drawn from all pixels
+    alike, points would lie on torso and legs, and hands hardly be trained.
 
     Args:
         iuv: (h, w, 3) uint8, I, U * 255, V * 255 at each pixel of the box.
@@ -29,7 +36,12 @@ def draw_points(iuv: np.ndarray, bbox: Sequence[float], count: int) -> DensePose
     on_body = np.flatnonzero(iuv[:, :, 0])
     if len(on_body) == 0:
         return None
-    drawn = on_body[np.random.randint(len(on_body), size=count)]
+    parts = FINE_TO_COARSE[iuv.reshape(-1, 3)[on_body, 0]]
+    pixels = np.bincount(parts)
+    weights = np.minimum(pixels / _PIXELS_A_POINT, _POINTS_A_PART) / np.maximum(pixels, 1)
+    reached = weights[parts].cumsum()
+    chosen = np.searchsorted(reached, np.random.random(count) * reached[-1], side="right")
+    drawn = on_body[np.minimum(chosen, len(on_body) - 1)]
     rows, columns = np.divmod(drawn, iuv.shape[1])
     left, top, width, height = bbox
     i, u, v = iuv[rows, columns].T

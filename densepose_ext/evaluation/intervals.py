@@ -72,7 +72,7 @@ def resampled(
     names = list(AREA_RANGES)
     precisions: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for matches in categories:
-        weights = _resample(matches.people.shape[1], num_resamples, seed)
+        weights = resample_counts(matches.people.shape[1], num_resamples, seed)
         for a, name in enumerate(names):
             if matches.people[a].sum():
                 precisions[name].append(_precisions(matches, a, weights, thresholds))
@@ -88,7 +88,7 @@ def resampled(
     return found
 
 
-def _resample(num_images: int, num_resamples: int, seed: int) -> np.ndarray:
+def resample_counts(num_images: int, num_resamples: int, seed: int) -> np.ndarray:
     """How many times each image is drawn. (R, images) float32."""
     drawn = np.random.default_rng(seed).integers(0, num_images, (num_resamples, num_images))
     drawn += np.arange(num_resamples)[:, None] * num_images

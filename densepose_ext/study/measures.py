@@ -6,7 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..evaluation.intervals import percentile_interval, resampled
+from ..evaluation.intervals import (
+    NUM_RESAMPLES,
+    percentile_interval,
+    resample_counts,
+    resampled,
+)
 from ..evaluation.matching import match_dataset, summarize
 from ..evaluation.pointwise import PointMeasures
 from ..evaluation.scorecard import Scorecard
@@ -18,23 +23,30 @@ def measures(card: Scorecard) -> dict:
     """Everything that tables and plots of a study are made of, fit for JSON.
 
     Returns:
-        "metrics", of each mode, 0-1; "resampled", GPS AP and GPSm AP of each resample, where
-        anybody was found; "parts", the tables over points; "confusions", see :func:`confusions`;
+        "metrics", of each mode, 0-1; "resampled", GPS AP and mean GPS of people in each resample of
+        the pictures; "parts", the tables over points; "confusions", see :func:`confusions`;
         "strata", see :func:`by_stratum`.
     """
     tables = PointMeasures(card.points(), card.has_gps).tables()
-    found = bool(card.num_detections())
+    matches = list(card.matches()["gps"].values())
     return {
         "metrics": card.metrics(),
         "resampled": {
-            mode: np.nan_to_num(resampled(list(own.values()), card.thresholds)["AP"]).tolist()
-            for mode, own in card.matches().items()
-            if mode != "iou" and found
+            "AP": np.nan_to_num(resampled(matches, card.thresholds)["AP"]).tolist(),
+            "mean_gps": _resampled_gps(card).tolist(),
         },
         "parts": {key: value for key, value in tables.items() if key != "confusion"},
         "confusions": confusions(np.array(tables["confusion"])),
         "strata": by_stratum(card),
     }
+
+
+def _resampled_gps(card: Scorecard) -> np.ndarray:
+    """Mean GPS of people, 0 for those not found, in each resample of the pictures. (R,)."""
+    images = card.points()
+    sums, counts = np.array([[one.gps.sum(), len(one.gps)] for one in images]).T
+    weights = resample_counts(len(images), NUM_RESAMPLES, seed=0)
+    return (weights @ sums) / np.maximum(weights @ counts, 1)
 
 
 def confusions(table: np.ndarray) -> dict[str, float]:

@@ -19,15 +19,16 @@ from ..evaluation.report import point_rows
 from ..files.atomic import write_whole
 from .outcome import Outcome
 from .plans import Study
-from .summary import COLUMNS, Row, summarize
+from .summary import COLUMNS, SCORES, Row, Score, summarize
 
 PAGE, RAW, TABLE, PLOT = "index.html", "study.json", "table.txt", "plot.png"
 
 _LEGEND = (
-    "In percent, on people that were not trained on; means over seeds. In brackets 95% intervals of"
-    " GPS AP: over resampled pictures and, with several seeds, seeds. The difference is that to the"
-    " first row, on the same pictures and seeds: where its interval holds 0, it may be chance."
-    " Right part, within 10 cm and the areas AUC are over points of people found by a box."
+    "In percent, on people that were not trained on; means over seeds. In brackets 95% intervals:"
+    " over resampled pictures and, with several seeds, seeds. A difference is that to the first"
+    " row, on the same pictures and seeds: where its interval holds 0, it may be chance. Mean GPS"
+    " is over all people, 0 for those that no box finds; right part, within 10 cm and the areas AUC"
+    " are over points of people found."
 )
 
 
@@ -56,8 +57,8 @@ def write_study(
     text = tabulate(cells, headings, tablefmt="simple", colalign=align, disable_numparse=True)
     write_whole(folder / TABLE, f"{text}\n".encode())
     plot = plots.interval_bars(
-        {row.run: row.values["GPS AP"] or 0.0 for row in rows},
-        {row.run: row.interval for row in rows},
+        {row.run: row.scores["GPS AP"].value for row in rows},
+        {row.run: row.scores["GPS AP"].interval for row in rows},
         "GPS AP (%), with 95% intervals",
     )
     write_whole(folder / PLOT, base64.b64decode(plot))
@@ -101,26 +102,24 @@ def write_study(
 
 def table_of(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of the study's table."""
-    headings = ["run", "seeds", "GPS AP", "difference"]
-    headings += [name for name in COLUMNS if name != "GPS AP"]
-    cells = [
-        [
-            row.run,
-            str(len(row.seeds)),
-            f"{_number(row.values['GPS AP'])} [{row.interval[0]:.1f}, {row.interval[1]:.1f}]",
-            _difference(row),
-            *(_number(row.values[name]) for name in headings[4:]),
-        ]
-        for row in rows
-    ]
-    return headings, cells
+    headings = ["run", "seeds"]
+    for score in SCORES:
+        headings += [score, "difference"]
+    cells = []
+    for row in rows:
+        line = [row.run, str(len(row.seeds))]
+        for score in row.scores.values():
+            low, high = score.interval
+            line += [f"{score.value:.1f} [{low:.1f}, {high:.1f}]", _difference(score)]
+        cells.append([*line, *(_number(row.values[name]) for name in COLUMNS)])
+    return [*headings, *COLUMNS], cells
 
 
-def _difference(row: Row) -> str:
-    if row.difference_interval is None:
+def _difference(score: Score) -> str:
+    if score.difference_interval is None:
         return "-"
-    low, high = row.difference_interval
-    return f"{row.difference:+.1f} [{low:+.1f}, {high:+.1f}]"
+    low, high = score.difference_interval
+    return f"{score.difference:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
 def _number(value: float | None) -> str:
@@ -132,15 +131,18 @@ def _picture(png: str, what: str) -> str:
 
 
 def _differences(rows: Sequence[Row]) -> list[str]:
-    others = [row for row in rows if row.difference_interval is not None]
-    if not others:
-        return []
-    png = plots.interval_bars(
-        {row.run: row.difference for row in others},
-        {row.run: row.difference_interval for row in others},
-        f"GPS AP over that of {rows[0].run} (points), with 95% intervals",
-    )
-    return [_picture(png, "differences of GPS AP")]
+    """A plot for each score."""
+    pictures = []
+    for name in SCORES:
+        others = {r.run: r.scores[name] for r in rows if r.scores[name].difference_interval}
+        if others:
+            png = plots.interval_bars(
+                {run: score.difference for run, score in others.items()},
+                {run: score.difference_interval for run, score in others.items()},
+                f"{name} over that of {rows[0].run} (points), with 95% intervals",
+            )
+            pictures.append(_picture(png, f"differences of {name}"))
+    return pictures
 
 
 def _groups(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:

@@ -29,11 +29,11 @@ _KINDS: dict[str, tuple[_Rule, dict[str, float]]] = {
     "size": (lambda person, keypoints, near: person.area, SIZES),
     "occlusion": (
         lambda person, keypoints, near: _share(keypoints, 1, keypoints[:, 2] > 0),
-        {"a third of the joints hidden, or less": 1 / 3, "half": 0.5, "more": 1.0},
+        {"up to a third of the joints hidden": 1 / 3, "up to half": 0.5, "more": 1.0},
     ),
     "truncation": (
         lambda person, keypoints, near: _share(keypoints, 0, np.ones(len(keypoints), bool)),
-        {"all joints in the picture": 0.0, "a third outside, or less": 1 / 3, "more": 1.0},
+        {"all joints in the picture": 0.0, "up to a third outside": 1 / 3, "more": 1.0},
     ),
     "crowd": (
         lambda person, keypoints, near: near,

@@ -10,12 +10,15 @@ import numpy as np
 from ..evaluation.intervals import percentile_interval
 from .outcome import Outcome
 
-#: Columns of the table: heading, and where the value (0-1, or -1 or None for none) stands.
+#: Scores with intervals: where the value (0-1, or -1 or None for none) stands, and its resamples.
+SCORES = {
+    "GPS AP": (("metrics", "gps", "AP"), "AP"),
+    "mean GPS": (("parts", "mean_gps"), "mean_gps"),
+}
+#: Other columns of the table.
 COLUMNS = {
-    "GPS AP": ("metrics", "gps", "AP"),
     "GPS AP50": ("metrics", "gps", "AP50"),
     "GPSm AP": ("metrics", "gpsm", "AP"),
-    "mean GPS": ("parts", "mean_gps"),
     "right part": ("parts", "right_part"),
     "within 10 cm": ("parts", "within_10cm"),
     "AUC10": ("parts", "curve", "auc10"),
@@ -24,22 +27,35 @@ COLUMNS = {
 
 
 @dataclass
+class Score:
+    """A score of a run over its seeds, in percent.
+
+    Attributes:
+        value: mean over seeds. interval: 95% of it.
+        difference: from that of the study's first run, paired by picture and seed.
+        difference_interval: 95% of it; None for the first run itself.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    difference: float
+    difference_interval: tuple[float, float] | None
+
+
+@dataclass
 class Row:
     """A run over its seeds, in percent.
 
     Attributes:
-        values: by column, means over seeds; None where there is nothing.
-        interval: 95% of GPS AP. difference: GPS AP over the study's first run, paired by image and
-            seed. difference_interval: 95% of it; None for the first run itself.
+        scores: those of SCORES.
+        values: those of COLUMNS, means over seeds; None where there is nothing.
         by_group: share of points within 10 cm by body group, mean over seeds.
     """
 
     run: str
     seeds: list[int]
+    scores: dict[str, Score]
     values: dict[str, float | None]
-    interval: tuple[float, float]
-    difference: float
-    difference_interval: tuple[float, float] | None
     by_group: dict[str, float | None]
 
 
@@ -60,36 +76,38 @@ def summarize(outcomes: Sequence[Outcome]) -> list[Row]:
 
 def _row(name: str, own: dict[int, Outcome], first: dict[int, Outcome]) -> Row:
     seeds = sorted(own)
-    values = {
-        column: _mean([_value(own[seed].measures, keys) for seed in seeds])
-        for column, keys in COLUMNS.items()
-    }
-    interval = _interval(np.stack([_resampled(own[seed]) for seed in seeds]))
+    measures = [own[seed].measures for seed in seeds]
+    groups = measures[0]["parts"]["by_group"]
+    return Row(
+        name,
+        seeds,
+        {score: _score(own, first, *where) for score, where in SCORES.items()},
+        {column: _mean([_value(m, keys) for m in measures]) for column, keys in COLUMNS.items()},
+        {
+            group: _mean([_value(m, ("parts", "by_group", group, "within_10cm")) for m in measures])
+            for group in groups
+        },
+    )
+
+
+def _score(
+    own: dict[int, Outcome], first: dict[int, Outcome], keys: Sequence[str], resamples: str
+) -> Score:
+    def values(outcomes: dict[int, Outcome], seeds: Sequence[int]) -> np.ndarray:
+        return np.array([_value(outcomes[seed].measures, keys) or 0.0 for seed in seeds])
+
+    def resampled(outcomes: dict[int, Outcome], seeds: Sequence[int]) -> np.ndarray:
+        return np.array([outcomes[seed].measures["resampled"][resamples] for seed in seeds])
+
+    seeds = sorted(own)
+    score = Score(
+        100 * float(values(own, seeds).mean()), _interval(resampled(own, seeds)), 0.0, None
+    )
     shared = [seed for seed in seeds if seed in first]
-    difference, difference_interval = 0.0, None
     if own is not first and shared:
-        keys = COLUMNS["GPS AP"]
-        difference = float(
-            np.mean(
-                [_value(own[s].measures, keys) - _value(first[s].measures, keys) for s in shared]
-            )
-        )
-        paired = np.stack([_resampled(own[s]) - _resampled(first[s]) for s in shared])
-        difference_interval = _interval(paired)
-    groups = own[seeds[0]].measures["parts"]["by_group"]
-    by_group = {
-        group: _mean(
-            [_value(own[s].measures, ("parts", "by_group", group, "within_10cm")) for s in seeds]
-        )
-        for group in groups
-    }
-    return Row(name, seeds, values, interval, 100 * difference, difference_interval, by_group)
-
-
-def _resampled(outcome: Outcome) -> np.ndarray:
-    """GPS AP of each resample (R,); zeros where nobody was found."""
-    values = outcome.measures["resampled"].get("gps")
-    return np.zeros(1) if values is None else np.array(values)
+        score.difference = 100 * float((values(own, shared) - values(first, shared)).mean())
+        score.difference_interval = _interval(resampled(own, shared) - resampled(first, shared))
+    return score
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from densepose_ext.data import load_densepose_coco, mapper, training_images
 from densepose_ext.data.dense_points import draw_points
 from densepose_ext.structures import DensePoseAnnotationList
 from densepose_ext.surface.dense_target import dense_target_size, write_dense_target
+from densepose_ext.surface.parts import FINE_PART_NAMES
 from projects_tests.tiny_dataset import make_dataset, make_surface
 
 NAME = "tiny_dense"
@@ -73,6 +74,16 @@ def test_points_are_where_the_pixels_are():
     x = annotation.x.numpy() * box[2] / 256 + box[0]
     np.testing.assert_allclose((x - 10) / 50, annotation.u, atol=0.003)
     assert draw_points(np.zeros((5, 5, 3), np.uint8), box, 9) is None
+
+
+def test_small_parts_get_their_share():
+    """A hand of 1% of the pixels gets a third of the points that the torso gets."""
+    iuv = np.zeros((100, 100, 3), np.uint8)
+    iuv[..., 0] = FINE_PART_NAMES.index("torso front")
+    iuv[:6, :6, 0] = hand = FINE_PART_NAMES.index("left hand")
+    annotation = draw_points(iuv, [0, 0, 100, 100], 4000)
+    share = (annotation.i == hand).float().mean().item()
+    assert share == pytest.approx(36 / 8 / (36 / 8 + 14), abs=0.03)
 
 
 def test_what_trains(json_file):

@@ -11,12 +11,14 @@ from densepose_ext.study.page import table_of
 from densepose_ext.study.summary import summarize
 from densepose_ext.surface.parts import FINE_MIRROR, FINE_PART_NAMES
 
+AP = "GPS AP"
+
 
 def outcome(run, seed, ap, resampled, found=True):
     shares = {"right_part": 0.5, "within_10cm": 0.25, "mean_gps": 0.4}
     measures = {
         "metrics": {"gps": {"AP": ap, "AP50": ap}, "gpsm": {"AP": ap}},
-        "resampled": {"gps": list(resampled)} if found else {},
+        "resampled": {"AP": list(resampled), "mean_gps": [0.4] * 500},
         "parts": {
             **(shares if found else dict.fromkeys(shares)),
             "curve": {"auc10": 0.1, "auc30": None},
@@ -32,30 +34,30 @@ def test_a_difference_is_paired_by_picture():
     first, other = summarize(
         [outcome("a", 1, 0.3, 0.3 + noise), outcome("b", 1, 0.32, 0.32 + noise)]
     )
-    assert first.interval[1] > other.interval[0]
-    assert other.difference == pytest.approx(2)
-    assert other.difference_interval == pytest.approx((2, 2))
-    assert first.difference_interval is None
+    assert first.scores[AP].interval[1] > other.scores[AP].interval[0]
+    assert other.scores[AP].difference == pytest.approx(2)
+    assert other.scores[AP].difference_interval == pytest.approx((2, 2))
+    assert first.scores[AP].difference_interval is None
 
 
 def test_seeds_widen_intervals():
     same = np.full(500, 0.3)
     (one,) = summarize([outcome("a", 1, 0.3, same)])
     (two,) = summarize([outcome("a", 1, 0.3, same), outcome("a", 2, 0.4, same + 0.1)])
-    assert one.interval == pytest.approx((30, 30))
-    assert two.interval == pytest.approx((30, 40))
-    assert two.values["GPS AP"] == pytest.approx(35)
+    assert one.scores[AP].interval == pytest.approx((30, 30))
+    assert two.scores[AP].interval == pytest.approx((30, 40))
+    assert two.scores[AP].value == pytest.approx(35)
     assert two.seeds == [1, 2]
 
 
 def test_a_model_that_finds_nobody():
     rows = summarize(
-        [outcome("a", 1, 0.3, np.full(500, 0.3)), outcome("b", 1, -1.0, (), found=False)]
+        [outcome("a", 1, 0.3, np.full(500, 0.3)), outcome("b", 1, -1.0, np.zeros(500), found=False)]
     )
     headings, cells = table_of(rows)
     row = dict(zip(headings, cells[1]))
     assert row["GPS AP"] == "0.0 [0.0, 0.0]"
-    assert row["difference"] == "-30.0 [-30.0, -30.0]"
+    assert cells[1][headings.index("GPS AP") + 1] == "-30.0 [-30.0, -30.0]"
     assert row["right part"] == row["AUC30"] == "-"
     assert summarize([]) == []
 
