@@ -1,4 +1,4 @@
-"""Where the log of a run goes."""
+"""The log file of a run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ _FORMAT = logging.Formatter("[%(asctime)s] %(name)s %(levelname)s: %(message)s",
 def log_to(path: Path) -> None:
     """Sends Detectron2's log to a file, and only warnings of the main process to the terminal.
 
-    The file takes the place of one of an earlier call. Other processes append their rank to its
-    name.
+    Replaces the file of an earlier call. Other processes append their rank to its name.
     """
     rank = comm.get_rank()
     if rank:

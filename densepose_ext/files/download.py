@@ -1,7 +1,7 @@
-"""Files of the web, fetched once into the cache that Detectron2 has for them.
+"""Resumable downloads into Detectron2's cache.
 
-Detectron2's own download starts again from nothing when it breaks off. This one goes on where it
-was, and puts the file where Detectron2 looks for that URL.
+Detectron2's own downloads start over after an interruption. These are resumed, and the file is put
+where Detectron2 looks for its URL.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from urllib.parse import urlparse
 from iopath.common.file_io import file_lock, get_cache_dir
 from tqdm import tqdm
 
-#: Seconds without a byte after which a connection counts as broken.
+#: Seconds without data after which a connection is given up.
 _TIMEOUT = 30
-#: Connections in a row that bring nothing before giving up.
+#: Number of successive connections without data before giving up.
 _PATIENCE = 3
 _BLOCK = 1 << 18
 
 
 def cached_path(url: str) -> Path:
-    """Where the file of a URL is, or would be, in the cache of Detectron2 (iopath)."""
+    """Path of the file of a URL in Detectron2's cache (iopath), which may not exist."""
     return Path(get_cache_dir(), urlparse(url).path.lstrip("/"))
 
 
 def fetch(url: str, check: Callable[[Path], None]) -> Path:
-    """Path of the file of a URL in the cache, fetched if it is not there.
+    """Path of the file of a URL in the cache, downloaded if it is missing.
 
-    A download that breaks off is resumed: at once a few times, then by the next call. Several
-    processes that want the same file wait for the first one.
+    An interrupted download is resumed: a few times at once, then by the next call. If several
+    processes ask for the same file, one downloads it and the others wait.
 
     Args:
-        check: is given a file that is complete and not yet in its place; what it raises is raised
-            here, and the file is removed.
+        check: called with the complete file before it is moved to its path; if it raises, the file
+            is removed.
 
     Raises:
-        OSError: the file cannot be fetched; the message says why, and where it may be put by hand.
+        OSError: the file cannot be downloaded; the message says why, and where to put it by hand.
     """
     path = cached_path(url)
     with file_lock(str(path)):
@@ -62,10 +62,10 @@ def fetch(url: str, check: Callable[[Path], None]) -> Path:
 
 
 class _Download:
-    """One file on its way into ``part``.
+    """The download of a file to ``part``.
 
-    Beside it a file keeps what the server calls this version of it, without which the rest may be
-    that of another version.
+    A file beside it stores the server's identifier of this version: the rest must not come from
+    another one.
     """
 
     def __init__(self, url: str, part: Path):
@@ -103,7 +103,7 @@ class _Download:
         return self._part.stat().st_size if self._part.exists() else 0
 
     def _connect(self, bar: tqdm) -> None:
-        """One connection, which appends to the part what it brings."""
+        """Appends the data of one connection to the part."""
         request = urllib.request.Request(self._url)
         start = self._size
         if start:
@@ -115,7 +115,7 @@ class _Download:
                 start = 0
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
             if response.status != 206:
-                start = 0  # the whole of it, from its beginning
+                start = 0  # the server sends the whole file
             length = response.headers.get("Content-Length")
             if length is None:
                 raise OSError("the server does not say how long the file is")
@@ -131,6 +131,6 @@ class _Download:
 
 
 def _version(headers) -> str:
-    """What If-Range takes: a strong ETag, else the time of change, else nothing."""
+    """The value for If-Range: a strong ETag, or else the modification time, or else nothing."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified", "")

@@ -1,4 +1,4 @@
-"""The checkpoints that the official DensePose project has published, by the names of its configs.
+"""The published checkpoints of the official DensePose project, by the names of its configs.
 
 This module imports no torch: ``densepose-ext models`` lists the table at once.
 """
@@ -15,10 +15,10 @@ from ..files.configs import get_config_file
 #: Where the project publishes its files.
 ROOT = "https://dl.fbaipublicfiles.com/densepose"
 
-#: Of all of them, as their page and their data state it.
+#: The licence of all of them, according to their page and their data.
 LICENCE = "CC BY-SA 3.0; trained on data for non-commercial use"
 
-#: Before the name of a model, a path that Detectron2 reads weights from.
+#: Followed by the name of a model, a path from which Detectron2 reads weights.
 PREFIX = "densepose://"
 
 _TABLE = Path(__file__).parent / "assets" / "official.tsv"
@@ -53,7 +53,7 @@ class OfficialModel:
 
     @property
     def weights(self) -> str:
-        """What MODEL.WEIGHTS takes; the file is fetched when it is read."""
+        """A path for MODEL.WEIGHTS; the file is downloaded when it is read."""
         return PREFIX + self.name
 
 

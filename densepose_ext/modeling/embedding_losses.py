@@ -112,7 +112,7 @@ class _LogPartition(torch.autograd.Function):
 class _SumUnderGeodesics(torch.autograd.Function):
     """Sum over points of the mean distance under softmax(-geodesic distance / sigma).
 
-    In blocks of the distinct true vertices, with the gradients made on the way: no block is kept.
+    Computed in blocks of distinct true vertices, together with the gradients: no block is stored.
     """
 
     @staticmethod

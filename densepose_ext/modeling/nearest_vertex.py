@@ -25,8 +25,8 @@ _trees: list[tuple[torch.Tensor, VertexTree]] = []
 def nearest_vertices(pixels: torch.Tensor, vertices: torch.Tensor) -> torch.Tensor:
     """(P,) int64: the nearest vertex by Euclidean distance.
 
-    Many pixels on the CPU are looked up in a :class:`VertexTree`, which is exact; of vertices that
-    tie it takes any. All others are compared with all vertices, and the first of ties is taken.
+    On the CPU, many pixels are looked up in a :class:`VertexTree`, which is exact, but may return
+    any of tied vertices. Otherwise all vertices are compared, and the first of ties is returned.
 
     Args:
         pixels: (P, D). vertices: (n, D).
@@ -43,7 +43,7 @@ def nearest_vertices(pixels: torch.Tensor, vertices: torch.Tensor) -> torch.Tens
 
 
 def nearest_by_all_products(pixels: torch.Tensor, vertices: torch.Tensor) -> torch.Tensor:
-    """As :func:`nearest_vertices`, for vertices of any length, the first on ties.
+    """As :func:`nearest_vertices`, for vertices of any length; returns the first of ties.
 
     |x - e|^2 is smallest where x . e - |e|^2 / 2 is largest: one matrix product, in blocks.
     """
@@ -58,7 +58,7 @@ def nearest_by_all_products(pixels: torch.Tensor, vertices: torch.Tensor) -> tor
 
 
 def _tree(vertices: torch.Tensor) -> VertexTree:
-    """The tree of these embeddings: those of a trained model stay the same from call to call."""
+    """The cached tree of these embeddings, which do not change once a model is trained."""
     for known, tree in list(_trees):
         if torch.equal(known, vertices):
             return tree

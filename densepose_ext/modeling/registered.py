@@ -1,4 +1,4 @@
-"""Importing this module registers with Detectron2 all that configs name."""
+"""Importing this module registers everything that configs refer to with Detectron2."""
 
 from . import (
     backbones,

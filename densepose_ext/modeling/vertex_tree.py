@@ -1,8 +1,8 @@
-"""The nearest of many vertices, found without comparing each pixel with each vertex.
+"""A search tree for nearest vertices, which avoids comparing each pixel with each vertex.
 
-Embeddings of vertices have length 1, so the nearest one makes the smallest angle with the pixel.
-Vertices lie in leaves, each a cone around its axis; a leaf whose cone is farther from a pixel than
-the best vertex so far cannot hold the nearest. The result is exact but for rounding.
+Embeddings of vertices have unit length, so the nearest one has the smallest angle with the pixel.
+Each leaf is a cone of vertices around its axis, and is skipped if the cone is farther from a pixel
+than the best vertex so far. The result is exact up to rounding.
 
 Letters: P pixels, n vertices, D dimensions, L leaves of m vertices, G groups of pixels.
 """
@@ -12,21 +12,21 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-#: Most vertices of a leaf. Products are made a leaf at a time and stay in the cache of a CPU.
+#: Maximum number of vertices in a leaf: its products with pixels fit into the cache of a CPU.
 LEAF = 128
-#: torch reduces rows of a multiple of this many numbers three times as fast.
+#: torch reduces rows three times as fast if their length is a multiple of this.
 ROW_MULTIPLE = 32
-#: Pixels of similar embeddings share the choice of leaves.
+#: Number of pixels, of similar embeddings, for which leaves are selected together.
 GROUP = 8
-#: Pixels whose products with one leaf are held at once.
+#: Number of pixels whose products with a leaf are in memory at once.
 PIXELS_AT_ONCE = 1024
-#: Sines of angles are rounded; a leaf that is this near to being of use is searched.
+#: Tolerance for rounding: leaves that fail the test by less than this are still searched.
 TOLERANCE = 1e-5
 _POWER_ITERATIONS = 6
 
 
 class VertexTree:
-    """Vertices in leaves of similar embeddings."""
+    """Vertices, grouped in leaves of similar embeddings."""
 
     def __init__(self, vertices: torch.Tensor):
         """
@@ -42,11 +42,11 @@ class VertexTree:
         # Cosine and sine of the angle between a leaf's axis and its outermost vertex.
         cosine = (points @ centres[:, :, None])[:, :, 0].amin(1).clamp(-1, 1)
         bounds = torch.cat([centres, torch.stack([cosine, _sine(cosine)], dim=1)], dim=1)
-        bounds[cosine < 0] = 0  # wider than the bound is true for: always searched
+        bounds[cosine < 0] = 0  # too wide for the bound to hold: always searched
         self.bounds = bounds.T.contiguous()  # (D + 2, L)
 
     def nearest(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(P,) int64: a vertex of the smallest angle with each pixel.
+        """(P,) int64: the vertex with the smallest angle to each pixel; any of ties.
 
         Args:
             pixels: (P, D), of any length.
@@ -69,7 +69,7 @@ class VertexTree:
         return pixels @ self.leaves[leaf]
 
     def _search_other_leaves(self, pixels, best, leaf) -> None:
-        """Replaces ``best`` (P,) and ``leaf`` (P,) where another leaf has a nearer vertex."""
+        """Updates ``best`` (P,) and ``leaf`` (P,) where another leaf has a nearer vertex."""
         groups = pixels.view(-1, GROUP * pixels.shape[1])
         best, leaf = best.view(-1, GROUP), leaf.view(-1, GROUP)
         needed = self._needed(pixels, best.view(-1))
@@ -88,12 +88,12 @@ class VertexTree:
     def _needed(self, pixels: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
         """(G, L) bool: whether a leaf may hold a better vertex for a pixel of a group.
 
-        With the angles a between pixel and axis, r of the leaf and b of the best vertex so far, it
-        may where a < r + b: cos a > cos r cos b - sin r sin b, which one matrix product tells.
+        With the angles a between pixel and axis, r of the leaf and b of the best vertex so far,
+        this is a < r + b, or cos a > cos r cos b - sin r sin b: one matrix product.
         """
         cosine = best.clamp(max=1)[:, None]
         extended = torch.cat([pixels, -cosine, _sine(cosine)], dim=1)
-        extended[best < 0] = 0  # r + b may be over half a turn: all leaves
+        extended[best < 0] = 0  # r + b may exceed half a turn: search all leaves
         return torch.cat(
             [
                 (part @ self.bounds).view(-1, GROUP, self.bounds.shape[1]).amax(1) > -TOLERANCE
@@ -102,7 +102,7 @@ class VertexTree:
         )
 
     def _winners(self, pixels, leaf, order) -> torch.Tensor:
-        """The nearest vertex in each pixel's leaf, in the order from before sorting."""
+        """The nearest vertex in each pixel's leaf, in the original order of pixels."""
         leaf, by_leaf = leaf.sort()
         pixels = pixels[by_leaf]
         winners = torch.empty_like(leaf)
@@ -129,7 +129,7 @@ def _by_leaf(numbers: torch.Tensor, most: int = PIXELS_AT_ONCE):
 
 
 def _leaves(vertices: torch.Tensor) -> torch.Tensor:
-    """(L, m) numbers of vertices: halved again and again, across the widest direction."""
+    """(L, m) indices of vertices, which are bisected repeatedly across their widest direction."""
     levels = max(-(-len(vertices) // LEAF) - 1, 0).bit_length()
     padding = -len(vertices) % (1 << levels)
     order = torch.arange(len(vertices) + padding).clamp(max=len(vertices) - 1)[None]

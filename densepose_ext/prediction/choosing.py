@@ -1,4 +1,4 @@
-"""Which of the people of a picture or of a video are meant."""
+"""Chooses people in a picture or video."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 
 from .people import People
 
-#: What can be chosen.
+#: The possible choices.
 CHOICES = ("all", "largest", "centre")
 
 
 def chosen(people: People, which: str) -> People:
-    """The people of a picture that are meant.
+    """The chosen people of a picture.
 
     Args:
-        which: "all"; "largest", who covers most pixels; or "centre", whose box has its centre
-            nearest to the picture's.
+        which: "all"; "largest": the person who covers most pixels; or "centre": the person whose
+            box is nearest to the centre of the picture.
     """
     best = _best(people, which)
     return people if best is None else People(people[best : best + 1], people.size)
 
 
 class Follower:
-    """Chooses in a video: who was chosen first stays so while seen, then another one is chosen."""
+    """Chooses a person in a video, and keeps to the same person as long as they are seen."""
 
     def __init__(self, which: str):
         self._which = which
@@ -42,7 +42,7 @@ class Follower:
 
 
 def _best(people: People, which: str) -> int | None:
-    """Index of the chosen one; None if there is nobody, or all are."""
+    """Index of the chosen person; None if there is nobody, or if all are chosen."""
     if which not in CHOICES:
         raise ValueError(f"person {which!r}; expected one of {', '.join(CHOICES)}")
     if which == "all" or not people:

@@ -1,9 +1,9 @@
 """Files of people as the official project's ``apply_net.py dump`` writes them.
 
-A file is torch.save's of a list, one dict a picture: ``file_name``, ``scores`` (N,),
-``pred_boxes_XYXY`` (N, 4) and ``pred_densepose``, a list with the maps of each person. The official
-project pickles objects of its classes there, which only it can read. Ours are dicts of tensors,
-which ``torch.load`` reads anywhere; the same objects can be written too, without its package.
+A file is a list, saved by torch.save, with a dict per picture: ``file_name``, ``scores`` (N,),
+``pred_boxes_XYXY`` (N, 4) and ``pred_densepose``, a list with the maps of each person. These are
+dicts of tensors, which ``torch.load`` reads anywhere. The official project pickles objects of its
+classes instead, which only it can read; they can be written too, without its package.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .people import People
 def dump_entry(file_name: str, people: People) -> dict[str, Any]:
     """The people of a picture as a dict of tensors.
 
-    ``pred_densepose`` has for each person ``labels`` (h, w) and ``uv`` (2, h, w), of a model of
-    embeddings ``vertices`` (h, w) and ``mesh`` too, and confidences where the model has them.
+    ``pred_densepose`` has ``labels`` (h, w) and ``uv`` (2, h, w) of each person, with CSE models
+    also ``vertices`` (h, w) and ``mesh``, and confidences if the model predicts them.
     """
     boxes = np.array([person.box for person in people], np.float32).reshape(-1, 4)
     maps = [
@@ -50,15 +50,15 @@ def dump_entry(file_name: str, people: People) -> dict[str, Any]:
 
 
 def write_dump(path: str | os.PathLike, entries: Iterable[dict], official: bool = False) -> int:
-    """Writes a file of entries, whole or not at all; returns their number.
+    """Writes a file of entries, atomically; returns their number.
 
     Args:
-        entries: of :func:`dump_entry`.
-        official: write objects of the official project's classes, which need it to be read.
+        entries: from :func:`dump_entry`.
+        official: write objects of the official project's classes, which only it can read.
 
     Raises:
-        ValueError: official, and a person is of a model of embeddings: the official project keeps
-            raw embeddings then, which people no longer have.
+        ValueError: ``official`` for a CSE model: the official project stores raw embeddings, which
+            people no longer have.
     """
     content = [_with_objects(entry) if official else entry for entry in entries]
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -68,14 +68,14 @@ def write_dump(path: str | os.PathLike, entries: Iterable[dict], official: bool 
 
 
 def read_dump(path: str | os.PathLike) -> Iterator[tuple[str, People]]:
-    """File names and people out of a file of either kind; runs no code of the file.
+    """File names and people from a file of either kind; runs no code of the file.
 
-    People of the official project's files have the size of the smallest picture that holds their
-    boxes, since those files do not say it.
+    The official project's files lack the size of pictures, so that of the smallest picture that
+    contains all boxes is used.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is something else; the message says what.
+        ValueError: it is of another kind; the message says which.
     """
     content = load_official_pickle(path)
     if not isinstance(content, list):
@@ -103,11 +103,11 @@ def _people(entry: dict) -> People:
 
 
 class _Chart:
-    """Stands for DensePoseChartResult of the official project while it is pickled."""
+    """Stands in for the official project's DensePoseChartResult during pickling."""
 
 
 class _ChartWithConfidences:
-    """Stands for DensePoseChartResultWithConfidences."""
+    """Stands in for DensePoseChartResultWithConfidences."""
 
 
 #: Where the official project has these classes, and what they hold.
@@ -138,7 +138,7 @@ def _with_objects(entry: dict) -> dict:
 
 
 class _Pickler(pickle._Pickler):
-    """Names the official classes without importing them, which the C pickler would."""
+    """Refers to the official classes by name without importing them, unlike the C pickler."""
 
     def save_global(self, obj, name=None):
         if obj not in _NAMES:
@@ -149,6 +149,6 @@ class _Pickler(pickle._Pickler):
 
 
 class _OfficialPickle:
-    """What torch.save takes in place of the module ``pickle``."""
+    """Replaces the module ``pickle`` in torch.save."""
 
     Pickler = _Pickler

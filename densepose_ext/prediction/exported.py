@@ -1,6 +1,6 @@
-"""Pictures in, people out, by the files of ``densepose-ext export``: without Detectron2.
+"""A predictor for models exported by ``densepose-ext export``, which needs no Detectron2.
 
-onnxruntime spends less between operators than PyTorch does, so on a CPU this is the faster way.
+On a CPU it is faster: onnxruntime has less overhead per operator than PyTorch.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from .pictures import Picture, batch_to_bgr, to_bgr
 #: Endings of exported networks.
 ENDINGS = (".onnx", ".ts")
 
-#: Beside an exported model of embeddings: those of the vertices of its meshes, by name of the mesh.
+#: Beside an exported CSE model: the embeddings of the vertices of its meshes, by mesh name.
 VERTICES_FILE = "vertices.npz"
 
-#: A network: arrays in the order of its inputs to arrays by the names of its outputs.
+#: A network: picture -> outputs, in the order that the model describes.
 Runs = Callable[[np.ndarray], list[np.ndarray]]
 
 
@@ -48,10 +48,9 @@ def is_exported(model: object) -> bool:
 
 
 class ExportedPredictor:
-    """Finds the people of pictures, and their dense pose, as the exported model does.
+    """Finds people in pictures, and their dense pose, with an exported model.
 
-    Boxes, scores and maps are those of :class:`DensePosePredictor`, but for rounding. People have
-    no masks and keypoints.
+    Results are those of :class:`DensePosePredictor` up to rounding, without masks and keypoints.
 
     Attributes:
         min_score: people with a lower score are left out.
@@ -66,15 +65,16 @@ class ExportedPredictor:
     ):
         """
         Args:
-            model: ``model.onnx`` or ``model.ts``, beside its ``model.json``; or their folder, of
-                which the ONNX file is taken if there is one.
+            model: ``model.onnx`` or ``model.ts``, beside its ``model.json``; or their folder, in
+                which the ONNX file is preferred.
             device: cpu or cuda. ONNX on cuda needs the package onnxruntime-gpu.
-            min_score: at least that of the file, which is the default.
-            threads: of onnxruntime. Default: one a core.
+            min_score: people with a lower score are left out. Default, and minimum: that of the
+                model.
+            threads: of onnxruntime. Default: one per core.
 
         Raises:
             OSError: a file is missing.
-            ValueError: it is no exported model, or a setting does not go with it.
+            ValueError: it is not an exported model, or a setting does not suit it.
             ModuleNotFoundError: onnxruntime, or torchvision for TorchScript, is not installed.
         """
         self.path = _model_file(Path(model))
@@ -93,7 +93,7 @@ class ExportedPredictor:
         self._run = load(self.path, device, threads or number_of_cores())
 
     def identity(self) -> dict:
-        """What results depend on, for records of runs."""
+        """The settings that results depend on, for records of runs."""
         digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
         return {"model": digest, "precision": "exported", "min_score": self.min_score}
 
@@ -132,7 +132,7 @@ class ExportedPredictor:
         )
 
     def batch(self, pictures: Sequence[Picture]) -> list[People]:
-        """The people of several pictures: one by one, for exported models take one."""
+        """The people of several pictures, processed one by one: exported models have no batches."""
         return [self(picture) for picture in batch_to_bgr(pictures)]
 
 
@@ -148,7 +148,7 @@ def _model_file(path: Path) -> Path:
 
 
 def _description(path: Path) -> dict:
-    """What ``densepose-ext export`` wrote about a model."""
+    """The description of a model, written by ``densepose-ext export``."""
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
         outputs = described["networks"]["model"]["outputs"]
@@ -209,7 +209,7 @@ def _load_torchscript(path: Path, device: str, threads: int) -> Runs:
 
 
 def _resized(picture: np.ndarray, shortest: int, longest: int) -> np.ndarray:
-    """To the size that the model wants, as Detectron2's ResizeShortestEdge does it."""
+    """A picture resized to the model's input size, as by Detectron2's ResizeShortestEdge."""
     if shortest == 0:
         return picture
     height, width = picture.shape[:2]

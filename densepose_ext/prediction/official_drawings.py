@@ -1,8 +1,8 @@
 """Drawings by the names of the official project's ``apply_net.py show``.
 
-As there, people are drawn over the grey picture, parts, U and V in parula at an opacity of .7, and
-of several drawings each over the last. Where people overlap, the one with the higher score is on
-top here; there it is the one that comes last.
+As there, people are drawn over the grey picture, with parts, U and V in parula at an opacity of .7,
+and each drawing on top of the previous one. If people overlap, the one with the higher score is on
+top, instead of the last one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .people import People
 _OPACITY = 0.7
 _COLOURS = "parula"
 
-#: Drawings that need nothing but people.
+#: Drawings that need only people.
 _DRAWINGS: dict[str, Callable[[np.ndarray, People], np.ndarray]] = {
     "dp_segm": lambda picture, people: draw_parts(picture, people, _OPACITY, _COLOURS),
     "dp_u": lambda picture, people: draw_u(picture, people, _OPACITY, _COLOURS),
@@ -43,7 +43,7 @@ NAMES = (*_DRAWINGS, _TEXTURE)
 
 
 def check_names(names: Sequence[str], atlas: Atlas | None) -> None:
-    """Whether these can be drawn.
+    """Check that these can be drawn.
 
     Raises:
         ValueError: a name is unknown, or the texture has no atlas.

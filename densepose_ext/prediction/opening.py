@@ -1,4 +1,4 @@
-"""A predictor for whatever is given for a model."""
+"""Opens a predictor for any kind of model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def open_predictor(
     precision: str | None = None,
     min_score: float | None = None,
 ) -> DensePosePredictor | ExportedPredictor:
-    """A :class:`DensePosePredictor`, or for the path of an exported model what runs that.
+    """A :class:`DensePosePredictor`, or an :class:`ExportedPredictor` if ``model`` is exported.
 
     Raises:
-        OSError, ValueError: as those do, or a setting that is fixed in exported models.
+        OSError, ValueError: as by these, or for a setting that an exported model does not have.
     """
     if not is_exported(model):
         return DensePosePredictor(model, weights, device, precision, min_score)

@@ -1,4 +1,4 @@
-"""Pictures as the systems expect them that are run on dense pose: try-on, animation, textures."""
+"""Presets: pictures in the formats of systems that take dense pose, such as try-on models."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .writers import Format, Options, encoded
 
 @dataclass(frozen=True)
 class Preset:
-    """What a system expects.
+    """The input format of a system.
 
     Attributes:
         format: of the files.
-        person: of a picture or video, who is meant (see ``choosing.CHOICES``).
-        drawing: of videos, one of ``video.run.DRAWINGS``.
+        person: the people to draw, one of ``choosing.CHOICES``.
+        drawing: for videos, one of ``video.run.DRAWINGS``.
     """
 
     format: Format
@@ -35,13 +35,13 @@ def _control(purpose: str, ending: str, colours: str, black: bool) -> Format:
 
 
 def _texture(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
-    # The first DensePose release wrote I, U, V as B, G, R; what reads such files still expects it.
+    # The first DensePose release wrote I, U, V as B, G, R, and readers of such files expect that.
     return encoded(".png", people.to_iuv()), encoded(".png", people.to_index())
 
 
 _VIRIDIS = _control("parts in viridis on its violet", ".png", "viridis", black=False)
 
-#: By the names of the command line.
+#: Presets by their names on the command line.
 PRESETS = {
     "viton": Preset(
         _control("parts in parula on black, a JPEG named as the picture", ".jpg", "parula", True),

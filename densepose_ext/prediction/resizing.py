@@ -1,4 +1,4 @@
-"""People of a picture as people of the same picture in another size."""
+"""Resizes people together with their picture."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from .people import People
 def resized_people(people: People, size: tuple[int, int]) -> People:
     """The same people in a picture of another size.
 
-    Each pixel is the nearest one of before, since neither parts nor U, V across parts have a mean:
-    what is drawn or written of the result is that of ``people``, resized by nearest neighbour
-    (OpenCV's INTER_NEAREST_EXACT). What lies outside the picture is cut off; a person of whom no
-    pixel is left has one of background.
+    By nearest neighbour (OpenCV's INTER_NEAREST_EXACT), since neither parts nor U, V of different
+    parts can be averaged: drawings of the result are drawings of ``people``, resized that way.
+    Whatever lies outside the picture is cut off; a person with no pixel left gets one of
+    background.
 
     Args:
         size: (height, width) of the other picture.
@@ -31,7 +31,7 @@ def resized_people(people: People, size: tuple[int, int]) -> People:
 
 
 def _nearest(old: int, new: int) -> np.ndarray:
-    """The old row (or column) at the middle of each new one, rounded as OpenCV does."""
+    """The old row (or column) at the centre of each new one, rounded as in OpenCV."""
     places = np.arange(old, dtype=np.float32)[None]
     how = cv2.INTER_NEAREST_EXACT
     return cv2.resize(places, (new, 1), interpolation=how)[0].astype(np.int64)

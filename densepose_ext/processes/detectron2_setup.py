@@ -1,8 +1,8 @@
 """Installs Detectron2 from the package index, into the environment of the running Python.
 
-Detectron2 has no wheels of its own for current Pythons, and its source needs a compiler. The wheel
-used here holds its main branch; its tag says CPython 3.10, but it serves as pure Python (what is
-compiled falls back by itself: RoIAlign and NMS are torchvision's).
+Detectron2 has no wheels for current Pythons, and building it needs a compiler. The wheel used here
+contains its main branch. It is tagged CPython 3.10, but works as pure Python: compiled parts fall
+back by themselves, and RoIAlign and NMS are torchvision's.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ REQUIREMENT = "sal-detectron2==0.7.2"
 WHEEL = "sal_detectron2-0.7.2-cp310-none-any.whl"
 SHA256 = "491af0c7f79bdb2d178e46f6cb16a97c4ac968d45c41ea3f6b6435d59bbee561"
 
-#: What Detectron2 imports. Its wheel is installed without dependencies, because its metadata asks
-#: for an older numpy than it works with.
+#: Dependencies of Detectron2. The wheel is installed without those of its metadata, which require
+#: an older numpy than necessary.
 NEEDS = (
     "torch",
     "torchvision",
@@ -44,7 +44,7 @@ NEEDS = (
     "black",
     "scipy",
 )
-#: Installed unless some build of OpenCV is there: two of them overwrite each other.
+#: Installed unless there is a build of OpenCV already: two builds overwrite each other.
 OPENCV = "opencv-python-headless"
 
 PYTHONS = (3, 10), (3, 14)
@@ -56,7 +56,7 @@ def is_installed(module: str) -> bool:
 
 
 def install_detectron2(constraints: str | None = None) -> None:
-    """Installs Detectron2 and what it imports; packages that are there stay as they are.
+    """Installs Detectron2 and its dependencies; packages already installed are not changed.
 
     Args:
         constraints: a file of versions, as pip takes it.
