@@ -41,13 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="detections in the official results format, or coco_densepose_predictions.pth of the "
-        "official project",
+        "official project; detections with vertices (of a CSE model) are scored on the meshes that "
+        "annotations name",
     )
     parser.add_argument(
         "--surface",
         metavar="NAME|DIR",
         help="body the annotations refer to: open, smpl (from Detectron2's download cache), or a "
-        "folder with the official files",
+        "folder with the official files; not for detections with vertices",
     )
     parser.add_argument(
         "--no-gps",
@@ -104,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation.people import GroundTruth
     from ..evaluation.publish import METRICS_FILE, REPORT_FILE, publish, scores_survive
     from ..evaluation.scorecard import Scorecard
+    from ..evaluation.vertex_scoring import VertexScorer
     from ..surface.registry import get_surface
 
     for name in ("annotations", "results"):
@@ -118,12 +120,22 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--annotations is needed")
     if (args.results is None) == (not args.ceiling):
         raise ValueError("one of --results and --ceiling is needed")
-    if (args.surface is None) == (not args.no_gps):
+    results = None if args.ceiling else _results(args.results)
+    by_vertices = results is not None and results.by_vertices
+    if by_vertices and args.surface is not None:
+        raise ValueError(
+            f"--surface is for charts: {args.results} has vertices of the meshes it names"
+        )
+    if not by_vertices and (args.surface is None) == (not args.no_gps):
         raise ValueError("one of --surface and --no-gps is needed")
-    surface = None if args.no_gps else get_surface(args.surface)
-    truth = GroundTruth(read_annotations(args.annotations, args.images or ""), args.image_ids)
-    results = None if args.ceiling else _read_results(args.results, truth)
-    card = Scorecard(truth, surface, args.kappa, args.min_threshold)
+    surface = None if args.surface is None else get_surface(args.surface)
+    truth = GroundTruth(
+        read_annotations(args.annotations, args.images or ""), args.image_ids, by_vertices
+    )
+    if results is not None:
+        _check_images(results, truth)
+    scorer = VertexScorer(not args.no_gps, args.kappa) if by_vertices else None
+    card = Scorecard(truth, surface, args.kappa, args.min_threshold, scorer)
     gallery = Gallery()
     for image in tqdm(truth.images.values(), desc="scoring", unit="image", disable=None):
         found = card.add(
@@ -137,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
         "dataset": args.annotations.name,
         "results": "ceiling" if results is None else args.results.name,
         "surface": None if surface is None else surface.name,
-        "kappa": None if surface is None else args.kappa,
+        "kappa": args.kappa if card.has_gps else None,
     }
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -160,12 +172,12 @@ def _results(path: Path) -> Results:
     return Results.read(path)
 
 
-def _read_results(path: Path, truth: GroundTruth) -> Results:
-    results = _results(path)
+def _check_images(results: Results, truth: GroundTruth) -> None:
     unknown = sorted(results.by_image.keys() - truth.known_ids)
     if unknown:
-        raise ValueError(f"{path} has detections of image {unknown[0]}, not in {truth.source}")
-    return results
+        raise ValueError(
+            f"{results.source} has detections of image {unknown[0]}, not in {truth.source}"
+        )
 
 
 def _save_results(args: argparse.Namespace) -> None:

@@ -35,10 +35,10 @@ from .gps import Kappa
 from .mesh_alignment import mesh_alignment, read_key_vertices
 from .people import GroundTruth, Image
 from .publish import publish, scores_survive
-from .results import write_results
+from .results import result_entry, write_results
 from .scorecard import Scorecard
 from .vertex_maps import EmbeddingMaps, VertexArrayMaps
-from .vertex_results_file import detection_entry
+from .vertex_results_file import vertex_entry
 from .vertex_scoring import VertexScorer
 
 logger = logging.getLogger(f"detectron2.{__name__}")
@@ -218,7 +218,7 @@ class DensePoseEvaluator(DatasetEvaluator):
                     self._gallery.add(found)
             if self._stream is not None:
                 for n in np.argsort(detections.order):
-                    entry = detection_entry(image.id, detections, int(n))
+                    entry = _entry(image.id, detections, int(n))
                     self._stream.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
     def _image(self, image_id: int | str) -> Image | None:
@@ -307,10 +307,18 @@ class DensePoseEvaluator(DatasetEvaluator):
                 }
             return EmbeddingMaps(dense_pose, sizes)
         if of_vertices:
-            return VertexArrayMaps([one.map(torch.Tensor.cpu) for one in dense_pose])
+            return VertexArrayMaps([partial(one.map, torch.Tensor.cpu) for one in dense_pose])
         if is_output:
             return OutputMaps(dense_pose, sizes)
         return ArrayMaps([partial(_iuv, result) for result in dense_pose])
+
+
+def _entry(image_id: int | str, detections: Detections, n: int) -> dict:
+    """The entry of detection ``n`` of an image in a results file."""
+    rest = (image_id, detections.categories[n], detections.boxes[n], detections.scores[n])
+    if isinstance(detections.maps, (EmbeddingMaps, VertexArrayMaps)):
+        return vertex_entry(*rest, detections.maps.result(int(detections.order[n])))
+    return result_entry(*rest, detections.iuv(n))
 
 
 def _join_results(path: Path, parts: Sequence[Path]) -> None:

@@ -2,7 +2,8 @@
 
 An entry is {image_id, category_id, bbox [x, y, w, h], score, uv_shape [3, h, w], uv_data}; uv_data
 is base64 of a PNG whose R, G, B are I, U * 255 and V * 255 (truncated) over the box, where h and w
-are the whole height and width of the box, at least 1.
+are the whole height and width of the box, at least 1. Detections of models of embeddings have
+vertices instead: see :mod:`vertex_results_file`.
 """
 
 from __future__ import annotations
@@ -13,18 +14,24 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from ..data.values import identifier, whole_number
 from ..files.atomic import replacing
+from ..surface.meshes import get_mesh
 from ..surface.parts import NUM_FINE_PARTS
-from .detections import ArrayMaps, Detections
+from .detections import ArrayMaps, Detections, PersonMaps
 from .people import Image
+from .vertex_maps import VertexArrayMaps
+from .vertex_results_file import decode_vertices
 
-_KEYS = ("image_id", "category_id", "bbox", "score", "uv_shape", "uv_data")
+_KEYS = ("image_id", "category_id", "bbox", "score")
+_CHART_KEYS, _VERTEX_KEYS = ("uv_shape", "uv_data"), ("ref_model", "vertices")
 
 
 def encode_iuv(iuv: np.ndarray) -> str:
@@ -101,6 +108,7 @@ class Results:
     Attributes:
         source: the file, for messages.
         by_image: entries by image id, in the file's order.
+        by_vertices: whether they have vertices of meshes in place of charts.
     """
 
     def __init__(self, source: str | os.PathLike, entries: Iterable[dict]):
@@ -110,9 +118,14 @@ class Results:
         """
         self.source = Path(source)
         self.by_image: dict[int | str, list[dict]] = {}
+        self.by_vertices = False
         for number, entry in enumerate(entries):
             try:
-                _check(entry)
+                by_vertices = _check(entry)
+                if number and by_vertices != self.by_vertices:
+                    kinds = ("charts", "vertices") if by_vertices else ("vertices", "charts")
+                    raise ValueError(f" has {kinds[1]}, those before it have {kinds[0]}")
+                self.by_vertices = by_vertices
             except ValueError as error:
                 raise ValueError(f"{self.source}: entry {number}{error}") from None
             self.by_image.setdefault(entry["image_id"], []).append(entry)
@@ -158,11 +171,17 @@ class Results:
             np.array([entry["bbox"] for entry in entries], float),
             np.array([entry["score"] for entry in entries], float),
             np.array([entry["category_id"] for entry in entries], int),
-            ArrayMaps([lambda entry=entry: self._decode(entry) for entry in entries]),
+            self._maps(entries),
         )
 
-    def _decode(self, entry: dict) -> np.ndarray:
+    def _maps(self, entries: list[dict]) -> PersonMaps:
+        load = [partial(self._decode, entry) for entry in entries]
+        return VertexArrayMaps(load) if self.by_vertices else ArrayMaps(load)
+
+    def _decode(self, entry: dict) -> Any:
         try:
+            if self.by_vertices:
+                return decode_vertices(entry["vertices"], entry["ref_model"])
             return decode_iuv(entry["uv_data"], entry["uv_shape"])
         except ValueError as error:
             raise ValueError(
@@ -171,11 +190,13 @@ class Results:
             ) from error
 
 
-def _check(entry: dict) -> None:
-    """Raises a ValueError if an entry is invalid, which says why."""
+def _check(entry: dict) -> bool:
+    """Raises a ValueError if an entry is invalid, which says why; whether it is of vertices."""
     if not isinstance(entry, dict):
         raise ValueError(f" is {str(entry)[:40]!r}; expected a dictionary")
-    missing = [key for key in _KEYS if key not in entry]
+    by_vertices = "vertices" in entry and "uv_data" not in entry
+    keys = (*_KEYS, *(_VERTEX_KEYS if by_vertices else _CHART_KEYS))
+    missing = [key for key in keys if key not in entry]
     if missing:
         raise ValueError(f" has no {missing[0]}")
     where = f" (image {entry['image_id']})"
@@ -195,6 +216,22 @@ def _check(entry: dict) -> None:
     if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) < 0:
         raise ValueError(f"{where}: bbox is {entry['bbox']}; expected [x, y, w, h], sizes from 0")
     entry["bbox"] = box
+    if by_vertices:
+        _check_mesh(entry["ref_model"], where)
+    else:
+        _check_shape(entry, where)
+    return by_vertices
+
+
+def _check_mesh(name: object, where: str) -> None:
+    try:
+        get_mesh(str(name))
+    except ValueError as error:
+        raise ValueError(f"{where}: ref_model: {error}") from None
+
+
+def _check_shape(entry: dict, where: str) -> None:
+    box = entry["bbox"]
     shape = entry["uv_shape"]
     if (
         not isinstance(shape, list)

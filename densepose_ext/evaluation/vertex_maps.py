@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import torch
 
@@ -65,16 +67,21 @@ class EmbeddingMaps:
 
 
 class VertexArrayMaps:
-    """Vertices given pixel by pixel."""
+    """Vertices given pixel by pixel, loaded on first use."""
 
-    def __init__(self, results: list[VertexResult]):
-        self._results = results
+    def __init__(self, load: Sequence[Callable[[], VertexResult]]):
+        """
+        Args:
+            load: a function per detection that returns its vertices, on the CPU.
+        """
+        self._load = load
+        self._results: dict[int, VertexResult] = {}
 
     def mask(self, n: int) -> np.ndarray:
-        return np.asarray(self._results[n].labels) > 0
+        return np.asarray(self.result(n).labels) > 0
 
     def vertices_at(self, n: int, px: np.ndarray, py: np.ndarray, mesh: str) -> np.ndarray:
-        result, found = self._results[n], np.full(len(px), -1)
+        result, found = self.result(n), np.full(len(px), -1)
         if result.mesh == mesh:
             vertices = np.where(self.mask(n), np.asarray(result.vertices), -1)
             # The map may be a pixel smaller than the box, which is rounded in the file.
@@ -83,4 +90,6 @@ class VertexArrayMaps:
         return found
 
     def result(self, n: int) -> VertexResult:
+        if n not in self._results:
+            self._results[n] = self._load[n]()
         return self._results[n]

@@ -14,9 +14,7 @@ import numpy as np
 import torch
 
 from ..structures import VertexResult
-from .detections import Detections
-from .results import result_entry
-from .vertex_maps import EmbeddingMaps, VertexArrayMaps
+from ..surface.meshes import get_mesh
 
 
 def encode_vertices(result: VertexResult) -> str:
@@ -38,7 +36,8 @@ def decode_vertices(data: str, mesh: str) -> VertexResult:
     """The vertices of an entry.
 
     Raises:
-        ValueError: it is not a 16-bit PNG of one channel in base64.
+        ValueError: it is not a 16-bit PNG of one channel in base64, or has vertices that the mesh
+            does not have.
     """
     try:
         png = np.frombuffer(base64.b64decode(data, validate=True), np.uint8)
@@ -47,6 +46,9 @@ def decode_vertices(data: str, mesh: str) -> VertexResult:
     values = cv2.imdecode(png, cv2.IMREAD_UNCHANGED) if len(png) else None
     if values is None or values.dtype != np.uint16 or values.ndim != 2:
         raise ValueError("vertices is not a 16-bit PNG of one channel")
+    number = get_mesh(mesh).num_vertices
+    if values.size and values.max() > number:
+        raise ValueError(f"vertices has vertex {values.max() - 1}; {mesh} has 0 to {number - 1}")
     labels = (values > 0).astype(np.uint8)
     vertices = np.maximum(values.astype(np.int32) - 1, 0)
     return VertexResult(torch.from_numpy(labels), torch.from_numpy(vertices), mesh)
@@ -64,11 +66,3 @@ def vertex_entry(
         "ref_model": result.mesh,
         "vertices": encode_vertices(result),
     }
-
-
-def detection_entry(image_id: int | str, detections: Detections, n: int) -> dict:
-    """The entry of detection ``n`` of an image, of either kind."""
-    rest = (image_id, detections.categories[n], detections.boxes[n], detections.scores[n])
-    if isinstance(detections.maps, (EmbeddingMaps, VertexArrayMaps)):
-        return vertex_entry(*rest, detections.maps.result(int(detections.order[n])))
-    return result_entry(*rest, detections.iuv(n))

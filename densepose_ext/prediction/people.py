@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from ..evaluation.results import decode_iuv, result_entry
-from ..evaluation.vertex_results_file import vertex_entry
+from ..evaluation.vertex_results_file import decode_vertices, vertex_entry
 from ..structures import DensePoseResult, Person, VertexResult
 from ..surface.registry import Surface, get_surface
 from ..visualization.compose import compose_index, compose_iuv, stacked
+from .charted import charted
 
 
 class People(list[Person]):
@@ -144,17 +145,23 @@ class People(list[Person]):
             entries: as checked by ``evaluation.results.Results``. size: (H, W) of the picture.
 
         Raises:
-            ValueError: uv_data cannot be decoded.
+            ValueError: uv_data, or vertices, cannot be decoded.
         """
         persons = []
         for entry in entries:
             x, y, w, h = entry["bbox"]
-            iuv = decode_iuv(entry["uv_data"], entry["uv_shape"])
-            labels = np.ascontiguousarray(iuv[0])
-            # .5: truncated to 8 bits again, the value is the same
-            uv = ((iuv[1:] + np.float32(0.5)) / 255).clip(max=1) * (labels > 0)
-            result = DensePoseResult(torch.from_numpy(labels), torch.from_numpy(uv))
             box = np.array([x, y, x + w, y + h], np.float32)
-            persons.append(Person(box, float(entry["score"]), result))
+            persons.append(Person(box, float(entry["score"]), _result(entry)))
         persons.sort(key=lambda person: -person.score)
         return cls(persons, size)
+
+
+def _result(entry: dict) -> DensePoseResult | VertexResult:
+    """The dense pose in an entry of a results file."""
+    if "uv_data" not in entry:
+        return charted(decode_vertices(entry["vertices"], entry["ref_model"]))
+    iuv = decode_iuv(entry["uv_data"], entry["uv_shape"])
+    labels = np.ascontiguousarray(iuv[0])
+    # .5: truncated to 8 bits again, the value is the same
+    uv = ((iuv[1:] + np.float32(0.5)) / 255).clip(max=1) * (labels > 0)
+    return DensePoseResult(torch.from_numpy(labels), torch.from_numpy(uv))

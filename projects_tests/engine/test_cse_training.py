@@ -1,15 +1,20 @@
 """A CSE model from annotations to pictures: trained, evaluated, used."""
 
+import base64
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.evaluation import inference_on_dataset
 
 from densepose_ext import DensePosePredictor, DensePoseTrainer, People, register_densepose_coco
+from densepose_ext.commands.main import main
 from densepose_ext.data.chart_vertices import with_charts, with_vertices
+from densepose_ext.evaluation import DensePoseEvaluator
 from densepose_ext.evaluation.vertex_results_file import decode_vertices
 from densepose_ext.modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from densepose_ext.prediction.charted import charted
@@ -89,6 +94,70 @@ def test_scores(trained):
     assert results["densepose_gps"]["AP"] >= 0
 
 
+def test_a_results_file_scores_as_the_model_does(trained, tmp_path, capsys):
+    cfg, trainer, _ = trained
+    evaluator = DensePoseEvaluator(
+        "tiny_cse", output_dir=tmp_path, by_vertices=True, save_results=True, report=False
+    )
+    loader = DensePoseTrainer.build_test_loader(cfg, "tiny_cse")
+    expected = inference_on_dataset(trainer.model, loader, evaluator)
+    results = tmp_path / "coco_densepose_results.json"
+    annotations = MetadataCatalog.get("tiny_cse").json_file
+    command = ["evaluate", "--annotations", annotations, "--results", str(results)]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    for mode in ("gps", "gpsm"):
+        for name, value in expected[f"densepose_{mode}"].items():
+            # a box in the file is rounded, so that a point may lie in the pixel beside
+            assert found[mode][name] == pytest.approx(value / 100 if value >= 0 else -1, abs=0.02)
+    assert main([*command, "--no-gps"]) == 0
+    assert main([*command, "--surface", "open"]) == 2
+    assert "--surface is for charts" in capsys.readouterr().err
+    entries = json.loads(results.read_text())
+    shape = [max(int(length), 1) for length in entries[0]["bbox"][:1:-1]]
+    for change, message in (
+        ({"ref_model": "cat"}, "ref_model: no mesh 'cat'"),
+        ({"vertices": vertices_of(20)}, "vertices has vertex 20; ball has 0 to 19"),
+        ({"vertices": "?"}, "vertices is not base64"),
+        ({"uv_data": "", "uv_shape": [3, *shape]}, "charts, those before it have vertices"),
+    ):
+        changed = [*entries, entries[0] | {"score": 1.0} | change]
+        results.write_text(json.dumps(changed))
+        assert main(command) == 2
+        assert message in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_perfect_results_file_scores_one(trained, tmp_path):
+    annotations = MetadataCatalog.get("tiny_cse").json_file
+    entries = []
+    for person in json.loads(Path(annotations).read_text())["annotations"]:
+        width, height = (max(int(length), 1) for length in person["bbox"][2:])
+        y, x = np.mgrid[:height, :width] + 0.5
+        points = np.stack([person["dp_x"], person["dp_y"]])[:, :, None, None] / 256
+        nearest = np.hypot(x / width - points[0], y / height - points[1]).argmin(0)
+        values = np.asarray(person["dp_vertex"], np.uint16)[nearest] + 1
+        keys = ("image_id", "category_id", "bbox", "ref_model")
+        entries.append(
+            {key: person[key] for key in keys}
+            | {"score": 0.9, "vertices": encoded(values.astype(np.uint16))}
+        )
+    (tmp_path / "results.json").write_text(json.dumps(entries))
+    command = ["evaluate", "--annotations", annotations, "--out", str(tmp_path)]
+    assert main([*command, "--results", str(tmp_path / "results.json")]) == 0
+    assert json.loads((tmp_path / "metrics.json").read_text())["gps"]["AP"] > 0.9
+
+
+def vertices_of(vertex):
+    """The content of an entry with one vertex everywhere."""
+    return encoded(np.full((200, 200), vertex + 1, np.uint16))
+
+
+def encoded(values):
+    done, png = cv2.imencode(".png", values)
+    assert done
+    return base64.b64encode(png).decode()
+
+
 def test_people_have_vertices_of_the_mesh(people):
     for person in people:
         result = person.result
@@ -111,6 +180,8 @@ def test_people_come_back_from_their_files(people):
         result = decode_vertices(entry["vertices"], entry["ref_model"])
         torch.testing.assert_close(result.vertices, person.result.vertices)
         assert ((result.labels > 0) == (person.result.labels > 0)).all()
+    for one, other in zip(people, People.from_json(people.to_json(), people.size)):
+        torch.testing.assert_close(one.result.vertices, other.result.vertices)
 
 
 def test_files(people, trained, tmp_path):
