@@ -76,7 +76,7 @@ class QuadMesh:
         return result
 
     def largest_pieces(self, label):
-        """Give all but the largest connected piece of each label to the neighbours' majority."""
+        """Relabel all but the largest piece of each label, by the majority of neighbours."""
         label = label.copy()
         for _ in range(50):
             same = label[self.pairs[:, 0]] == label[self.pairs[:, 1]]
@@ -142,7 +142,7 @@ def label_parts(body, build, mesh):
             hand = middle[2] > -0.4
             extremity[member] = (3 if hand else 6) if middle[0] < 0 else (4 if hand else 5)
 
-    # Segments: each against what is left, from the ends of the body to the torso.
+    # Segments: each against the rest, from the ends of the body to the torso.
     current = np.zeros(len(mesh.quads), int)
     free = extremity == 0
     for k in (5, 4, 3, 2, 1):

@@ -2,8 +2,7 @@
 
     python tools/draw_front_picture.py docs/images/people.jpg
 
-Run it again when the model changes, and check the result by eye. The photographs, from
-scikit-image,
+Run it again when the model changes, and check the result by eye. The photographs of scikit-image
 are free: the cameraman is CC0, the astronaut (NASA) in the public domain.
 """
 

@@ -74,11 +74,11 @@ class Photograph:
 def resources(container: bytes) -> Iterator[tuple[str, bytes]]:
     """Path and content of the files in a compiled Qt resource (``.rcc``).
 
-    A header names where the tree of nodes, the names and the contents begin; a node is a folder,
-    with the number of its first child, or a file (Qt's rcc.cpp, RCCResourceLibrary::output).
+    The header has the offsets of the tree of nodes, of the names and of the contents. A node is a
+    folder, with the index of its first child, or a file (Qt's rcc.cpp, RCCResourceLibrary::output).
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not such a file.
     """
     magic, version, tree, contents, names = struct.unpack_from(">4s4I", container)
     if magic != b"qres":
@@ -108,7 +108,7 @@ def resources(container: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def declared(text: str) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Files and what is said of them, of paragraphs as in Debian's copyright files.
+    """Reads paragraphs in the format of Debian's copyright files.
 
     Yields:
         patterns of file names, and "copyright", "licence", "source" or "comment" by name.
@@ -170,7 +170,7 @@ def of_scikit_image() -> Iterator[Photograph]:
 
 
 def is_wanted(photograph: Photograph) -> bool:
-    """Whether it is free, large enough, and known to show nobody."""
+    """Whether a photograph is free, large enough, and without people."""
     if not FREE.fullmatch(photograph.licence) or photograph.path.endswith(WITH_PEOPLE):
         return False
     picture = cv2.imdecode(np.frombuffer(photograph.content, np.uint8), cv2.IMREAD_COLOR)
@@ -178,7 +178,7 @@ def is_wanted(photograph: Photograph) -> bool:
 
 
 def debian_files(folder: Path) -> list[Path]:
-    """Folders like /usr/share with the Debian packages: installed, or fetched into ``folder``."""
+    """Folders like /usr/share with the Debian packages: installed, or unpacked into ``folder``."""
     if (Path("/usr/share/gcompris-qt/rcc")).is_dir():
         return [Path("/usr/share")]
     for package in DEBIAN:
@@ -192,7 +192,7 @@ def debian_files(folder: Path) -> list[Path]:
 
 
 def gather(out: Path) -> int:
-    """Writes photographs and SOURCES.tsv; returns how many."""
+    """Writes photographs and SOURCES.tsv; returns their number."""
     out.mkdir(parents=True, exist_ok=True)
     rows = ["file\tauthor\tlicence\tsource"]
     with tempfile.TemporaryDirectory() as temporary:

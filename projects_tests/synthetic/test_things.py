@@ -1,4 +1,4 @@
-"""Things that are no people: whole meshes, nobody's pixels."""
+"""Objects other than people: watertight meshes, unlabelled pixels."""
 
 from dataclasses import replace
 
