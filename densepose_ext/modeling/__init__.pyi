@@ -6,6 +6,9 @@ from .cse_loss import DensePoseCseLoss as DensePoseCseLoss
 from .decoder import DensePoseDecoder as DensePoseDecoder
 from .deeplab import DensePoseDeepLabHead as DensePoseDeepLabHead
 from .embedder import Embedder as Embedder
+from .embedder import VertexDirectEmbedder as VertexDirectEmbedder
+from .embedder import VertexFeatureEmbedder as VertexFeatureEmbedder
+from .embedder import initialized_embedder as initialized_embedder
 from .embedding_predictor import DensePoseEmbeddingPredictor as DensePoseEmbeddingPredictor
 from .embedding_predictor import (
     DensePoseEmbeddingWithConfidencePredictor as DensePoseEmbeddingWithConfidencePredictor,

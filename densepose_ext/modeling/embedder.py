@@ -6,7 +6,7 @@ Letters: n vertices of a mesh, F features of a vertex, D dimensions of an embedd
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from detectron2.config import CfgNode
@@ -76,13 +76,14 @@ class VertexFeatureEmbedder(nn.Module):
 class Embedder(nn.Module):
     """The embedders of several meshes, named ``embedder_MESH`` as in published checkpoints."""
 
-    def __init__(self, embedders: Mapping[str, nn.Module]):
+    def __init__(self, embedders: Mapping[str, nn.Module] | Iterable[tuple[str, nn.Module]]):
         """
         Args:
-            embedders: mesh name -> module that returns its embeddings (n, D), with
-            ``num_vertices``.
+            embedders: mesh name -> module, or pairs of these. A module returns its embeddings
+                (n, D) and has ``num_vertices``.
         """
         super().__init__()
+        embedders = dict(embedders)
         self.mesh_names = tuple(embedders)
         for name, embedder in embedders.items():
             self.add_module(f"embedder_{name}", embedder)
@@ -122,15 +123,32 @@ def build_embedder(cfg: CfgNode) -> Embedder:
         found = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
         init_file = cse.EMBEDDERS[name].get("INIT_FILE", "")
         if init_file and not embedder.state_dict().keys() <= found.keys():
-            if init_file == LAPLACE_BELTRAMI:
-                from ..surface.laplace_beltrami import mesh_features  # takes SciPy, slow to import
-
-                values = {"features": mesh_features(name, cse.EMBEDDERS[name].FEATURE_DIM)}
-            else:
-                values = _read_init_file(init_file)
-            _fill(embedder, values, f"{_key(name)}.INIT_FILE = {init_file}")
+            initialized_embedder(embedder, name, init_file, f"{_key(name)}.INIT_FILE = {init_file}")
         _fill(embedder, found, f"MODEL.WEIGHTS = {cfg.MODEL.WEIGHTS}, {prefix[:-1]}")
     return Embedder(embedders)
+
+
+def initialized_embedder(
+    embedder: nn.Module, mesh_name: str, init_file: str, where: str | None = None
+) -> nn.Module:
+    """The same embedder, with values out of a file, or features of its mesh.
+
+    Args:
+        embedder: of one mesh.
+        init_file: as INIT_FILE: see :func:`build_embedder`.
+        where: a setting that names the file, for messages; None: the file.
+
+    Raises:
+        ValueError, OSError: the file cannot be used.
+    """
+    if init_file == LAPLACE_BELTRAMI:
+        from ..surface.laplace_beltrami import mesh_features  # takes SciPy, slow to import
+
+        values: Mapping = {"features": mesh_features(mesh_name, embedder.features.shape[1])}
+    else:
+        values = _read_init_file(init_file)
+    _fill(embedder, values, where or init_file)
+    return embedder
 
 
 def _key(name: str) -> str:
