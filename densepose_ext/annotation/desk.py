@@ -109,6 +109,8 @@ class Desk:
         """Boxes that the model finds in a picture."""
         if self.proposals is None:
             raise ValueError("there is no model")
+        if image not in self.store.project.pictures:
+            raise ValueError(f"there is no picture {image}")
         found = self.proposals.people(self.store.project.pictures[image])
         return {"boxes": [{"box": one.box, "score": round(one.score, 3)} for one in found]}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -224,13 +225,10 @@ def serve(
     Raises:
         OSError: the port cannot be used.
     """
-    with listen(host, port) as listener:
+    with contextlib.closing(store), listen(host, port) as listener:
         announce(listener.address)
         _warm_up(views)
-        try:
-            listener.run(make_app(store, views, proposals, listener.token))
-        finally:
-            store.close()
+        listener.run(make_app(store, views, proposals, listener.token))
 
 
 def _warm_up(views: Views) -> None:

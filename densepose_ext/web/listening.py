@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,7 +38,25 @@ class Listener:
             KeyboardInterrupt: after Ctrl-C, when everything is closed.
         """
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=round(grace))
-        uvicorn.Server(config).run(sockets=[self.socket])
+        with _sigterm_as_exit():
+            uvicorn.Server(config).run(sockets=[self.socket])
+
+
+@contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    """SIGTERM raises SystemExit: uvicorn sends it again at its end, and what is open is closed."""
+
+    def leave(number, frame):
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -43,6 +43,7 @@ def browsing(address: str, **options) -> Iterator:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.set_default_timeout(30000)
         page.goto(address)
+        page.locator(".card").first.wait_for()
         yield page
         browser.close()
         assert errors == []

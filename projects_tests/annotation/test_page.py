@@ -124,6 +124,9 @@ def test_a_person_from_the_first_click_to_the_file(tmp_path):
         until(page, lambda: page.evaluate("annotation.stage.point") != last)
         del clicked[last]
         page.keyboard.press("n")
+        page.locator("#messages div", has_text="have no answer").wait_for()
+        assert store.project.people[1].stage == "points"
+        page.keyboard.press("n")
 
         page.locator("#accept").click()
         page.locator("#progress", has_text="1 of 1 people accepted").wait_for()

@@ -2,12 +2,17 @@
 
 import contextlib
 import json
+import os
+import signal
+import subprocess
+import urllib.request
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from densepose_ext.processes.bare import command
 from projects_tests.annotation.small_project import (
     annotate_person,
     click_for,
@@ -17,6 +22,7 @@ from projects_tests.annotation.small_project import (
     truth,
     views,
 )
+from projects_tests.reference import ROOT
 
 pytest.importorskip("starlette")
 pytest.importorskip("httpx2")
@@ -255,3 +261,31 @@ def test_without_a_model(client):
     act(client, "add_person", image=1, box=truth()["bbox"])
     assert client.get("/api/people/1/proposal").status_code == 400
     assert client.get("/api/project").json()["hasModel"] is False
+
+
+SERVER = """
+import sys
+from pathlib import Path
+from densepose_ext.annotation.server import serve
+from projects_tests.annotation.small_project import open_store, views
+store = open_store(Path(sys.argv[1]))
+serve(store, views(), port=0, announce=lambda address: print(address, flush=True))
+"""
+
+
+@pytest.mark.slow
+def test_a_server_that_is_ended_has_written_the_file(tmp_path):
+    process = subprocess.Popen(
+        [*command(SERVER), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+    )
+    address = process.stdout.readline().strip()
+    content = json.dumps({"image": 1, "box": truth()["bbox"]}).encode()
+    request = urllib.request.Request(f"{address}api/add_person", content, ADA)
+    assert json.load(urllib.request.urlopen(request, timeout=60))["person"] == 1
+    process.terminate()
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    written = json.loads((tmp_path / "annotations.json").read_text())
+    assert len(written["annotations"]) == 1

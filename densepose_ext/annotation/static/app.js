@@ -13,6 +13,7 @@ const RENEWAL = 20000; // milliseconds; a lease lasts 75 s on the server
 
 class App {
   async start() {
+    this.setUpHeader();
     this.project = await get("project");
     this.viewport = new Viewport(document.getElementById("canvas"), this.project.tile);
     this.panel = document.getElementById("panel");
@@ -21,7 +22,6 @@ class App {
       points: new Points(this), review: new Review(this),
     };
     this.requests = Promise.resolve();
-    this.setUpHeader();
     window.addEventListener("keydown", (event) => this.key(event));
     window.addEventListener("pagehide", () => this.release(true));
     setInterval(() => this.renew(), RENEWAL);
@@ -173,6 +173,14 @@ class App {
     if (event.key === "0") { this.viewport.fit(); return true; }
     if (event.key === "9" && this.person) { this.viewport.show(this.person.box); return true; }
     return this.viewport.key(event);
+  }
+
+  // Whether the same was asked a moment ago: what cannot be undone takes two clicks or keys.
+  isSure(question) {
+    const isSure = this.question?.text === question && performance.now() - this.question.time < 5000;
+    this.question = isSure ? null : { text: question, time: performance.now() };
+    if (!isSure) say(`${question} Once more for yes.`);
+    return isSure;
   }
 
   help() {

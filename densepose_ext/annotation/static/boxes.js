@@ -13,7 +13,7 @@ export class Boxes {
       ["n", "everybody has a box: next picture", () => { this.finish(); }],
       ["m", "boxes that the model proposes", () => { this.propose(); }],
       ["a", "accept the proposed boxes", () => { this.acceptAll(); }],
-      ["Tab", "choose the next box", () => this.chooseNext()],
+      ["j", "choose the next box", () => this.chooseNext()],
       ["Delete Backspace", "remove the chosen box", () => { this.remove(); }],
       ["x", "leave the chosen person out of dense pose", () => { this.leaveOut(); }],
       ["Enter", "draw regions for the chosen person", () => this.begin()],
@@ -67,10 +67,9 @@ export class Boxes {
   choose(id) { this.chosen = id; this.show(); }
 
   chooseNext() {
-    if (!this.people.length || document.activeElement?.matches("input")) return false;
+    if (!this.people.length) return;
     const at = this.people.findIndex((person) => person.id === this.chosen);
     this.choose(this.people[(at + 1) % this.people.length].id);
-    return true;
   }
 
   paint(context, viewport) {
@@ -177,7 +176,13 @@ export class Boxes {
     this.choose(chosen);
   }
 
-  async remove() { if (this.chosen) await this.with(this.chosen, "remove"); }
+  async remove() {
+    const person = this.people.find((one) => one.id === this.chosen);
+    if (!person) return;
+    if (person.stage !== "regions" && !this.app.isSure(`Remove person ${person.id} and what was annotated?`)) return;
+    await this.with(person.id, "remove");
+  }
+
   async leaveOut() { if (this.chosen) await this.with(this.chosen, "leave_out"); }
 
   begin() {

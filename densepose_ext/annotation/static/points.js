@@ -172,6 +172,8 @@ export class Points {
   }
 
   async finish() {
+    if (!this.grid) return;
+    if (this.left && !this.app.isSure(`${this.left} points have no answer. Finish all the same?`)) return;
     if (!await this.app.change("finish_points")) return;
     say(`Person ${this.app.person.id} is finished.`);
     const { person } = this.app;
