@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from tqdm import tqdm
 _TIMEOUT = 30
 #: Number of successive connections without data before giving up.
 _PATIENCE = 3
+#: Seconds before the next attempt, times the attempts that have brought nothing.
+_PAUSE = 2.0
 _BLOCK = 1 << 18
 
 
@@ -96,6 +99,7 @@ class _Download:
                 failures = 0 if self._size > before else failures + 1
                 if failures == _PATIENCE:
                     raise OSError(f"{problem} (tried {_PATIENCE} times; the next call goes on)")
+                time.sleep(_PAUSE * failures)
         self._version_file.unlink(missing_ok=True)
 
     @property

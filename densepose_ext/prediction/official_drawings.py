@@ -69,11 +69,15 @@ def draw_as_official(
         BGR (H, W, 3) uint8.
 
     Raises:
-        ValueError: as of :func:`check_names`, or ``dp_cse_vertex`` of a model of charts.
+        ValueError: as of :func:`check_names`, or a drawing of vertices for a model of charts, or of
+            charts for a mesh that has none.
     """
     check_names(names, atlas)
     drawn = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    uncharted = {p.result.mesh for p in people if p.result.uv is None}
     for name in names:
+        if uncharted and name not in ("dp_cse_vertex", "bbox"):
+            raise ValueError(f"{name} needs charts, and the mesh {uncharted.pop()} has none")
         if name == _TEXTURE and atlas is not None:
             drawn = apply_texture(drawn, people, atlas)
             continue

@@ -219,7 +219,7 @@ def _resolve(config, weights) -> tuple[CfgNode, str]:
 
 
 def config_file(name: str) -> tuple[str, str | None]:
-    """Path of a config given by path or name, and its weights if it is of a shipped model."""
+    """Path of a config given by path or name, and its weights if the name is a model's."""
     if name in names():
         shipped = get(name)
         return os.fspath(shipped.config), os.fspath(shipped.weights)

@@ -117,6 +117,9 @@ def _mask(picture: np.ndarray, people: People, options: Options) -> tuple[bytes,
 
 
 def _part_mask(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
+    for person in people:
+        if person.result.uv is None:
+            raise ValueError(f"masks need parts, and the mesh {person.result.mesh} has no charts")
     labels = compose_labels(people, people.size)
     mask = np.isin(labels, options.parts).astype(np.uint8) * 255
     if options.grow:

@@ -10,6 +10,7 @@ from densepose_ext import DensePosePredictor, People
 from densepose_ext.commands.main import main
 from densepose_ext.prediction.dump import read_dump
 from densepose_ext.prediction.official_drawings import NAMES, draw_as_official
+from densepose_ext.structures import VertexResult
 from densepose_ext.texture import Atlas
 from densepose_ext.visualization import part_colours
 from projects_tests.tiny_model import CONFIG, tiny_model
@@ -102,3 +103,15 @@ def test_drawings_are_over_the_grey_picture():
     ]
     with pytest.raises(ValueError, match="the model is one of charts"):
         draw_as_official(picture, people, ["dp_cse_vertex"])
+
+
+def test_a_mesh_without_charts_has_vertices_alone():
+    picture = np.zeros((60, 60, 3), np.uint8)
+    person = flat_person((2, 2, 10, 10))
+    vertices = torch.zeros(8, 8, dtype=torch.int32)
+    person.result = VertexResult(person.result.labels, vertices, "cat_5001")
+    people = People([person], (60, 60))
+    for name in ("dp_segm", "dp_contour", "dp_u"):
+        with pytest.raises(ValueError, match=f"{name} needs charts, and the mesh cat_5001 has non"):
+            draw_as_official(picture, people, [name])
+    assert draw_as_official(picture, people, ["bbox"]).any()

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from densepose_ext.files import download
 from densepose_ext.files.download import cached_path, fetch
 from projects_tests.file_server import file_server
 
@@ -17,6 +18,7 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setenv("FVCORE_CACHE", str(tmp_path / "cache"))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(download, "_PAUSE", 0)
     with file_server() as files:
         files.contents["/zoo/one.pkl"] = CONTENT
         yield files

@@ -11,6 +11,7 @@ from detectron2.utils.file_io import PathManager
 
 from densepose_ext import DensePosePredictor, load_config
 from densepose_ext.commands.main import main
+from densepose_ext.files import download
 from densepose_ext.files.download import cached_path
 from densepose_ext.model_zoo import OfficialModel, official, official_models, official_names
 from densepose_ext.model_zoo.official_models import official_of_config
@@ -33,6 +34,7 @@ def published(tmp_path, monkeypatch, content):
     """A server with that checkpoint, which the table lists under NAME."""
     monkeypatch.setenv("FVCORE_CACHE", str(tmp_path / "cache"))
     file_hash = hashlib.md5(content).hexdigest()[:6]
+    monkeypatch.setattr(download, "_PAUSE", 0)
     with file_server() as files:
         path = f"/{NAME}/1/model_final_{file_hash}.pkl"
         files.contents[path] = content

@@ -3,10 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from densepose_ext import People
 from densepose_ext.prediction.presets import PRESETS
-from densepose_ext.prediction.writers import Options, write_files
+from densepose_ext.prediction.writers import PART_MASK, Options, write_files
+from densepose_ext.structures import VertexResult
 from densepose_ext.visualization import part_colours
 from projects_tests.visualization.people import random_person
 
@@ -44,3 +46,12 @@ def test_iuv_as_opencv_reads_it(tmp_path, people):
     files = written(people, "smpl-texture", tmp_path)
     assert np.array_equal(files["00000_00_IUV.png"], people.to_iuv())
     assert np.array_equal(files["00000_00_INDS.png"][..., 0], people.to_index())
+
+
+def test_masks_need_parts(tmp_path, people):
+    result = people[0].result
+    vertices = torch.zeros(result.labels.shape, dtype=torch.int32)
+    people[0].result = VertexResult(result.labels, vertices, "cat_5001")
+    picture = np.zeros((*SIZE, 3), np.uint8)
+    with pytest.raises(ValueError, match="masks need parts, and the mesh cat_5001 has no charts"):
+        write_files(tmp_path, "cat", [PART_MASK], picture, people, Options(parts=(1, 2)))
