@@ -39,21 +39,18 @@ def images(tmp_path_factory):
     return make_dataset(tmp_path_factory.mktemp("runs"), images=5)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _log():
+@pytest.fixture(autouse=True)
+def _log(_logs_are_seen):
     """A trainer sets up the logger, unless it has a level, and then stops its propagation."""
-    logger = logging.getLogger("detectron2")
-    before = logger.level, logger.propagate
-    logger.setLevel(logging.INFO)
-    logger.propagate = True
+    logging.getLogger("detectron2").setLevel(logging.INFO)
     yield
-    logger.setLevel(before[0])
-    logger.propagate = before[1]
+    logging.getLogger("detectron2").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")
-def whole(images, _log, tmp_path_factory):
+def whole(images, tmp_path_factory):
     """Final weights of an uninterrupted run, by optimizer."""
+    logging.getLogger("detectron2").setLevel(logging.INFO)  # as in _log
     register(images)
     try:
         return {
