@@ -25,10 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--draw",
-        choices=("parts", "u", "v", "contour", "mask", "iuv", "control", "control-parula"),
-        help="what to draw; iuv: I, U * 255, V * 255 in R, G, B, subject to compression; control: "
-        "parts alone, in viridis on violet; control-parula: in parula on black; default: the "
-        "preset's, or parts",
+        choices=(
+            "parts",
+            "u",
+            "v",
+            "contour",
+            "mask",
+            "iuv",
+            "iuv-bgr",
+            "control",
+            "control-parula",
+        ),
+        help="what to draw; iuv: I, U * 255, V * 255 in R, G, B, subject to compression; iuv-bgr: "
+        "in B, G, R; control: parts alone, in viridis on violet; control-parula: in parula on "
+        "black; default: the preset's, or parts",
     )
     parser.add_argument(
         "--preset", choices=PRESET_NAMES, help="draw as the system of that name expects it"

@@ -58,6 +58,6 @@ PRESETS = {
             "I, U, V in B, G, R, and whom each pixel is of", ("_IUV.png", "_INDS.png"), _texture
         ),
         "largest",
-        "iuv",
+        "iuv-bgr",
     ),
 }

@@ -37,6 +37,10 @@ def _iuv(picture: np.ndarray, people: People, identities: list[int]) -> np.ndarr
     return people.to_iuv()[..., ::-1]
 
 
+def _iuv_for_opencv(picture: np.ndarray, people: People, identities: list[int]) -> np.ndarray:
+    return people.to_iuv()
+
+
 def _control(picture: np.ndarray, people: People, identities: list[int]) -> np.ndarray:
     return control_picture(people, people.size)
 
@@ -64,6 +68,7 @@ DRAWINGS = {
     "contour": _boxed(draw_contours),
     "mask": _mask,
     "iuv": _iuv,
+    "iuv-bgr": _iuv_for_opencv,
     "control": _control,
     "control-parula": _control_parula,
 }
