@@ -1,4 +1,4 @@
-"""Names of the official project's package, on top of this one, for programs written for it.
+"""The official package's most used names, implemented on top of this package.
 
-``import densepose_ext.compat.install`` makes ``import densepose`` find them; nothing else does.
+Only after ``import densepose_ext.compat.install`` does ``import densepose`` find them.
 """

@@ -1,4 +1,4 @@
-"""What programs for the official project take out of Detectron2's Instances, for visualizers.
+"""Extractors: they get the data for visualizers from Detectron2's Instances.
 
 Letters: N people.
 """
@@ -30,7 +30,7 @@ __all__ = [
     "extract_scores_from_instances",
 ]
 
-#: Takes Instances, and which of them (None: all).
+#: Called with Instances, and a selection of them (None: all).
 Extractor = Callable[..., Any]
 
 
@@ -53,7 +53,7 @@ def extract_boxes_xywh_from_instances(
 
 
 class DensePoseResultExtractor:
-    """Results in charts, and the boxes they are in."""
+    """Results in charts, and their boxes."""
 
     def __call__(
         self, instances: Instances, select: Any = None
@@ -84,7 +84,7 @@ def _in_charts(result: DensePoseResult | VertexResult) -> DensePoseChartResult:
 
 
 class CompoundExtractor:
-    """A list of what several extractors give."""
+    """The outputs of several extractors, as a list."""
 
     def __init__(self, extractors: Sequence[Extractor]):
         self.extractors = list(extractors)
@@ -94,10 +94,10 @@ class CompoundExtractor:
 
 
 def create_extractor(visualizer: object) -> Extractor:
-    """What gives a visualizer its data.
+    """The extractor for a visualizer.
 
     Raises:
-        ValueError: it is none of ours.
+        ValueError: the visualizer is not one of ours.
     """
     if isinstance(visualizer, CompoundVisualizer):
         return CompoundExtractor([create_extractor(one) for one in visualizer.visualizers])

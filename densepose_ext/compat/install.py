@@ -1,8 +1,8 @@
 """Makes ``import densepose`` find the names of :mod:`densepose_ext.compat`.
 
-Either ``import densepose_ext.compat.install`` before it, or, for a program that is not to be
-changed, ``DETECTRON2_ENV_MODULE=densepose_ext.compat.install python program.py``: Detectron2
-imports the module of that variable, and calls :func:`setup_environment`, while it is imported.
+Import this module before it, or, without changing the program, run it as
+``DETECTRON2_ENV_MODULE=densepose_ext.compat.install python program.py``: Detectron2 imports the
+module named by that variable during its own import, and calls :func:`setup_environment`.
 
 Raises:
     ImportError: the official package, or another one of that name, is installed.
@@ -20,7 +20,7 @@ from types import ModuleType
 
 _OURS = "densepose_ext.compat"
 
-#: Module of the official package: those whose names it offers.
+#: Module of the official package -> modules that provide its names.
 MODULES = {
     "densepose": ("densepose_ext.config", "densepose_ext.compat.structures"),
     "densepose.config": ("densepose_ext.config",),
@@ -61,7 +61,7 @@ class _Loader(Loader):
 
 
 def setup_environment() -> None:
-    """Called by Detectron2, if it imports this module; importing it has done everything."""
+    """Called by Detectron2. Does nothing: importing this module has done everything."""
 
 
 def _install() -> None:

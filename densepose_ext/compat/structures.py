@@ -1,4 +1,4 @@
-"""Classes of results, as programs take them from the official ``densepose.structures``."""
+"""Result classes of the official ``densepose.structures``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DensePoseChartResult:
     uv: torch.Tensor
 
     def to(self, device: torch.device | str) -> DensePoseChartResult:
-        """The same on a device."""
+        """A copy on a device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         moved = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in values.items()}
         return type(self)(**moved)
@@ -40,7 +40,7 @@ class DensePoseChartResult:
 
 @dataclass
 class DensePoseChartResultWithConfidences(DensePoseChartResult):
-    """The same with confidences (h, w), None where the model has none."""
+    """The same with confidences (h, w); None if the model does not predict them."""
 
     sigma_1: Any = None
     sigma_2: Any = None
@@ -51,7 +51,7 @@ class DensePoseChartResultWithConfidences(DensePoseChartResult):
 
 
 class DensePoseResult:
-    """The form of earlier versions: PNG of I, U * 255, V * 255, as files of results have it."""
+    """The format of earlier versions and of results files: a PNG of I, U * 255, V * 255."""
 
     @staticmethod
     def encode_png_data(arr: np.ndarray) -> str:
@@ -60,9 +60,9 @@ class DensePoseResult:
 
     @staticmethod
     def decode_png_data(shape: tuple[int, int, int], s: str) -> np.ndarray:
-        """(3, h, w) uint8 out of base64 of a PNG.
+        """(3, h, w) uint8 from a PNG in base64.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: it is not such a PNG.
         """
         return decode_iuv(s, list(shape))

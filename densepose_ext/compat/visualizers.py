@@ -1,8 +1,8 @@
 """Visualizers with the constructors and calls of the official project's.
 
-Each has ``visualize(image_bgr, data)``; ``data`` is what its extractor gives. As there, the picture
-is drawn on in place unless ``inplace=False``, and later people are drawn over earlier ones.
-Options that concern other drawings are accepted and ignored, as there.
+Each has ``visualize(image_bgr, data)``, where ``data`` comes from its extractor. As there, the
+picture is changed in place unless ``inplace=False``, later people are drawn over earlier ones, and
+options for other drawings are accepted and ignored.
 
 Letters: N people, (H, W) the picture.
 """
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class DensePoseResultsVisualizer:
-    """Draws results in charts; a subclass says how."""
+    """Base class of visualizers of results in charts."""
 
     def __init__(self, inplace: bool = True, **ignored: Any):
         self.inplace = inplace
@@ -66,7 +66,7 @@ class _MappedVisualizer(DensePoseResultsVisualizer):
     Args:
         cmap: number of the map, cv2.COLORMAP_*.
         alpha: opacity.
-        val_scale: of the quantity; what comes out, as uint8, is looked up in the map.
+        val_scale: factor of the quantity; the product, as uint8, is looked up in the map.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class DensePoseResultsContourVisualizer(DensePoseResultsVisualizer):
 
 
 def get_texture_atlas(path: str | None) -> Atlas | None:
-    """An atlas of 6 rows and 4 columns of tiles, out of a picture file."""
+    """An atlas of 6 rows and 4 columns of tiles, from a picture file."""
     return None if path is None else Atlas.read(path)
 
 
@@ -200,7 +200,7 @@ def _array(values: Any) -> np.ndarray:
 
 
 def _people(results: Sequence[Any], boxes_xywh: Any) -> list[Person]:
-    """Of rising scores, so that later ones are on top."""
+    """People with ascending scores, so that later ones are on top."""
     boxes = _xyxy(boxes_xywh)
     return [
         Person(
@@ -224,7 +224,7 @@ def _xyxy(boxes_xywh: Any) -> np.ndarray:
 
 
 def _placed(picture: np.ndarray, drawn: np.ndarray, inplace: bool) -> np.ndarray:
-    """The drawing, in the array of the picture if that is wanted."""
+    """The drawing, copied into the picture's array if ``inplace``."""
     if not inplace:
         return drawn
     picture[:] = drawn
