@@ -49,7 +49,7 @@ def resize(picture, shortest, longest):
 def find_people(folder, picture, ending, min_score):
     """Yields (column, row, labels (h, w) uint8, other values) of each person, best score last.
 
-    The other values are uv (2, h, w) or, of a model of embeddings, vertices (1, h, w).
+    The other values are uv (2, h, w) or, of a CSE model, vertices (1, h, w).
     """
     description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     wanted, networks = description["picture"], description["networks"]

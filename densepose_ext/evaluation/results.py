@@ -2,7 +2,7 @@
 
 An entry is {image_id, category_id, bbox [x, y, w, h], score, uv_shape [3, h, w], uv_data}; uv_data
 is base64 of a PNG whose R, G, B are I, U * 255 and V * 255 (truncated) over the box, where h and w
-are the whole height and width of the box, at least 1. Detections of models of embeddings have
+are the whole height and width of the box, at least 1. Detections of CSE models have
 vertices instead: see :mod:`vertex_results_file`.
 """
 

@@ -27,7 +27,7 @@ def rcnn_network(model: nn.Module, maps: list[str], with_meshes: bool = False) -
 
     Args:
         maps: names of the maps that the model has.
-        with_meshes: a model of embeddings, which also returns the number of each person's mesh.
+        with_meshes: a CSE model, which also returns the number of each person's mesh.
     """
     image = make_example(Settings(size=320), "val", 0).image  # people, for most models
     if model.input_format == "BGR":

@@ -47,7 +47,7 @@ def export_model(
     decoder  coarse_segm, fine_segm, u, v, boxes   labels (P,), uv (2, P), sizes (N, 2)
     ======== ===================================== =========================================
 
-    Maps are those of DensePoseOutput, (N, channels, S, S). A model of embeddings has those of
+    Maps are those of DensePoseOutput, (N, channels, S, S). A CSE model has those of
     DensePoseEmbeddingOutput and the number of each person's mesh, ``mesh`` (N,), beside scores; its
     decoder takes coarse_segm, embedding, boxes and mesh, and gives labels, vertices (P,) and sizes.
     ``vertices.npz`` beside it has the embeddings of the vertices of each mesh.

@@ -24,7 +24,7 @@ def nearest_in_blocks(pixels: torch.Tensor, vertices: torch.Tensor) -> torch.Ten
 
 
 class VertexDecoder(nn.Module):
-    """What :func:`densepose_ext.densepose_results` computes of a model of embeddings."""
+    """What :func:`densepose_ext.densepose_results` computes of a CSE model."""
 
     def __init__(self, vertices: dict[str, torch.Tensor]):
         """

@@ -125,7 +125,7 @@ def _with_objects(entry: dict) -> dict:
     for maps in entry["pred_densepose"]:
         if "mesh" in maps:
             raise ValueError(
-                f"{entry['file_name']}: people of a model of embeddings cannot be written as the"
+                f"{entry['file_name']}: people of a CSE model cannot be written as the"
                 " official project does, which keeps raw embeddings"
             )
         confidences = any(name in maps for name in _CONFIDENCES)

@@ -162,7 +162,7 @@ def _description(path: Path) -> dict:
 
 
 def _vertices(folder: Path) -> dict[str, torch.Tensor]:
-    """Mesh name -> embeddings (n, D) of its vertices, beside a model of embeddings."""
+    """Mesh name -> embeddings (n, D) of its vertices, beside a CSE model."""
     path = folder / VERTICES_FILE
     try:
         with np.load(path, allow_pickle=False) as content:

@@ -69,7 +69,7 @@ def draw_as_official(
         BGR (H, W, 3) uint8.
 
     Raises:
-        ValueError: as of :func:`check_names`, or a drawing of vertices for a model of charts, or of
+        ValueError: as of :func:`check_names`, or a drawing of vertices for a chart model, or of
             charts for a mesh that has none.
     """
     check_names(names, atlas)

@@ -27,7 +27,7 @@ def vertex_colours(mesh: str) -> np.ndarray:
 
 
 def draw_vertices(picture: np.ndarray, people: Sequence[Person], alpha: float = 0.7) -> np.ndarray:
-    """Draws the vertices of people of a model of embeddings in their colours.
+    """Draws the vertices of people of a CSE model in their colours.
 
     Args:
         picture: (H, W, 3) uint8 BGR.

@@ -1,4 +1,4 @@
-"""Exported models of embeddings find the people and vertices that the model finds."""
+"""Exported CSE models find the people and vertices that the model finds."""
 
 import json
 

@@ -133,7 +133,7 @@ def test_vertices(tmp_path):
     ((_, (found,)),) = read_dump(tmp_path / "cat.pkl")
     assert found.result.mesh == "cat_5001"
     assert torch.equal(found.result.vertices, vertices)
-    with pytest.raises(ValueError, match=r"cat.jpg: people of a model of embeddings cannot"):
+    with pytest.raises(ValueError, match=r"cat.jpg: people of a CSE model cannot"):
         write_dump(tmp_path / "cat.pkl", [entry], official=True)
 
 
