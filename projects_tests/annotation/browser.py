@@ -46,7 +46,7 @@ def browsing(address: str, **options) -> Iterator:
         page.locator(".card").first.wait_for()
         yield page
         browser.close()
-        assert errors == []
+        assert not errors, errors
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ class App {
     };
     this.requests = Promise.resolve();
     window.addEventListener("keydown", (event) => this.key(event));
+    window.addEventListener("unhandledrejection", (event) => this.report(event.reason));
     window.addEventListener("pagehide", () => this.release(true));
     setInterval(() => this.renew(), RENEWAL);
     for (const fault of this.project.faults.slice(0, 3)) say(fault, true);

@@ -29,6 +29,7 @@ export class Points {
     const { app } = this;
     this.grid = null;
     this.placed = [];
+    this.point = null;
     const found = await app.openPerson("points", person);
     if (!found) { this.nobody(); return; }
     if (found.stage !== "points") { app.go(found.stage === "regions" ? "regions" : "review", { person: found.id }); return; }
@@ -54,11 +55,14 @@ export class Points {
   // Shows a point, and the views of its region.
   async open(number) {
     const { app } = this;
-    this.point = number;
     const [x, y, region] = this.points[number];
-    if (this.grid.region !== region) {
-      const turn = await get(`people/${app.person.id}/views/${region}`);
-      if (!this.grid) return;
+    this.wanted = number;
+    const isOther = this.grid.region !== region;
+    const turn = isOther ? await get(`people/${app.person.id}/views/${region}`) : null;
+    // Point and views change together: a click meanwhile is one of the point before.
+    if (!this.grid || this.wanted !== number) return;
+    this.point = number;
+    if (isOther) {
       this.grid.show(region, turn);
       this.showRegion(region);
     }
@@ -90,7 +94,7 @@ export class Points {
 
   show() {
     const { project, person, panel } = this.app;
-    if (!this.grid) return;
+    if (!this.grid || this.point === null) return;
     const region = this.points[this.point][2];
     const own = this.points.filter((point) => point[2] === region);
     const at = this.points.slice(0, this.point).filter((point) => point[2] === region).length;
@@ -114,6 +118,7 @@ export class Points {
 
   async place(view, x, y) {
     const number = this.point;
+    if (number === null) return;
     const before = this.answers[number];
     this.answers[number] = { part: -1, view }; // the dot is there at once
     this.app.viewport.draw();
@@ -137,6 +142,7 @@ export class Points {
 
   async cannotTell() {
     const number = this.point;
+    if (number === null || !this.grid) return;
     const answer = await this.app.change("cannot_tell", { point: number });
     if (!answer) return;
     this.answered(number, { part: 0 });
@@ -158,6 +164,7 @@ export class Points {
   }
 
   async step(by) {
+    if (this.point === null || !this.grid) return;
     const count = this.points.length;
     await this.open((this.point + by + count) % count);
   }
@@ -195,7 +202,7 @@ export class Points {
   hover() { this.app.viewport.canvas.style.cursor = "default"; }
 
   paint(context, viewport) {
-    if (!this.app.person || !this.grid) return;
+    if (!this.app.person || !this.grid || this.point === null) return;
     const { colours } = this.app.project;
     this.points.forEach(([x, y, region], n) => {
       const [cx, cy] = viewport.toCanvas([x, y]);
