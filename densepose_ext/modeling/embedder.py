@@ -144,7 +144,10 @@ def initialized_embedder(
     if init_file == LAPLACE_BELTRAMI:
         from ..surface.laplace_beltrami import mesh_features  # takes SciPy, slow to import
 
-        values: Mapping = {"features": mesh_features(mesh_name, embedder.features.shape[1])}
+        try:
+            values: Mapping = {"features": mesh_features(mesh_name, embedder.features.shape[1])}
+        except ValueError as error:
+            raise ValueError(f"{where or init_file}: {error}") from error
     else:
         values = _read_init_file(init_file)
     _fill(embedder, values, where or init_file)

@@ -102,6 +102,19 @@ def test_weights_are_read_however_a_checkpoint_wraps_them(tmp_path):
     assert not build_embedder(cfg).state_dict()["embedder_cube.embeddings"].any()
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r"EMBEDDERS\.griffin\.INIT_FILE = laplace-beltrami: no mesh 'griffin': known are open"),
+        ({"INIT_FILE": "none.pkl"}, r"INIT_FILE none\.pkl cannot be read"),
+    ],
+)
+def test_features_of_an_unknown_mesh(changes, message):
+    embedder = FEATURE | {"INIT_FILE": "laplace-beltrami"} | changes
+    with pytest.raises((ValueError, OSError), match=message):
+        build_embedder(config(griffin=embedder))
+
+
 def test_weights_of_another_mesh(tmp_path):
     weights = tmp_path / "model.pth"
     torch.save(
