@@ -130,7 +130,7 @@ def _part_mask(picture: np.ndarray, people: People, options: Options) -> tuple[b
 
 def _labels(picture: np.ndarray, people: People, options: Options) -> tuple[bytes, ...]:
     stream = io.BytesIO()
-    np.save(stream, compose_labels(people, people.size))
+    np.save(stream, people.to_iuv()[..., 0])
     return (stream.getvalue(),)
 
 

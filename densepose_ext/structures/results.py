@@ -38,6 +38,11 @@ class DensePoseResult(PickledAlone):
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         return type(self)(**{n: function(value) for n, value in values if value is not None})
 
+    @property
+    def chart_uv(self) -> torch.Tensor:
+        """(2, h, w): U and V, as of a :class:`VertexResult` whose mesh has charts."""
+        return self.uv
+
     def iuv_uint8(self) -> torch.Tensor:
         """(3, h, w) uint8: I, U * 255, V * 255, as result files store them (truncated)."""
         uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)
@@ -75,15 +80,24 @@ class VertexResult(PickledAlone):
             embedding=None if self.embedding is None else function(self.embedding),
         )
 
-    def iuv_uint8(self) -> torch.Tensor:
-        """(3, h, w) uint8: I, U * 255, V * 255, as :meth:`DensePoseResult.iuv_uint8`.
+    @property
+    def chart_uv(self) -> torch.Tensor:
+        """(2, h, w): U and V.
 
         Raises:
             ValueError: the mesh has no charts.
         """
         if self.uv is None:
             raise ValueError(f"the mesh {self.mesh} has no charts, and so no I, U, V")
-        uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)
+        return self.uv
+
+    def iuv_uint8(self) -> torch.Tensor:
+        """(3, h, w) uint8: I, U * 255, V * 255, as :meth:`DensePoseResult.iuv_uint8`.
+
+        Raises:
+            ValueError: the mesh has no charts.
+        """
+        uv = (self.chart_uv.clamp(0, 1) * 255).to(torch.uint8)
         return torch.cat([self.labels[None], uv])
 
 

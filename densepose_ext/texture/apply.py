@@ -45,7 +45,7 @@ def apply_texture(
         if where is None:
             continue
         labels = people[n].result.labels.numpy()[where.of_labels]
-        u, v = (values[where.of_labels] for values in people[n].result.uv.numpy())
+        u, v = (values[where.of_labels] for values in people[n].result.chart_uv.numpy())
         x, y = positions(labels, u, v, atlas.tile)
         colours = cv2.remap(atlas.premultiplied, x, y, cv2.INTER_LINEAR)
         if shading:

@@ -105,7 +105,7 @@ class TextureExtractor:
         if where is None:
             return
         labels = person.result.labels.numpy()[where.of_labels]
-        u, v = (values[where.of_labels] for values in person.result.uv.numpy())
+        u, v = (values[where.of_labels] for values in person.result.chart_uv.numpy())
         seen = picture[where.of_picture]
         step = max(round((np.count_nonzero(labels) / MOST_PIXELS) ** 0.5), 1)
         if step > 1:

@@ -29,6 +29,6 @@ def seen_points(picture: np.ndarray, person: Person) -> tuple[np.ndarray, np.nda
         return np.zeros((0, 3)), np.zeros((0, 3), np.uint8)
     labels = person.result.labels.numpy()[where.of_labels]
     shown = labels > 0
-    u, v = (np.clip(x[where.of_labels][shown], 0, 1) for x in person.result.uv.numpy())
+    u, v = (np.clip(x[where.of_labels][shown], 0, 1) for x in person.result.chart_uv.numpy())
     places = BodySurface.load().points(labels[shown], u, v)
     return places, picture[where.of_picture][shown]

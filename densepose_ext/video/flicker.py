@@ -56,7 +56,7 @@ def _both(truth: Person, predicted: Person) -> np.ndarray:
 
 
 def _places(person: Person, on: np.ndarray) -> np.ndarray:
-    u, v = person.result.uv.numpy()[:, on].clip(0, 1)
+    u, v = person.result.chart_uv.numpy()[:, on].clip(0, 1)
     return BodySurface.load().points(person.result.labels.numpy()[on], u, v)
 
 

@@ -182,7 +182,7 @@ class _Seen:
 
     @classmethod
     def of(cls, person: Person, surface: BodySurface) -> _Seen:
-        labels, uv = person.result.labels.numpy(), person.result.uv.numpy()
+        labels, uv = person.result.labels.numpy(), person.result.chart_uv.numpy()
         on, corner = labels > 0, np.array(person.corner)
         i, (u, v) = labels[on].astype(np.int64), uv[:, on].astype(np.float64).clip(0, 1)
         points = surface.points(i, u, v)

@@ -105,7 +105,7 @@ class _Body:
             # only neighbours are compared, so numbers may repeat after 2000 people
             chart = labels.astype(np.uint16) + np.uint16(n % 2000 * 32)
             cv2.copyTo(chart, labels, charts[rows, columns])
-            for field, values in zip(fields, people[n].result.uv.numpy()):
+            for field, values in zip(fields, people[n].result.chart_uv.numpy()):
                 cv2.copyTo(values[found.of_labels], labels, field[rows, columns])
         return cls(charts, fields)
 

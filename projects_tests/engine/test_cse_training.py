@@ -18,9 +18,10 @@ from densepose_ext.evaluation import DensePoseEvaluator
 from densepose_ext.evaluation.vertex_results_file import decode_vertices
 from densepose_ext.modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from densepose_ext.prediction.charted import charted
-from densepose_ext.prediction.writers import FORMATS, Options, write_files
+from densepose_ext.prediction.writers import FORMATS, PART_MASK, Options, write_files
 from densepose_ext.structures import VertexResult
 from densepose_ext.surface.registry import get_surface
+from densepose_ext.texture import Atlas, apply_texture
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_meshes import write_mesh
 from projects_tests.tiny_model import tiny_config
@@ -182,6 +183,21 @@ def test_people_come_back_from_their_files(people):
         assert ((result.labels > 0) == (person.result.labels > 0)).all()
     for one, other in zip(people, People.from_json(people.to_json(), people.size)):
         torch.testing.assert_close(one.result.vertices, other.result.vertices)
+
+
+@pytest.mark.parametrize("form", ["iuv", "uv", "contour", "labels"])
+def test_what_needs_charts_says_so(people, trained, form, tmp_path):
+    picture = cv2.imread(str(trained[2]))
+    with pytest.raises(ValueError, match="the mesh ball has no charts, and so no I, U, V"):
+        write_files(tmp_path, "one", [FORMATS[form]], picture, people, Options())
+
+
+def test_parts_and_textures_need_charts(people, trained, tmp_path):
+    picture = cv2.imread(str(trained[2]))
+    with pytest.raises(ValueError, match="the mesh ball has no charts"):
+        write_files(tmp_path, "one", [PART_MASK], picture, people, Options(parts=(1, 2)))
+    with pytest.raises(ValueError, match="the mesh ball has no charts"):
+        apply_texture(picture, people, Atlas(np.zeros((600, 400, 3), np.uint8)))
 
 
 def test_files(people, trained, tmp_path):
