@@ -168,9 +168,7 @@ class _Reader:
         for n, record in enumerate(records):
             where = f"images[{n}]"
             key = self._field(record, where, "id", identifier, "a number or a string")
-            name = ""  # evaluation works without pictures
-            if record.get("file_name"):
-                name = self._field(record, where, "file_name", _text, "a string")
+            name, path = self._picture(record, where)
             if key in images:
                 if name != images[key]["file_name"]:
                     raise ValueError(
@@ -179,7 +177,6 @@ class _Reader:
                     )
                 self._left_out.add("images", where, f"{name!r} was listed before, with the same id")
                 continue
-            path = picture_path(self._image_root, name) if name else ""
             width, height = self._size(record, where, path)
             images[key] = {
                 **record,
@@ -191,6 +188,23 @@ class _Reader:
                 "height": height,
             }
         return images
+
+    def _picture(self, record: dict, where: str) -> tuple[str, str]:
+        """Name and path; empty if the JSON has no name, since evaluation works without pictures.
+
+        In LVIS the name is the end of coco_url: folder and file. An image root that ends in "_" is
+        the beginning of the folder's name, as in ``coco_train2017``.
+        """
+        if record.get("file_name"):
+            name = self._field(record, where, "file_name", _text, "a string")
+        elif record.get("coco_url"):
+            url = self._field(record, where, "coco_url", _text, "a string")
+            name = "/".join(url.split("/")[-2:])
+            if os.fspath(self._image_root).endswith("_"):
+                return name, os.fspath(self._image_root) + name
+        else:
+            return "", ""
+        return name, picture_path(self._image_root, name)
 
     def _ignore_regions(self, record: dict, where: str) -> dict[str, list]:
         """Polygons of at least three points, as lists of x and lists of y (PoseTrack)."""

@@ -42,7 +42,57 @@ _DATASETS = {
         "posetrack2017/posetrack_data_2017",
         "posetrack2017/densepose_posetrack_val2017.json",
     ),
+    **{
+        f"densepose_coco_2014_{split}_cse": (
+            f"coco/{folder}",
+            f"coco_cse/densepose_{annotations}_cse.json",
+        )
+        for split, folder, annotations in (
+            ("train", "train2014", "train2014"),
+            ("minival", "val2014", "minival2014"),
+            ("minival_100", "val2014", "minival2014_100"),
+            ("valminusminival", "val2014", "valminusminival2014"),
+        )
+    },
+    "densepose_chimps": (
+        "densepose_chimps/images",
+        "densepose_chimps/densepose_chimps_densepose.json",
+    ),
+    **{
+        f"densepose_chimps_cse_{split}": (
+            "densepose_chimps/images",
+            f"densepose_chimps/densepose_chimps_cse_{split}.json",
+        )
+        for split in ("train", "val")
+    },
+    # Images of LVIS are in coco_train2017 and coco_val2017, as their coco_url says.
+    **{
+        f"densepose_lvis_v1_{name}": ("coco_", f"lvis/densepose_lvis_v1_{name}.json")
+        for name in ("ds1_train_v1", "ds1_val_v1", "ds2_train_v1", "ds2_val_v1")
+    },
+    "densepose_lvis_v1_ds1_val_animals_100": (
+        "coco_",
+        "lvis/densepose_lvis_v1_val_animals_100_v2.json",
+    ),
+    **{
+        f"lvis_v05_{split}": (f"coco/{split}2017", f"lvis/lvis_v0.5_plus_dp_{split}.json")
+        for split in ("train", "val")
+    },
+    **{
+        f"base_coco_2017_{name}": (
+            f"coco/{folder}",
+            f"coco/annotations/instances_{annotations}.json",
+        )
+        for name, folder, annotations in (
+            ("train", "train2017", "train2017"),
+            ("val", "val2017", "val2017"),
+            ("val_100", "val2017", "val2017_100"),
+        )
+    },
 }
+
+# name: a list of videos, one path in its folder a line
+_VIDEOS = {"chimpnsee": "chimpnsee/cdna.eva.mpg.de/video_list.txt"}
 
 
 def register_public_datasets() -> None:
@@ -66,7 +116,18 @@ def register_public_datasets() -> None:
         if theirs is not None:
             DatasetCatalog[name] = theirs
             MetadataCatalog.get(name).set(**{k: v for k, v in known.items() if k != "name"})
+    for name, videos in _VIDEOS.items():
+        if name not in DatasetCatalog:
+            DatasetCatalog[name] = functools.partial(_listed, os.path.join(root, videos))
     _let_the_official_package_follow()
+
+
+def _listed(path: str) -> list[dict]:
+    """The videos of a list, for bootstrapping."""
+    with open(path, encoding="utf-8") as stream:
+        names = [line.strip() for line in stream]
+    folder = os.path.dirname(path)
+    return [{"file_name": os.path.join(folder, name)} for name in names if name]
 
 
 class _SharedMetadata(Metadata):
@@ -84,7 +145,7 @@ def _let_the_official_package_follow() -> None:
 
     @functools.wraps(register)
     def register_or_replace(name: str, func: Callable) -> None:
-        if name in _DATASETS and is_official(func):
+        if (name in _DATASETS or name in _VIDEOS) and is_official(func):
             DatasetCatalog.pop(name, None)
         register(name, func)
 

@@ -22,6 +22,8 @@ from densepose_ext.prediction.writers import FORMATS, PART_MASK, Options, write_
 from densepose_ext.structures import VertexResult
 from densepose_ext.surface.registry import get_surface
 from densepose_ext.texture import Atlas, apply_texture
+from projects_tests.launching import STOCK_TOOLS, Workplace
+from projects_tests.reference import ROOT
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_meshes import write_mesh
 from projects_tests.tiny_model import tiny_config
@@ -35,29 +37,42 @@ EMBEDDER = {
 }
 
 
+def on_the_ball(content: dict) -> dict:
+    """Annotations with charts, changed to vertices of a mesh of 20."""
+    for person in content["annotations"]:
+        if "dp_I" in person:
+            for key in ("dp_I", "dp_U", "dp_V"):
+                del person[key]
+            vertices = [n % 20 for n in range(len(person["dp_x"]))]
+            person |= {"dp_vertex": vertices, "ref_model": "ball"}
+    return content
+
+
+def overrides_of_the_ball(dataset: str) -> list:
+    return [
+        *(HEAD + "PREDICTOR_NAME", "DensePoseEmbeddingPredictor"),
+        *(HEAD + "LOSS_NAME", "DensePoseCseLoss"),
+        *(HEAD + "CSE.EMBEDDERS", {"ball": EMBEDDER}),
+        *(HEAD + "CSE.EMBED_LOSS_NAME", "SoftEmbeddingLoss"),
+        *("DATASETS.TRAIN", (dataset,), "DATASETS.TEST", (dataset,)),
+        *("DENSEPOSE_EVALUATION.TYPE", "cse", "MODEL.WEIGHTS", ""),
+    ]
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A config whose weights have been trained for two steps on people with vertices."""
     folder = tmp_path_factory.mktemp("cse")
     write_mesh(folder / "meshes", "ball", 20)
     path = make_dataset(folder / "data", images=2)
-    content = json.loads(path.read_text())
-    for person in content["annotations"]:
-        for key in ("dp_I", "dp_U", "dp_V"):
-            del person[key]
-        person |= {"dp_vertex": [n % 20 for n in range(len(person["dp_x"]))], "ref_model": "ball"}
+    content = on_the_ball(json.loads(path.read_text()))
     path.write_text(json.dumps(content))
     register_densepose_coco("tiny_cse", path, path.parent, surface="open")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DENSEPOSE_EXT_MESHES", str(folder / "meshes"))
         patch.setenv("DENSEPOSE_EXT_CACHE", str(folder / "cache"))
         cfg = tiny_config(
-            *(HEAD + "PREDICTOR_NAME", "DensePoseEmbeddingPredictor"),
-            *(HEAD + "LOSS_NAME", "DensePoseCseLoss"),
-            *(HEAD + "CSE.EMBEDDERS", {"ball": EMBEDDER}),
-            *(HEAD + "CSE.EMBED_LOSS_NAME", "SoftEmbeddingLoss"),
-            *("DATASETS.TRAIN", ("tiny_cse",), "DATASETS.TEST", ("tiny_cse",)),
-            *("DENSEPOSE_EVALUATION.TYPE", "cse", "MODEL.WEIGHTS", ""),
+            *overrides_of_the_ball("tiny_cse"),
             *("SOLVER.MAX_ITER", 2, "OUTPUT_DIR", str(folder / "out"), "TEST.EVAL_PERIOD", 0),
             *("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.0, "DATALOADER.NUM_WORKERS", 0),
         )
@@ -248,3 +263,36 @@ def test_charts_and_vertices_of_an_annotation():
         with_charts(vertices | {"dp_vertex": [99999] * len(chosen)})
     with pytest.raises(ValueError, match="cat_5001 has no charts"):
         with_vertices(charts, "cat_5001")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not STOCK_TOOLS.is_dir(), reason="this Detectron2 came without its tools")
+def test_the_stock_launcher_gives_the_same_weights(tmp_path):
+    place = Workplace.make(tmp_path, images=2)
+    write_mesh(tmp_path / "meshes", "ball", 20)
+    charts = tmp_path / "datasets/coco/annotations/densepose_minival2014_100.json"
+    path = tmp_path / "datasets/coco_cse/densepose_minival2014_100_cse.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(on_the_ball(json.loads(charts.read_text()))))
+    name = "densepose_coco_2014_minival_100_cse"
+    config = tmp_path / "config.yaml"
+    config.write_text(tiny_config(*overrides_of_the_ball(name)).dump())
+    weights = []
+    for launcher in ("own", "stock"):
+        log = place.train(
+            *("OUTPUT_DIR", launcher, "SOLVER.MAX_ITER", "2", "TEST.EVAL_PERIOD", "2"),
+            flags=["--config-file", config],
+            launcher=STOCK_TOOLS / "train_net.py" if launcher == "stock" else ROOT / "train_net.py",
+            env={
+                "DENSEPOSE_EXT_MESHES": str(tmp_path / "meshes"),
+                **(
+                    {"DETECTRON2_ENV_MODULE": "densepose_ext.plugin"} if launcher == "stock" else {}
+                ),
+            },
+        )
+        assert "loss_densepose_Eball" in log
+        assert "copypaste: Task: densepose_gps" in log
+        weights.append(torch.load(tmp_path / launcher / "model_final.pth", weights_only=True))
+    one, other = (content["model"] for content in weights)
+    assert one.keys() == other.keys()
+    assert [key for key in one if not torch.equal(one[key], other[key])] == []
