@@ -81,6 +81,7 @@ setup(
         "densepose_ext": ["py.typed"],
         **{name: ["*.yaml", "*.py"] for name in CONFIG_PACKAGES},
         "densepose_ext.annotation": ["static/*"],
+        "densepose_ext.serving": ["static/*"],
         "densepose_ext.surface": ["assets/*"],
         "densepose_ext.model_zoo": ["assets/*"],
     },

@@ -29,6 +29,7 @@ COMMANDS = {
     "predict": "find people and their dense pose in pictures",
     "setup-detectron2": "install Detectron2 into this environment, without a compiler",
     "study": "train models side by side, or test one where it is hard, and write a page about it",
+    "serve": "find people in pictures that a browser or a program sends",
     "synth": "render a dataset of synthetic people with exact dense pose",
     "teach": "train a teacher on sparse points, and write dense targets by it",
     "texture": "apply a texture atlas to people, extract one, or transfer one",

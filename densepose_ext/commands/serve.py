@@ -1,0 +1,75 @@
+"""``densepose-ext serve``: a page and an API on this machine that find people in pictures."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+#: A token that does not change when the server starts again.
+TOKEN = "DENSEPOSE_EXT_TOKEN"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="NAME|CONFIG",
+        help="model to offer besides the shipped one: a name (densepose-ext models lists them), a"
+        " config or an exported model (model.onnx); may be given several times, the default first",
+    )
+    parser.add_argument("--device", help="cpu, cuda or cuda:N; default: cuda if available")
+    parser.add_argument(
+        "--precision", choices=["fp32", "bf16", "fp16"], help="default: the config's"
+    )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        default=0.2,
+        metavar="S",
+        help="lowest score of people that requests may ask for; default 0.2",
+    )
+    parser.add_argument("--port", type=int, default=8000, help="default 8000; 0 for any free one")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen at; default 127.0.0.1, this machine alone; others need the token"
+        f" in the address that is printed, or that of the variable {TOKEN}",
+    )
+    limits = parser.add_argument_group("limits of requests")
+    limits.add_argument(
+        "--max-megabytes", type=float, default=32, metavar="N", help="of an upload; default 32"
+    )
+    limits.add_argument(
+        "--max-megapixels", type=float, default=50, metavar="N", help="of a picture; default 50"
+    )
+    limits.add_argument(
+        "--max-requests", type=int, default=16, metavar="N", help="in progress; default 16"
+    )
+    limits.add_argument(
+        "--max-seconds", type=float, default=60, metavar="N", help="for a result; default 60"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns its exit status."""
+    try:
+        from ..serving.server import serve
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn", "anyio"):
+            raise
+        raise ModuleNotFoundError(
+            f"{error.name} is not installed: pip install 'densepose_ext[web]'"
+        ) from None
+    from ..serving.limits import Limits
+    from ..serving.models import Models
+
+    limits = Limits(args.max_megabytes, args.max_megapixels, args.max_requests, args.max_seconds)
+    models = Models(args.model, args.min_score, args.device, args.precision)
+    serve(models, limits, args.host, args.port, os.environ.get(TOKEN) or None, _announce)
+    return 0
+
+
+def _announce(address: str) -> None:
+    print(f"open {address} in a browser, or POST pictures to /predict; Ctrl-C ends", flush=True)

@@ -1,0 +1,85 @@
+"""Finds the people of uploaded pictures, and remembers them for a while."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import fields
+from hashlib import sha256
+
+import numpy as np
+import torch
+
+from ..prediction.people import People
+from .models import Models, above
+from .options import MIN_SCORE
+from .refusal import Refusal
+from .uploads import decode_picture
+
+#: Size of the results that are remembered, bytes.
+REMEMBERED = 256 << 20
+
+
+class Finder:
+    """People by the content of a picture file and the name of a model.
+
+    Whoever asks for another score or format of a picture, as the page does all the time, need not
+    wait for the network again.
+    """
+
+    def __init__(self, models: Models, remembered: int = REMEMBERED):
+        """
+        Args:
+            remembered: results are kept up to this size, bytes.
+        """
+        self._models, self._limit = models, remembered
+        self._known: OrderedDict[tuple[str, bytes], People] = OrderedDict()
+        self._size = 0
+
+    def find(
+        self, content: bytes, model: str, min_score: float | None
+    ) -> tuple[np.ndarray, People]:
+        """The picture (H, W, 3) BGR, and its people, best score first. Not for several threads.
+
+        Args:
+            content: of a picture file.
+            min_score: people with lower scores are left out.
+
+        Raises:
+            Refusal: the picture is damaged, the score lower than the model looks for, or the model
+                cannot be opened.
+        """
+        picture = decode_picture(content)
+        key = model, sha256(content).digest()
+        people = self._known.get(key)
+        if people is None:
+            people = self._models.predictor(model)(picture)
+            self._remember(key, people)
+        else:
+            self._known.move_to_end(key)
+        lowest = self._models.lowest(model)
+        if min_score is None:
+            min_score = max(MIN_SCORE, lowest)
+        if min_score < lowest:
+            raise Refusal(
+                400,
+                f"min_score is {min_score:g}; expected {lowest:g} to 1, which {model} looks for",
+            )
+        return picture, above(people, min_score)
+
+    def _remember(self, key: tuple[str, bytes], people: People) -> None:
+        self._known[key] = people
+        self._size += _size(people)
+        while self._size > self._limit:
+            _, forgotten = self._known.popitem(last=False)
+            self._size -= _size(forgotten)
+
+
+def _size(people: People) -> int:
+    """Memory that people take, bytes."""
+    size = 1000
+    for person in people:
+        values = [getattr(person.result, field.name) for field in fields(person.result)]
+        tensors = [value for value in values if isinstance(value, torch.Tensor)]
+        size += sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        size += 0 if person.mask is None else person.mask.nbytes
+    return size
