@@ -1,0 +1,40 @@
+// Requests to the server.
+
+export class Refused extends Error {}
+
+const PATIENCE = 5; // times that a busy server is asked again
+
+async function answered(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Refused("The server does not answer.");
+  }
+  if (answer.ok) return answer;
+  let reason = answer.statusText;
+  try { reason = (await answer.json()).error; } catch { /* no JSON: not from this server */ }
+  const refused = new Refused(reason);
+  refused.status = answer.status;
+  refused.wait = Number(answer.headers.get("retry-after")) || 1;
+  throw refused;
+}
+
+export const getJson = async (path) => (await answered(path)).json();
+export const getBytes = async (path) => (await answered(path)).arrayBuffer();
+
+// What the server answers for a picture, in a format; signal: of an AbortController.
+export async function predict(file, options, signal) {
+  const path = `/predict?${new URLSearchParams(options)}`;
+  for (let left = PATIENCE; ; left -= 1) {
+    try {
+      return await answered(path, {
+        method: "POST", body: file, signal, headers: { "Content-Type": "application/octet-stream" },
+      });
+    } catch (error) {
+      if (error.status !== 503 || !left) throw error;
+      await new Promise((resolve) => setTimeout(resolve, error.wait * 1000));
+    }
+  }
+}

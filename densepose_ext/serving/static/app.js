@@ -1,0 +1,324 @@
+// The page: a picture, what the server finds in it, and what is at the pointer.
+
+import { getBytes, getJson, predict, Refused } from "/static/api.js";
+import { Body } from "/static/body.js";
+import { People } from "/static/people.js";
+
+const byId = (id) => document.getElementById(id);
+const canvas = byId("canvas");
+const context = canvas.getContext("2d");
+// Views: name on the button, and what is below the colours. Those of the server are its formats.
+const VIEWS = {
+  picture: { name: "Picture" },
+  parts: { name: "Parts", isPainted: true },
+  u: { name: "U", isPainted: true },
+  v: { name: "V", isPainted: true },
+  contour: { name: "Contour", isOfServer: true },
+  iuv: { name: "IUV", isPainted: true, isOnBlack: true },
+  overlay: { name: "Overlay", isOfServer: true, isOfVertices: true },
+};
+const state = { view: "parts", file: null, picture: null, people: null, layer: null, pointer: null };
+let models, colours, body, asking = new AbortController(), drawing = new AbortController();
+
+function say(text) { byId("status").textContent = text; }
+
+function showError(error) {
+  if (error?.name === "AbortError") return;
+  byId("error").textContent = error ? error.message : "";
+  byId("error").hidden = !error;
+  if (error && !(error instanceof Refused)) console.error(error);
+}
+
+function lowestScore() { return Number(byId("score").value) / 100; }
+
+function chosenModel() { return models.models.find(({ name }) => name === byId("model").value); }
+
+// Asks for the people of the picture; an answer still under way is no longer wanted.
+async function find() {
+  if (!state.file) return;
+  asking.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  const model = chosenModel();
+  document.body.classList.add("busy");
+  showError(null);
+  say(model.loaded ? "Looking for people…" : "Loading the model…");
+  try {
+    const options = { model: model.name, min_score: model.min_score };
+    const answer = await (await predict(state.file, options, signal)).json();
+    const people = await People.of(answer);
+    if (signal.aborted) return;
+    model.loaded = true;
+    state.people = people;
+    if (!state.picture) fit(people.width, people.height);
+    choose();
+  } catch (error) {
+    if (signal.aborted) return;
+    state.people = null;
+    say("");
+    showError(error);
+    draw();
+  } finally {
+    if (!signal.aborted) document.body.classList.remove("busy");
+    byId("downloads").disabled = !state.people;
+  }
+}
+
+// Applies the lowest score.
+function choose() {
+  byId("score-value").textContent = lowestScore().toFixed(2);
+  if (!state.people) return;
+  state.people.choose(lowestScore());
+  const [count, all] = [state.people.chosen.length, state.people.everybody.length];
+  const hidden = all > count ? `, ${all - count} with lower scores` : "";
+  say(`${count === 1 ? "1 person" : `${count} people`}${hidden}`);
+  paint();
+  readPointer();
+}
+
+// Makes the layer of the view that lies over the picture.
+async function paint() {
+  const { people } = state;
+  for (const button of byId("views").children) {
+    const view = VIEWS[button.value];
+    button.hidden = Boolean(view.isOfVertices && (!people || people.hasCharts));
+    button.disabled = Boolean(people && !people.hasCharts && (view.isPainted || button.value === "contour"));
+  }
+  if (byId("views").querySelector(`[value=${state.view}]`).matches(":disabled, [hidden]")) {
+    state.view = people.hasCharts ? "parts" : "overlay";
+  }
+  for (const button of byId("views").children) {
+    button.setAttribute("aria-pressed", String(button.value === state.view));
+  }
+  const view = VIEWS[state.view];
+  byId("opacity").disabled = !view.isPainted || Boolean(view.isOnBlack);
+  drawing.abort();
+  if (people && view.isOfServer) await fetchLayer(state.view);
+  else state.layer = people && view.isPainted ? people.painted(state.view, colours) : null;
+  draw();
+}
+
+// A picture that the server draws; one still under way is no longer wanted.
+async function fetchLayer(format) {
+  drawing.abort();
+  drawing = new AbortController();
+  const { signal } = drawing;
+  try {
+    const layer = await createImageBitmap(await (await ask(format, signal)).blob());
+    if (!signal.aborted) state.layer = layer;
+  } catch (error) { showError(error); }
+}
+
+const ask = (format, signal) => predict(
+  state.file, { format, model: byId("model").value, min_score: lowestScore() }, signal);
+
+function fit(width, height) { [canvas.width, canvas.height] = [width, height]; }
+
+function draw() {
+  const { picture, layer, people, view } = state;
+  const { isOnBlack, isOfServer } = VIEWS[view];
+  context.globalAlpha = 1;
+  context.fillStyle = "#000";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  if (picture && !isOnBlack) context.drawImage(picture, 0, 0);
+  if (layer) {
+    context.globalAlpha = isOnBlack || isOfServer ? 1 : Number(byId("opacity").value) / 100;
+    context.drawImage(layer, 0, 0, canvas.width, canvas.height);
+    context.globalAlpha = 1;
+  }
+  // lines keep their width on the screen
+  const unit = canvas.width / (canvas.clientWidth || canvas.width);
+  if (people && byId("boxes").checked) people.chosen.forEach((person) => drawBox(person, unit));
+  if (state.pointer && people) drawPointer(state.pointer, unit);
+}
+
+function drawBox({ box: [x, y, width, height], score }, unit) {
+  context.lineWidth = 2 * unit;
+  context.strokeStyle = "#fff";
+  context.strokeRect(x, y, width, height);
+  context.font = `600 ${13 * unit}px system-ui, sans-serif`;
+  const text = score.toFixed(2);
+  const top = Math.max(y, 18 * unit);
+  context.fillStyle = "#000c";
+  context.fillRect(x, top - 18 * unit, context.measureText(text).width + 10 * unit, 18 * unit);
+  context.fillStyle = "#fff";
+  context.fillText(text, x + 5 * unit, top - 5 * unit);
+}
+
+function drawPointer([x, y], unit) {
+  for (const [colour, width] of [["#000", 3], ["#fff", 1.5]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = width * unit;
+    context.beginPath();
+    context.arc(x + .5, y + .5, 7 * unit, 0, 2 * Math.PI);
+    context.stroke();
+  }
+}
+
+// Says what is at the pointer, and shows it on the body.
+function readPointer() {
+  const { people, pointer } = state;
+  const found = people && pointer && people.at(...pointer);
+  body?.show(found);
+  const place = byId("place");
+  if (!found) {
+    place.replaceChildren(make("span", "faint", hint()));
+    return;
+  }
+  const name = make("div", "part", "", make("span", "swatch"), colours.parts[found.part]);
+  name.firstChild.style.background = `rgb(${colours.part_colours[found.part].join()})`;
+  const values = `I ${found.part}   U ${found.u.toFixed(3)}   V ${found.v.toFixed(3)}`;
+  const where = people.chosen.length > 1 ? `person ${found.person}, ` : "";
+  place.replaceChildren(name, make("div", "values", values),
+    make("div", "values", `${where}pixel ${pointer.join(", ")}`));
+}
+
+function hint() {
+  if (!state.people) return "Point at a person in a picture to see where on the body a pixel is.";
+  if (!state.people.hasCharts) return "This model finds vertices of a mesh, not I, U and V.";
+  return state.pointer ? "Nobody is here." : "Point at a person to see where on the body a pixel is.";
+}
+
+function make(tag, className, text, ...children) {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.append(...(text ? [text] : []), ...children);
+  return element;
+}
+
+function point(x, y) {
+  const inside = (value, length) => Math.min(Math.max(value, 0), length - 1);
+  state.pointer = [inside(x, canvas.width), inside(y, canvas.height)];
+  readPointer();
+  requestAnimationFrame(draw);
+}
+
+function pointAt(event) {
+  const { left, top, width } = canvas.getBoundingClientRect();
+  const scale = canvas.width / width;
+  point(Math.floor((event.clientX - left) * scale), Math.floor((event.clientY - top) * scale));
+}
+
+async function open(file) {
+  if (!file) return;
+  Object.assign(state, { file, people: null, layer: null, pointer: null, picture: null });
+  byId("downloads").disabled = true;
+  try {
+    state.picture = await createImageBitmap(file);
+    fit(state.picture.width, state.picture.height);
+  } catch { /* a format that browsers do not show; perhaps the server reads it */ }
+  byId("invitation").hidden = true;
+  canvas.hidden = byId("another").hidden = false;
+  draw();
+  readPointer();
+  await find();
+}
+
+async function download(format) {
+  const button = byId("downloads").querySelector(`[value=${format}]`);
+  button.disabled = true;
+  try {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await (await ask(format)).blob());
+    const stem = (state.file.name || "picture").replace(/\.[^.]*$/, "");
+    link.download = stem + models.formats[format].ending;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+  } catch (error) { showError(error); } finally { button.disabled = false; }
+}
+
+function listen() {
+  byId("file").addEventListener("change", (event) => {
+    open(event.target.files[0]);
+    event.target.value = ""; // the same file may be chosen again
+  });
+  document.addEventListener("paste", (event) => open(event.clipboardData.files[0]));
+  const stage = byId("stage");
+  for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      event.preventDefault();
+      stage.classList.toggle("dropping", kind === "dragenter" || kind === "dragover");
+      if (kind === "drop") open(event.dataTransfer.files[0]);
+    });
+  }
+  canvas.addEventListener("pointermove", pointAt);
+  canvas.addEventListener("pointerdown", pointAt);
+  canvas.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "mouse") { state.pointer = null; readPointer(); draw(); }
+  });
+  canvas.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const [x, y] = state.pointer ?? [canvas.width >> 1, canvas.height >> 1];
+    const length = event.shiftKey ? Math.max(canvas.width >> 5, 1) : 1;
+    point(x + length * step[0], y + length * step[1]);
+  });
+  byId("model").addEventListener("change", () => { setScores(); find(); });
+  byId("score").addEventListener("input", choose);
+  byId("opacity").addEventListener("input", () => { showOpacity(); draw(); });
+  byId("boxes").addEventListener("change", draw);
+  byId("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));
+  new ResizeObserver(draw).observe(canvas);
+}
+
+function showOpacity() { byId("opacity-value").textContent = `${byId("opacity").value} %`; }
+
+// Models do not look for people below a score of their own.
+function setScores() {
+  byId("score").min = Math.ceil(chosenModel().min_score * 100);
+  byId("score-value").textContent = lowestScore().toFixed(2);
+}
+
+function theme() { return document.documentElement.dataset.theme; }
+
+function setTheme(name) {
+  document.documentElement.dataset.theme = name;
+  try { localStorage.setItem("theme", name); } catch { /* storage is switched off */ }
+}
+
+function startTheme() {
+  let kept = null;
+  try { kept = localStorage.getItem("theme"); } catch { /* storage is switched off */ }
+  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  document.documentElement.dataset.theme = kept ?? (isDark ? "dark" : "light");
+}
+
+function addButtons() {
+  for (const [value, { name }] of Object.entries(VIEWS)) {
+    const button = make("button", "", name);
+    Object.assign(button, { type: "button", value });
+    button.addEventListener("click", () => { state.view = value; paint(); });
+    byId("views").append(button);
+  }
+  for (const [value, { purpose, ending }] of Object.entries(models.formats)) {
+    const button = make("button", "", value);
+    Object.assign(button, { type: "button", value, title: `${purpose} (${ending})` });
+    button.addEventListener("click", () => download(value));
+    byId("downloads").querySelector(".row").append(button);
+  }
+  for (const { name, kind } of models.models) {
+    byId("model").append(new Option(kind === "shipped" ? name : `${name} (${kind})`, name));
+  }
+}
+
+async function start() {
+  startTheme();
+  [models, colours] = await Promise.all([getJson("/models"), getJson("/colours")]);
+  addButtons();
+  byId("model").value = models.default;
+  byId("score").value = Math.round(models.min_score * 100);
+  setScores();
+  showOpacity();
+  listen();
+  paint();
+  readPointer();
+  try {
+    body = new Body(byId("body"), await getBytes("/body"), colours.part_colours);
+  } catch (error) {
+    byId("body").hidden = true; // without WebGL the names of the parts remain
+    console.warn(error.message);
+  }
+}
+
+start().catch(showError);
