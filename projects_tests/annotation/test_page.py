@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from densepose_ext.data.annotation_file import read_annotations
-from projects_tests.annotation.browser import browser_path, browsing, serving
+from projects_tests.annotation.browser import browsing, serving
 from projects_tests.annotation.small_project import (
     OTHER,
     WHO,
@@ -17,6 +17,7 @@ from projects_tests.annotation.small_project import (
     truth,
     views,
 )
+from projects_tests.web.browser import browser_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("browser")]
 

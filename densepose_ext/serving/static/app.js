@@ -112,7 +112,11 @@ async function fetchLayer(format) {
 const ask = (format, signal) => predict(
   state.file, { format, model: byId("model").value, min_score: lowestScore() }, signal);
 
-function fit(width, height) { [canvas.width, canvas.height] = [width, height]; }
+function fit(width, height) {
+  [canvas.width, canvas.height] = [width, height];
+  canvas.style.setProperty("--ratio", width / height);
+  canvas.style.setProperty("--width", width);
+}
 
 function draw() {
   const { picture, layer, people, view } = state;
@@ -206,7 +210,9 @@ async function open(file) {
   try {
     state.picture = await createImageBitmap(file);
     fit(state.picture.width, state.picture.height);
-  } catch { /* a format that browsers do not show; perhaps the server reads it */ }
+  } catch { // a format that browsers do not show; perhaps the server reads it, and says its size
+    fit(640, 480);
+  }
   byId("invitation").hidden = true;
   canvas.hidden = byId("another").hidden = false;
   draw();

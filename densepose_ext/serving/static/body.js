@@ -110,24 +110,25 @@ export class Body {
     this.draw();
   }
 
-  // Position and normal of a surface point.
+  // Position and normal of a surface point; one outside of its chart is moved to the border.
   locate(part, u, v) {
     let best = null;
     for (const face of this.facesOf[part]) {
       const corners = this.faces.subarray(3 * face, 3 * face + 3);
-      const [a, b, c] = [...corners].map((n) => this.uv.subarray(2 * n, 2 * n + 2));
+      const [a, b, c] = [0, 1, 2].map((n) => this.uv.subarray(2 * corners[n], 2 * corners[n] + 2));
       const area = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]);
       if (!area) continue;
-      const s = ((u - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (v - a[1])) / area;
-      const t = ((b[0] - a[0]) * (v - a[1]) - (u - a[0]) * (b[1] - a[1])) / area;
-      const outside = Math.max(-s, -t, s + t - 1, 0) * Math.sqrt(Math.abs(area));
-      if (!best || outside < best.outside) best = { corners, weights: [1 - s - t, s, t], outside };
-      if (!outside) break;
+      const s = Math.max(((u - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (v - a[1])) / area, 0);
+      const t = Math.max(((b[0] - a[0]) * (v - a[1]) - (u - a[0]) * (b[1] - a[1])) / area, 0);
+      const sum = Math.max(s + t, 1);
+      const weights = [1 - (s + t) / sum, s / sum, t / sum];
+      const [x, y] = [0, 1].map((k) => weights[0] * a[k] + weights[1] * b[k] + weights[2] * c[k]);
+      const distance = Math.hypot(x - u, y - v);
+      if (!best || distance < best.distance) best = { corners, weights, distance };
+      if (distance < 1e-7) break;
     }
-    const weights = best.weights.map((weight) => Math.max(weight, 0));
-    const sum = weights[0] + weights[1] + weights[2];
     const mean = (of) => [0, 1, 2].map((axis) => best.corners.reduce(
-      (total, n, k) => total + weights[k] / sum * of[3 * n + axis], 0));
+      (total, n, k) => total + best.weights[k] * of[3 * n + axis], 0));
     return { position: mean(this.positions), normal: mean(this.normals) };
   }
 

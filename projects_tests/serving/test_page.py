@@ -1,0 +1,184 @@
+"""The page in a real browser: a picture, its views, the pixel at the pointer, downloads."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+
+from densepose_ext.serving.formats import ANSWERS
+from densepose_ext.serving.limits import Limits
+from densepose_ext.surface.surface import BodySurface
+from projects_tests.serving.stand_in import app, picture_file
+from projects_tests.web.browser import browser_path, browsing, served
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def address():
+    browser_path()
+    with served(app(Limits(megabytes=0.2))) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def page(address):
+    with browsing(address, "#place:not(:empty)", color_scheme="dark") as made:
+        yield made
+
+
+def give(page, content: bytes, name: str = "people.png") -> None:
+    file = {"name": name, "mimeType": "image/png", "buffer": content}
+    page.set_input_files("#file", file)
+
+
+def give_a_picture(page) -> None:
+    give(page, picture_file(102, (160, 120)))
+    page.locator("#downloads:not([disabled])").wait_for()
+
+
+def colour_at(page, x: int, y: int) -> list[int]:
+    read = "([x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data].slice(0, 3)"
+    return page.evaluate(read, [x, y])
+
+
+def set_slider(page, name: str, value: int) -> None:
+    page.locator(f"#{name}").evaluate(
+        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }",
+        value,
+    )
+
+
+def point(page, x: float, y: float) -> None:
+    """Moves the pointer to a pixel of the picture."""
+    box = page.locator("#canvas").bounding_box()
+    scale = box["width"] / 160
+    page.mouse.move(box["x"] + (x + 0.5) * scale, box["y"] + (y + 0.5) * scale)
+
+
+def test_views(page):
+    give_a_picture(page)
+    set_slider(page, "opacity", 100)
+    shown = {}
+    for name in ("picture", "parts", "u", "v", "iuv"):
+        page.click(f"#views button[value={name}]")
+        shown[name] = colour_at(page, 3, 3), colour_at(page, 80, 60)
+    own = [10, 20, 102]
+    colours = page.request.get(f"{page.url}colours").json()
+    assert shown["picture"] == (own, own)
+    assert shown["parts"] == (colours["part_colours"][2], own)
+    assert shown["u"] == shown["v"] == (colours["uv_colours"][102], own)
+    assert shown["iuv"] == ([2, 102, 102], [0, 0, 0])
+    page.click("#views button[value=contour]")
+    page.wait_for_timeout(300)
+    assert page.locator("#error").is_hidden()
+
+
+def test_scores(page):
+    give_a_picture(page)
+    said = []
+    for value in (50, 70, 95):
+        set_slider(page, "score", value)
+        said.append(page.text_content("#status"))
+    assert said == [
+        "2 people, 1 with lower scores",
+        "1 person, 2 with lower scores",
+        "0 people, 3 with lower scores",
+    ]
+    set_slider(page, "score", 50)
+
+
+def test_the_pixel_at_the_pointer(page):
+    give_a_picture(page)
+    point(page, 80, 60)
+    assert page.text_content("#place") == "Nobody is here."
+    point(page, 4, 4)
+    said = page.inner_text("#place")
+    assert "torso front" in said
+    assert "U 0.402   V 0.402" in said
+    page.focus("#canvas")
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    assert "pixel 1, 4" in page.inner_text("#place")
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("#place") == "Nobody is here."
+
+
+def test_places_on_the_body(page):
+    """The page's own search in the charts finds where the package says that points are."""
+    random = np.random.default_rng(0)
+    i, (u, v) = random.integers(1, 25, 200), random.random((2, 200))
+    found = page.evaluate(
+        """async (points) => {
+            const { Body } = await import("/static/body.js");
+            const body = Object.create(Body.prototype);
+            body.read(await (await fetch("/body")).arrayBuffer());
+            return points.map(([part, u, v]) => body.locate(part, u, v).position);
+        }""",
+        np.stack([i, u, v], 1).tolist(),
+    )
+    surface = BodySurface.load()
+    middle = (surface.body.vertices.max(0) + surface.body.vertices.min(0)) / 2
+    distance = np.linalg.norm(np.array(found) + middle - surface.points(i, u, v), axis=1)
+    # points outside of their chart are moved to its border in slightly different ways
+    assert np.median(distance) < 1e-6
+    assert (distance < 0.03).mean() > 0.95
+
+
+def test_every_download(page):
+    give_a_picture(page)
+    for name, answer in ANSWERS.items():
+        with page.expect_download() as download:
+            page.click(f"#downloads button[value={name}]")
+        assert download.value.suggested_filename == f"people{answer.ending}"
+        with open(download.value.path(), "rb") as stream:
+            content = stream.read()
+        if name == "npz":
+            assert len(np.load(io.BytesIO(content))["boxes"]) == 2
+        if name == "iuv":
+            iuv = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+            assert iuv[3, 3].tolist() == [102, 102, 2]
+
+
+def test_what_cannot_be_used_is_said(page):
+    give(page, b"<!doctype html>")
+    error = page.locator("#error:not([hidden])")
+    error.wait_for()
+    assert "no picture of a known format" in error.text_content()
+    give(page, bytes(300_000))
+    page.locator("#error", has_text="more than 0.2 MB").wait_for()
+    give_a_picture(page)
+    assert error.count() == 0
+
+
+@pytest.mark.parametrize("width", [320, 760, 1280])
+def test_nothing_is_wider_than_the_screen(page, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    give_a_picture(page)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+def test_the_keyboard_reaches_everything(page):
+    give_a_picture(page)
+    page.click("#views button[value=parts]")
+    page.focus("#model")
+    reached = set()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate("() => document.activeElement.id || document.activeElement.value")
+        )
+    assert {"theme", "file", "canvas", "parts", "contour", "opacity", "score", "boxes"} <= reached
+    assert {"body", "npz"} <= reached
+
+
+def test_the_theme_is_kept(page):
+    for theme in ("light", "dark"):
+        page.click("#theme")
+        page.reload()
+        page.locator("#place:not(:empty)").wait_for()
+        assert page.evaluate("() => document.documentElement.dataset.theme") == theme
