@@ -157,6 +157,7 @@ def test_odd_sizes_are_pictures_too(service, size):
     assert service.post("/predict", content=picture_file(size=size)).status_code == 200
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, about tags of TIFF
 def test_any_byte_of_a_picture_may_be_wrong(service):
     random = np.random.default_rng(0)
     for original in (noise_file("jpeg"), noise_file("webp"), noise_file("tiff"), PNG):

@@ -142,6 +142,7 @@ def test_every_download(page):
         if name == "iuv":
             iuv = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
             assert iuv[3, 3].tolist() == [102, 102, 2]
+        page.wait_for_timeout(120)  # Chromium starts at most ten downloads a second
 
 
 def test_what_cannot_be_used_is_said(page):
