@@ -58,7 +58,7 @@ def test_a_signal_ends_it_when_requests_in_progress_are_answered():
         assert process.stdout.readline() == "started\n"
         process.terminate()
         thread.join()
-        assert process.wait(60) == -signal.SIGTERM
+        assert process.wait(60) == 128 + signal.SIGTERM
         assert not process.stderr.read()
     assert answers == [200]
 
