@@ -71,7 +71,7 @@ class Service:
                     made = await to_thread.run_sync(
                         answer.content, picture, people, model, limiter=self._drawers()
                     )
-                except ValueError as error:  # the mesh of a model of vertices has no charts
+                except (OSError, ValueError) as error:  # a mesh lacks charts, or is not here
                     raise Refusal(422, str(error)) from error
         except Refusal as refusal:
             if refusal.status not in (408, 413):

@@ -19,6 +19,7 @@ from densepose_ext.serving.finder import Finder
 from densepose_ext.serving.formats import ANSWERS
 from densepose_ext.serving.models import Models
 from densepose_ext.serving.server import make_app
+from densepose_ext.structures import Person, VertexResult
 from projects_tests.serving.stand_in import HERE, StandIn, app, models, picture_file
 from projects_tests.tiny_model import CONFIG, tiny_model
 
@@ -221,6 +222,22 @@ def test_a_token_is_needed():
         bearer = {"Authorization": "Bearer secret"}
         answer = service.post("/predict", content=picture_file(), headers=bearer)
         assert answer.status_code == 200
+
+
+def test_a_model_of_vertices():
+    class OfVertices(StandIn):
+        def __call__(self, picture):
+            labels, vertices = torch.ones(4, 6, dtype=torch.uint8), torch.ones(4, 6).int()
+            result = VertexResult(labels, vertices, "cat_7466")
+            return People([Person(np.arange(4.0), 0.9, result)], picture.shape[:2])
+
+    with client(predictor=OfVertices) as service:
+        (person,) = service.post("/predict", content=picture_file()).json()["people"]
+        assert person["ref_model"] == "cat_7466"
+        assert service.post("/predict?format=mask", content=picture_file()).status_code == 200
+        answer = service.post("/predict?format=iuv", content=picture_file())
+        assert answer.status_code == 422
+        assert "the mesh cat_7466 has no charts" in answer.json()["error"]
 
 
 def test_a_model_that_fails():
