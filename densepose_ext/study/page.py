@@ -27,7 +27,7 @@ _LEGEND = (
     "In percent, on people that were not trained on; means over seeds. In brackets 95% intervals:"
     " over resampled pictures and, with several seeds, seeds. A difference is that to the first"
     " row, on the same pictures and seeds: where its interval holds 0, it may be chance. Mean GPS"
-    " is over all people, 0 for those that no box finds; right part, within 10 cm and the areas AUC"
+    " is over all people, 0 for those that no box finds; right part and the areas AUC"
     " are over points of people found."
 )
 

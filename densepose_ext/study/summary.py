@@ -17,10 +17,8 @@ SCORES = {
 }
 #: Other columns of the table.
 COLUMNS = {
-    "GPS AP50": ("metrics", "gps", "AP50"),
     "GPSm AP": ("metrics", "gpsm", "AP"),
     "right part": ("parts", "right_part"),
-    "within 10 cm": ("parts", "within_10cm"),
     "AUC10": ("parts", "curve", "auc10"),
     "AUC30": ("parts", "curve", "auc30"),
 }
