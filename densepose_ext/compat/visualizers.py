@@ -9,6 +9,7 @@ Letters: N people, (H, W) the picture.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-class DensePoseResultsVisualizer:
+class DensePoseResultsVisualizer(ABC):
     """Base class of visualizers of results in charts."""
 
     def __init__(self, inplace: bool = True, **ignored: Any):
@@ -56,8 +57,9 @@ class DensePoseResultsVisualizer:
             return image_bgr
         return _placed(image_bgr, self._drawn(image_bgr, _people(results, boxes)), self.inplace)
 
+    @abstractmethod
     def _drawn(self, picture: np.ndarray, people: list[Person]) -> np.ndarray:
-        raise NotImplementedError(f"{type(self).__name__} draws nothing; use one of its subclasses")
+        """A copy of the picture with people drawn on it."""
 
 
 class _MappedVisualizer(DensePoseResultsVisualizer):
@@ -80,8 +82,9 @@ class _MappedVisualizer(DensePoseResultsVisualizer):
         super().__init__(inplace)
         self.cmap, self.alpha, self.val_scale = cmap, alpha, val_scale
 
+    @abstractmethod
     def _quantity(self, result: DensePoseResult) -> np.ndarray:
-        raise NotImplementedError
+        """(h, w): what is drawn, at each pixel of a person's box."""
 
     def _drawn(self, picture: np.ndarray, people: list[Person]) -> np.ndarray:
         drawn = picture.copy()
