@@ -39,7 +39,7 @@ lint: $(if $(OWN),setup)
 
 # Tests of a module share slow fixtures, so they stay in one process.
 RUN_TESTS = $(PYTHON) -m pytest $(TESTS) $(ORDER) \
-  $(shell $(PYTHON) -c 'import xdist' 2>/dev/null && echo -n auto --dist loadscope)
+  $(shell $(PYTHON) -c 'import xdist' 2>/dev/null && printf '%s' '-n auto --dist loadscope')
 
 test: lint
 	$(RUN_TESTS)
