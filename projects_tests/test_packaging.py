@@ -363,3 +363,20 @@ def test_an_environment_of_another_python_is_named(place):
     done = set_up(place)
     assert done.returncode == 1
     assert "expected 3.10 to 3.14: remove .venv first" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize("target", ["test", "quick"])
+def test_make_runs_the_tests_on_all_cores(target):
+    done = subprocess.run(
+        ["make", "-n", target, f"PYTHON={sys.executable}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = [line for line in done.stdout.splitlines() if "pytest" in line]
+    assert "projects_tests" in line
+    if importlib.util.find_spec("xdist"):
+        assert line.count(" -n auto --dist loadscope") == 1
+    assert ("-m 'not slow'" in line) == (target == "quick")
