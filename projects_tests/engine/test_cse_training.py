@@ -76,6 +76,7 @@ def trained(tmp_path_factory):
             *("SOLVER.MAX_ITER", 2, "OUTPUT_DIR", str(folder / "out"), "TEST.EVAL_PERIOD", 0),
             *("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.0, "DATALOADER.NUM_WORKERS", 0),
         )
+        torch.manual_seed(0)
         trainer = DensePoseTrainer(cfg)
         trainer.resume_or_load(resume=False)
         trainer.train()
@@ -130,14 +131,18 @@ def test_a_results_file_scores_as_the_model_does(trained, tmp_path, capsys):
     assert main([*command, "--surface", "open"]) == 2
     assert "--surface is for charts" in capsys.readouterr().err
     entries = json.loads(results.read_text())
-    shape = [max(int(length), 1) for length in entries[0]["bbox"][:1:-1]]
+    # On an annotated person: maps of others are never decoded.
+    person = json.loads(Path(annotations).read_text())["annotations"][0]
+    entry = entries[0] | {key: person[key] for key in ("image_id", "category_id", "bbox")}
+    entry |= {"score": 1.0, "vertices": vertices_of(19)}
+    shape = [max(int(length), 1) for length in entry["bbox"][:1:-1]]
     for change, message in (
         ({"ref_model": "cat"}, "ref_model: no mesh 'cat'"),
         ({"vertices": vertices_of(20)}, "vertices has vertex 20; ball has 0 to 19"),
         ({"vertices": "?"}, "vertices is not base64"),
         ({"uv_data": "", "uv_shape": [3, *shape]}, "charts, those before it have vertices"),
     ):
-        changed = [*entries, entries[0] | {"score": 1.0} | change]
+        changed = [*entries, entry | change]
         results.write_text(json.dumps(changed))
         assert main(command) == 2
         assert message in capsys.readouterr().err.replace("\n", " ")
