@@ -22,7 +22,7 @@ from detectron2.utils import comm
 from torch.multiprocessing import ProcessExitedException
 
 from densepose_ext.engine.checkpoint import DensePoseCheckpointer, check_weights
-from densepose_ext.engine.launch import launch
+from densepose_ext.engine.launch import check_backend, launch
 from densepose_ext.engine.output_folder import check_writable
 from densepose_ext.processes.notices import hide_notices
 
@@ -74,7 +74,11 @@ if __name__ == "__main__":
         refuse(error)
     if cfg.MODEL.DEVICE == "cpu":
         # Detectron2's launcher requires a GPU per process if it sees any.
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # Windows has no empty variables
+    try:
+        check_backend(args.num_gpus * args.num_machines)
+    except ValueError as error:
+        refuse(error)
     try:
         launch(
             main,

@@ -151,7 +151,7 @@ class PeakMemory:
 
     @staticmethod
     def _now() -> float:
-        with open("/proc/self/statm") as stream:
+        with open("/proc/self/statm", encoding="utf-8") as stream:
             return int(stream.read().split()[1]) * resource.getpagesize() / 1e6
 
 
@@ -161,7 +161,7 @@ def measure(truth: Path, surface: MadeUpSurface, images: int, count: int) -> tup
     pools = [make_maps(count, seed) for seed in range(2)]
     random = np.random.default_rng(2)
     boxes: dict[int, list] = {}
-    for annotation in json.loads(truth.read_text())["annotations"]:
+    for annotation in json.loads(truth.read_bytes())["annotations"]:
         boxes.setdefault(annotation["image_id"], []).append(annotation["bbox"])
     elapsed = 0.0
     with PeakMemory() as memory:

@@ -6,10 +6,15 @@ to it; the system takes the lock back if the program is killed.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import sys
 from pathlib import Path
+
+from ..files.locks import acquire
+
+#: Without it, Windows writes \r\n for \n.
+_BINARY = getattr(os, "O_BINARY", 0)
 
 
 class EventLog:
@@ -31,9 +36,9 @@ class EventLog:
             OSError: it cannot be opened.
         """
         self.path = Path(path)
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            acquire(self._file, wait=False)
             self.events, self._end = read_events(self.path)
             self._count = len(self.events)
             os.ftruncate(self._file, self._end)
@@ -59,9 +64,10 @@ class EventLog:
         event = {"n": self._count, **event}
         line = json.dumps(event, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
+            os.lseek(self._file, self._end, os.SEEK_SET)
             done = 0
             while done < len(line):
-                done += os.pwrite(self._file, line[done:], self._end + done)
+                done += os.write(self._file, line[done:])
             os.fsync(self._file)
         except OSError:
             os.ftruncate(self._file, self._end)
@@ -112,6 +118,8 @@ def _parsed(line: bytes) -> dict | None:
 
 def _sync_folder(folder: Path) -> None:
     """Makes sure that the name of a new file survives a loss of power, too."""
+    if sys.platform == "win32":  # where folders cannot be opened
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

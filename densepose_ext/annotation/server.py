@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from urllib.parse import unquote
 
@@ -18,6 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from ..processes.priority import give_way
 from ..surface.parts import NUM_COARSE_PARTS
 from ..web.access import Access
 from ..web.listening import listen
@@ -225,18 +226,28 @@ def serve(
     Raises:
         OSError: the port cannot be used.
     """
-    with contextlib.closing(store), listen(host, port) as listener:
+    with contextlib.closing(store), listen(host, port) as listener, _warming_up(views):
         announce(listener.address)
-        _warm_up(views)
         listener.run(make_app(store, views, proposals, listener.token))
 
 
-def _warm_up(views: Views) -> None:
+@contextlib.contextmanager
+def _warming_up(views: Views) -> Iterator[None]:
     """Renders the views in the background, so that stage 2 need not wait."""
+    is_over = threading.Event()
 
     def render() -> None:
-        os.nice(5)  # of this thread alone, on Linux
+        if sys.platform == "linux":  # elsewhere it is the priority of all threads
+            give_way(5)
         for region in range(1, NUM_COARSE_PARTS + 1):
+            if is_over.is_set():
+                return
             views.of(region)
 
-    threading.Thread(target=render, name="views", daemon=True).start()
+    thread = threading.Thread(target=render, name="views", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()  # Python's end would kill it inside OpenCV, and that the program

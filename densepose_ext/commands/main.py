@@ -77,6 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = own_parser.parse_args(arguments[end:])
     for option, value in vars(options).items():
         setattr(options, option, _expanded(value))
+    if sys.platform == "win32":  # where output to files and pipes has few letters
+        for stream in (sys.stdout, sys.stderr):
+            stream.reconfigure(errors="backslashreplace")
     try:
         if command not in WITHOUT_DETECTRON2:
             hide_notices()

@@ -48,6 +48,6 @@ def run(args: argparse.Namespace) -> int:
         args.weights,
         [word for pair in args.set for word in pair],
     )
-    print((page.parent / TABLE).read_text())
+    print((page.parent / TABLE).read_text(encoding="utf-8"))
     print(page.resolve())
     return 0

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         )
     check_writable(cfg.OUTPUT_DIR)
     if cfg.MODEL.DEVICE == "cpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # Windows has no empty variables
     launch(teach, args.processes, args=(cfg, args.annotations, args.images, args.surface, out))
     print(f"annotations with dense targets: {out / 'annotations.json'}", file=sys.stdout)
     return 0

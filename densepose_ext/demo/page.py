@@ -80,7 +80,7 @@ def read_losses(path: Path) -> dict[str, list[tuple[int, float]]]:
     A resumed run may have written an iteration twice; the last one counts.
     """
     found: dict[str, dict[int, float]] = {}
-    for line in path.read_text().splitlines():
+    for line in path.read_text(encoding="utf-8").splitlines():
         try:
             entry = json.loads(line)
         except ValueError:

@@ -14,9 +14,9 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 
 #: A separate process: a thread would compete with rendering for Python's lock.
 _GEODESICS = """
-import os
+from densepose_ext.processes.priority import give_way
 from densepose_ext.surface.surface import BodySurface
-os.nice(19)
+give_way()
 BodySurface.load().geodesic([0], [0])
 """
 

@@ -44,7 +44,7 @@ def in_processes(
 @contextlib.contextmanager
 def _no_gpu_seen() -> Iterator[None]:
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # Windows has no empty variables
     try:
         yield
     finally:

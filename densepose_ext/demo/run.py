@@ -118,13 +118,13 @@ def _say(text: str) -> None:
 def _claim(path: Path, cfg: CfgNode) -> None:
     """Saves the config of the run, and refuses to mix two runs in a folder."""
     text = cfg.dump()
-    if path.exists() and path.read_text() != text:
+    if path.exists() and path.read_text(encoding="utf-8") != text:
         raise ValueError(
             f"{path.parent} holds a run with another config ({path}); choose another --out, or"
             " delete the folder"
         )
     with replacing(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _check_tests(names: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ from ..prediction.predictor import DensePosePredictor
 def is_scored(weights: Path, folder: Path) -> bool:
     """Whether the folder has the scores of these weights, not of earlier ones."""
     path = folder / "box.json"
-    return path.exists() and json.loads(path.read_text()).get("weights") == content_key(weights)
+    return path.exists() and json.loads(path.read_bytes()).get("weights") == content_key(weights)
 
 
 def score(name: str, predictor: DensePosePredictor, dataset: str, folder: Path) -> None:
@@ -74,7 +74,7 @@ def evaluate(
         contextlib.closing(
             tqdm(loader, desc=name, unit="image", mininterval=0.5, disable=hidden)
         ) as bar,
-        open(os.devnull if hidden else folder / "boxes.txt", "w") as log,
+        open(os.devnull if hidden else folder / "boxes.txt", "w", encoding="utf-8") as log,
         contextlib.redirect_stdout(log),  # pycocotools prints
     ):
         batches = _Changed(bar, change)
@@ -102,10 +102,10 @@ def read_scores(folder: Path) -> dict:
         "box": Detectron2's scores of boxes in percent; "densepose": the content of
         ``metrics.json``; "milliseconds": mean time per image.
     """
-    box = json.loads((folder / "box.json").read_text())
+    box = json.loads((folder / "box.json").read_bytes())
     del box["weights"]
     return {
         "milliseconds": box.pop("milliseconds"),
         "box": box,
-        "densepose": json.loads((folder / "metrics.json").read_text()),
+        "densepose": json.loads((folder / "metrics.json").read_bytes()),
     }

@@ -1,7 +1,9 @@
 """Detectron2's launcher, with an orderly end of its processes."""
 
 import gc
+import sys
 
+import torch
 import torch.distributed as dist
 from detectron2.engine.launch import DEFAULT_TIMEOUT
 from detectron2.engine.launch import launch as detectron2_launch
@@ -32,11 +34,25 @@ def launch(
         timeout: of each communication between processes, a ``datetime.timedelta``.
 
     Raises:
+        ValueError: torch has no NCCL, without which it cannot use several GPUs.
         torch.multiprocessing.ProcessRaisedException, ProcessExitedException: a process failed.
     """
+    check_backend(num_processes * num_machines)
     if num_processes * num_machines > 1:
         main, args = _main, (main, *args)
     detectron2_launch(main, num_processes, num_machines, machine_rank, dist_url, args, timeout)
+
+
+def check_backend(num_processes: int) -> None:
+    """
+    Raises:
+        ValueError: torch has no NCCL, as on Windows, without which it cannot use several GPUs.
+    """
+    if num_processes > 1 and torch.cuda.is_available() and not dist.is_nccl_available():
+        raise ValueError(
+            f"{num_processes} processes on GPUs need NCCL, which torch lacks on {sys.platform}: use"
+            " one process, or several on the CPU with CUDA_VISIBLE_DEVICES set to -1"
+        )
 
 
 def _main(main, *args) -> None:

@@ -1,6 +1,8 @@
 """Atomic writes: a file appears whole or not at all."""
 
 import os
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         yield temporary
-        os.replace(temporary, path)
+        _rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -25,4 +27,15 @@ def write_whole(path: Path, content: bytes) -> None:
     """Writes a file atomically."""
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(content)
+    _rename(temporary, path)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    if sys.platform == "win32":  # where it fails as long as another program reads the old file
+        for _ in range(20):
+            try:
+                os.replace(temporary, path)
+                return
+            except PermissionError:
+                time.sleep(0.05)
     os.replace(temporary, path)

@@ -6,7 +6,6 @@ may be read-only. The name of a cache file contains a format version and a hash 
 was made from, so it is never stale and never mistaken for that of another file of the same name.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .atomic import replacing
+from .locks import acquire
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
@@ -51,7 +51,10 @@ _temporary: dict[Path, tempfile.TemporaryDirectory] = {}
 
 def _folder_instead_of(folder: Path, reason: str | None) -> Path:
     if folder not in _temporary:
-        _temporary[folder] = tempfile.TemporaryDirectory(prefix="densepose_ext-")
+        _temporary[folder] = tempfile.TemporaryDirectory(
+            prefix="densepose_ext-",
+            ignore_cleanup_errors=True,  # Windows removes no file that is mapped to memory
+        )
         logger.warning(
             f"the cache folder {folder} cannot be written to ({reason}): results are computed anew"
             f" in every process; set ${CACHE_VARIABLE} to a folder that can be written to"
@@ -92,7 +95,7 @@ def content_key(path: str | os.PathLike) -> str:
 def _read_known(memory: Path) -> dict[str, list]:
     """Cached hashes by path; empty if the file cannot be read (it is only a shortcut)."""
     try:
-        entries = json.loads(memory.read_text())
+        entries = json.loads(memory.read_bytes())
     except (OSError, ValueError):
         return {}
     return entries if isinstance(entries, dict) else {}
@@ -101,8 +104,8 @@ def _read_known(memory: Path) -> dict[str, list]:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Holds a lock for ``path``, which the system releases if the process dies."""
-    with open(path.with_name(path.name + ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with open(path.with_name(path.name + ".lock"), "wb") as lock:
+        acquire(lock.fileno())
         yield
 
 

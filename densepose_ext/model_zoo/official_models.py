@@ -59,7 +59,7 @@ class OfficialModel:
 
 @cache
 def _models() -> dict[str, OfficialModel]:
-    with open(_TABLE, newline="") as stream:
+    with open(_TABLE, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
     models = {}
     for row in rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -148,13 +149,21 @@ def _unique_file_names(found: dict[str, tuple[str, str]]) -> list[str]:
     contains all inputs.
     """
     names = [file_name for _, file_name in found.values()]
-    common = os.path.commonpath([os.path.dirname(path) for path in found]) if found else ""
-    return _distinct(names, [PurePath(os.path.relpath(path, common)).as_posix() for path in found])
+    if len({os.path.splitdrive(path)[0] for path in found}) > 1:  # of Windows: C:/a.jpg is C/a.jpg
+        longer = [PurePath(path.replace(":", "", 1)).as_posix().lstrip("/") for path in found]
+    else:
+        common = os.path.commonpath([os.path.dirname(path) for path in found]) if found else ""
+        longer = [PurePath(os.path.relpath(path, common)).as_posix() for path in found]
+    return _distinct(names, longer)
 
 
 def _distinct(names: list[str], longer: list[str]) -> list[str]:
     """``names``, with duplicates replaced by ``longer`` names, which are distinct."""
-    names = list(names)
-    while len(counts := Counter(names)) < len(names):
-        names = [long if counts[name] > 1 else name for name, long in zip(names, longer)]
-    return names
+    # To the file systems of Windows and macOS A.jpg and a.jpg are one file.
+    key = str.casefold if sys.platform in ("win32", "darwin") else str
+    while True:
+        counts = Counter(map(key, names))
+        chosen = [long if counts[key(name)] > 1 else name for name, long in zip(names, longer)]
+        if chosen == names:
+            return names
+        names = chosen

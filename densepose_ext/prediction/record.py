@@ -52,7 +52,7 @@ class RunRecord:
         self._results: IO[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._read()
-        self._pictures = open(self._pictures_path, "a", encoding="utf-8")  # noqa: SIM115
+        self._pictures = open(self._pictures_path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
         if not self._pictures.tell():
             self._write_line({"settings": settings})
         if results:

@@ -80,7 +80,7 @@ class StudyData:
         return name
 
     def _annotated(self, variant: str) -> dict:
-        contents = json.loads(self.truth.read_text())
+        contents = json.loads(self.truth.read_bytes())
         people = contents["annotations"]
         for person in people:
             person.pop(DENSE_KEY, None)  # relative to another folder, and not used

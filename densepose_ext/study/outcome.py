@@ -28,7 +28,7 @@ class Outcome:
 
 def read_outcome(run: str, seed: int, folder: Path) -> Outcome:
     """Of a run that is done."""
-    return Outcome(run, seed, folder, json.loads((folder / MEASURES).read_text()))
+    return Outcome(run, seed, folder, json.loads((folder / MEASURES).read_bytes()))
 
 
 def digest(settings: dict) -> str:

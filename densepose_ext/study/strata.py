@@ -68,7 +68,7 @@ def strata(card: Scorecard) -> dict[str, dict[str, list[np.ndarray]]]:
 
 def _keypoints(card: Scorecard) -> dict[int | str, np.ndarray]:
     """(17, 3) of each annotation; people without any count as seen whole."""
-    contents = json.loads(card.truth.source.read_text())
+    contents = json.loads(card.truth.source.read_bytes())
     seen = [0, 0, 2] * 17
     return {
         person["id"]: np.array(person.get("keypoints", seen)).reshape(-1, 3)

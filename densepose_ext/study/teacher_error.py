@@ -30,7 +30,7 @@ def teacher_error(taught: Path, truth: Path) -> dict[str, dict]:
     surface = BodySurface.load()
     pictures: dict[int, list[Path]] = {}
     for path in (truth, taught):
-        for person in json.loads(path.read_text())["annotations"]:
+        for person in json.loads(path.read_bytes())["annotations"]:
             if DENSE_KEY in person:
                 pictures.setdefault(person["id"], []).append(path.parent / person[DENSE_KEY])
     images = [

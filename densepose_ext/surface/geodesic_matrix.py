@@ -7,6 +7,7 @@ only the rows asked for are read.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -104,25 +105,33 @@ def cached_matrix(
         matrix = np.lib.format.open_memmap(
             path, mode="w+", dtype=np.float32, shape=(num_vertices, num_vertices)
         )
-        flat, filled = matrix.reshape(-1), 0
-        for chunk in values():
+        try:
+            _fill(matrix.reshape(-1), name, values())
+            matrix.flush()
+        finally:
+            del matrix  # Windows neither renames nor removes a file that is mapped
+
+    return GeodesicMatrix(build_once(f"geodesic-matrix-v{FORMAT_VERSION}-{name}-{key}.npy", build))
+
+
+def _fill(flat: np.ndarray, name: str, values: Iterable[np.ndarray]) -> None:
+    total, filled = flat.size, 0
+    try:
+        for chunk in values:
             chunk = np.asarray(chunk).reshape(-1)
             if chunk.size and not chunk.min() >= 0:
                 raise ValueError(
                     f"geodesics of {name}: one is {chunk.min()}, expected metres of at least 0"
                 )
-            if filled + chunk.size > flat.size:
-                filled += chunk.size
-                break
-            flat[filled : filled + chunk.size] = chunk
             filled += chunk.size
-        if filled != flat.size:
-            raise ValueError(
-                f"geodesics of {name}: {filled} distances, expected {num_vertices} x {num_vertices}"
-            )
-        matrix.flush()
-
-    return GeodesicMatrix(build_once(f"geodesic-matrix-v{FORMAT_VERSION}-{name}-{key}.npy", build))
+            if filled > total:
+                break
+            flat[filled - chunk.size : filled] = chunk
+    finally:
+        del flat
+    if filled != total:
+        side = math.isqrt(total)
+        raise ValueError(f"geodesics of {name}: {filled} distances, expected {side} x {side}")
 
 
 def cached_matrix_of(name: str, table: GeodesicTable) -> GeodesicMatrix:

@@ -94,7 +94,8 @@ class GeodesicTable:
         """Releases mapped pages from time to time; they stay in the system's file cache."""
         self._since_release += lookups
         if self._since_release >= _LOOKUPS_BETWEEN_RELEASES:
-            self._map.madvise(mmap.MADV_DONTNEED)
+            if hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+                self._map.madvise(mmap.MADV_DONTNEED)
             self._since_release = 0
 
     def __reduce__(self):

@@ -10,7 +10,6 @@ number of workers nor an interruption changes a byte. A folder belongs to one se
     .parts/train/000000.json      annotations of one image, from which the JSON is assembled
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..files.atomic import write_whole
+from ..files.locks import acquire
 from .example import make_files
 from .settings import SPLITS, Settings
 from .workers import run_workers
@@ -60,14 +60,14 @@ def _claimed(out: Path, settings: Settings) -> Iterator[None]:
     """Locks the folder for this process and checks that its settings are ours."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / ".lock", "w")  # noqa: SIM115 (closed below)
+        lock = open(out / ".lock", "wb")  # noqa: SIM115 (closed below)
     except OSError as error:
         raise OSError(f"cannot write to {out}: {error.strerror}") from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        acquire(lock.fileno())
         path, record = out / "settings.json", settings.record()
         if path.exists():
-            there = json.loads(path.read_text())
+            there = json.loads(path.read_bytes())
             differing = sorted(k for k in {*there, *record} if there.get(k) != record.get(k))
             if differing:
                 raise ValueError(
@@ -83,7 +83,7 @@ def _claimed(out: Path, settings: Settings) -> Iterator[None]:
 def _is_made(out: Path, settings: Settings, counts: dict[str, int]) -> bool:
     """Whether a folder already holds everything asked for, with these settings."""
     path = out / "settings.json"
-    if not path.exists() or json.loads(path.read_text()) != settings.record():
+    if not path.exists() or json.loads(path.read_bytes()) != settings.record():
         return False
     return all(_count(out, split) == count for split, count in counts.items() if count)
 
@@ -93,7 +93,7 @@ def _count(out: Path, split: str) -> int | None:
     result = out / f"densepose_{split}.json"
     if not result.exists():
         return None
-    with open(result) as file:
+    with open(result, encoding="utf-8") as file:
         return len(json.load(file)["images"])
 
 
@@ -127,7 +127,7 @@ def _generate_split(out: Path, settings: Settings, split: str, count: int, worke
                 "width": settings.size,
             }
         )
-        found = json.loads((parts / f"{number:06d}.json").read_text())
+        found = json.loads((parts / f"{number:06d}.json").read_bytes())
         for k, annotation in enumerate(found):
             annotations.append({"id": number * 100 + k + 1, "image_id": number, **annotation})
     content = {

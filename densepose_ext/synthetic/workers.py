@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..processes.bare import command
+from ..processes.priority import give_way
 
 _DONE = "done "
 
@@ -51,7 +52,7 @@ class _Worker:
     def __init__(self, out: Path, settings, split: str):
         # one thread each: the processes share the cores
         single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (lives as long as the worker)
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (lives as long as the worker)
         self.process = subprocess.Popen(
             command(f"from {__name__} import main\nmain()"),
             stdin=subprocess.PIPE,
@@ -79,7 +80,7 @@ class _Worker:
                 if not line:
                     break
                 finished.put(int(line[len(_DONE) :]))
-        except (BrokenPipeError, ValueError):  # ValueError: the parent has closed the pipes
+        except (OSError, ValueError):  # ValueError: the parent has closed the pipes
             pass
         finished.put(RuntimeError(self._last_words()))
 
@@ -112,7 +113,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts
     # Lower priority than other work. Linux compares priorities only within a session
     # (sched(7), autogroups), so the processes stay in their parent's.
-    os.nice(19)
+    give_way()
     cv2.setNumThreads(1)
     task = json.loads(sys.stdin.readline())
     settings = Settings(**task["settings"])

@@ -86,7 +86,7 @@ def write_annotations(json_file: str, folder: Path, surface: str) -> Path:
     Returns:
         its path.
     """
-    contents = json.loads(Path(json_file).read_text())
+    contents = json.loads(Path(json_file).read_bytes())
     contents["info"] = {**(contents.get("info") or {}), SURFACE_KEY: body_of(surface)}
     for annotation in contents["annotations"]:
         annotation.pop(DENSE_KEY, None)

@@ -50,3 +50,12 @@ def test_one_process_is_this_one():
     launch(lambda *args: seen.append((os.getpid(), args)), 1, args=(3, "x"))
     assert seen == [(os.getpid(), (3, "x"))]
     assert not dist.is_initialized()
+
+
+def test_several_gpus_without_nccl(monkeypatch):
+    """As on Windows."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.distributed.is_nccl_available", lambda: False)
+    with pytest.raises(ValueError, match="2 processes on GPUs need NCCL, which torch lacks on"):
+        launch(print, 2)
+    launch(print, 1)

@@ -1,10 +1,12 @@
 """The pictures of a run, and the names of their outputs."""
 
+import ntpath
 import os
+from pathlib import PureWindowsPath
 
 import pytest
 
-from densepose_ext.prediction.inputs import find_pictures
+from densepose_ext.prediction.inputs import _distinct, _unique_file_names, find_pictures
 
 
 def make(folder, *names):
@@ -95,3 +97,23 @@ def test_nothing(tmp_path):
     found = find_pictures([str(tmp_path)])
     assert len(found) == 0
     assert found.skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("system", "expected"),
+    [("linux", ["A.jpg", "a.jpg", "c.jpg"]), ("darwin", ["x/A.jpg", "y/a.jpg", "c.jpg"])],
+)
+def test_names_that_differ_only_in_case(monkeypatch, system, expected):
+    """They are one file to macOS and Windows."""
+    monkeypatch.setattr("sys.platform", system)
+    names = ["A.jpg", "a.jpg", "c.jpg"]
+    assert _distinct(names, ["x/A.jpg", "y/a.jpg", "z/c.jpg"]) == expected
+    assert _distinct(["A", "a"], ["x/A", "X/a"])  # of a file system that tells them apart
+
+
+def test_names_of_pictures_on_several_drives(monkeypatch):
+    monkeypatch.setattr("os.path", ntpath)
+    monkeypatch.setattr("densepose_ext.prediction.inputs.PurePath", PureWindowsPath)
+    names = ["C:\\x\\a.jpg", "D:\\x\\a.jpg", "\\\\host\\share\\b.jpg"]
+    found = {name: (name, name.rpartition("\\")[2]) for name in names}
+    assert _unique_file_names(found) == ["C/x/a.jpg", "D/x/a.jpg", "b.jpg"]
