@@ -1,4 +1,4 @@
-"""``densepose-ext serve``: a page and an API on this machine that find people in pictures."""
+"""``densepose-ext serve``: a local page and API that find people in pictures and films."""
 
 from __future__ import annotations
 
@@ -48,7 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-requests", type=int, default=16, metavar="N", help="in progress; default 16"
     )
     limits.add_argument(
-        "--max-seconds", type=float, default=60, metavar="N", help="for a result; default 60"
+        "--max-seconds",
+        type=float,
+        default=60,
+        metavar="N",
+        help="for an upload, and for the result of a picture; default 60",
+    )
+    limits.add_argument(
+        "--max-film-megabytes", type=float, default=100, metavar="N", help="of a film; default 100"
+    )
+    limits.add_argument(
+        "--max-film-frames", type=int, default=3000, metavar="N", help="of a film; default 3000"
     )
 
 
@@ -65,11 +75,21 @@ def run(args: argparse.Namespace) -> int:
     from ..serving.limits import Limits
     from ..serving.models import Models
 
-    limits = Limits(args.max_megabytes, args.max_megapixels, args.max_requests, args.max_seconds)
+    limits = Limits(
+        args.max_megabytes,
+        args.max_megapixels,
+        args.max_requests,
+        args.max_seconds,
+        args.max_film_megabytes,
+        args.max_film_frames,
+    )
     models = Models(args.model, args.min_score, args.device, args.precision)
     serve(models, limits, args.host, args.port, os.environ.get(TOKEN) or None, _announce)
     return 0
 
 
 def _announce(address: str) -> None:
-    print(f"open {address} in a browser, or POST pictures to /predict; Ctrl-C ends", flush=True)
+    print(
+        f"open {address} in a browser, or POST pictures to /predict, films to /video; Ctrl-C ends",
+        flush=True,
+    )

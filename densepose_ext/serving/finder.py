@@ -11,8 +11,6 @@ import torch
 
 from ..prediction.people import People
 from .models import Models, above
-from .options import MIN_SCORE
-from .refusal import Refusal
 from .uploads import decode_picture
 
 #: Size of the results that are remembered, bytes.
@@ -56,15 +54,7 @@ class Finder:
             self._remember(key, people)
         else:
             self._known.move_to_end(key)
-        lowest = self._models.lowest(model)
-        if min_score is None:
-            min_score = max(MIN_SCORE, lowest)
-        if min_score < lowest:
-            raise Refusal(
-                400,
-                f"min_score is {min_score:g}; expected {lowest:g} to 1, which {model} looks for",
-            )
-        return picture, above(people, min_score)
+        return picture, above(people, self._models.score(model, min_score))
 
     def _remember(self, key: tuple[str, bytes], people: People) -> None:
         self._known[key] = people

@@ -13,7 +13,9 @@ class Limits:
         megabytes: of an upload, in 10^6 bytes.
         megapixels: of a picture, in 10^6 pixels.
         requests: in progress at a time, waiting ones included.
-        seconds: for an upload to arrive; and for a result, waiting included.
+        seconds: for an upload to arrive; and for a result of a picture, waiting included.
+        film_megabytes: of a film, in 10^6 bytes.
+        film_frames: of a film.
 
     Raises:
         ValueError: one is not positive.
@@ -23,6 +25,8 @@ class Limits:
     megapixels: float = 50
     requests: int = 16
     seconds: float = 60
+    film_megabytes: float = 100
+    film_frames: int = 3000
 
     def __post_init__(self):
         for field in fields(self):

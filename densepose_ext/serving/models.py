@@ -13,6 +13,7 @@ from ..prediction.exported import ExportedPredictor, is_exported
 from ..prediction.opening import open_predictor
 from ..prediction.people import People
 from ..prediction.predictor import DensePosePredictor
+from .options import MIN_SCORE
 from .refusal import Refusal
 
 Predictor = DensePosePredictor | ExportedPredictor
@@ -87,6 +88,21 @@ class Models:
             raise Refusal(
                 400, f"there is no model {name[:80]!r}; there are: {', '.join(self.choices)}"
             )
+
+    def score(self, name: str, wanted: float | None) -> float:
+        """The lowest score of people that a request gets; None: the default.
+
+        Raises:
+            Refusal: the model does not look for people with scores that low.
+        """
+        lowest = self.lowest(name)
+        if wanted is None:
+            return max(MIN_SCORE, lowest)
+        if wanted < lowest:
+            raise Refusal(
+                400, f"min_score is {wanted:g}; expected {lowest:g} to 1, which {name} looks for"
+            )
+        return wanted
 
     def predictor(self, name: str) -> Predictor:
         """The predictor of a name. Of those not given at the start, the last one stays in memory.

@@ -32,11 +32,11 @@ def file_of_form(content_type: str, body: bytes) -> bytes:
         name, is_file = _field(head)
         if not is_file:
             raise Refusal(
-                400, f"the form has the field {name!r}; options belong in the address (?format=...)"
+                400, f"the form has the field {name!r}; options belong in the address (?model=...)"
             )
         files.append(content)
     if len(files) != 1:
-        raise Refusal(400, f"the form has {len(files)} files; expected one picture")
+        raise Refusal(400, f"the form has {len(files)} files; expected one")
     return files[0]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import densepose_ext
 
+from ..video.run import DRAWINGS
 from .formats import ANSWERS
 from .limits import Limits
 from .models import Models
-from .options import MIN_SCORE, PURPOSES
+from .options import FILM_PURPOSES, MIN_SCORE, PURPOSES
 
 _REASONS = {
     400: "the picture is damaged, or an option is wrong",
@@ -30,16 +33,26 @@ def describe(models: Models, limits: Limits) -> dict:
         "info": {
             "title": "densepose_ext",
             "version": densepose_ext.__version__,
-            "description": "Finds people in pictures, and the part (I) and place (U, V) of the"
-            " body at each of their pixels.",
+            "description": "Finds people in pictures and films, and the part (I) and place (U, V)"
+            " of the body at each of their pixels.",
         },
         "components": {
-            "schemas": {"Error": _ERROR, "People": _PEOPLE},
+            "schemas": {"Error": _ERROR, "People": _PEOPLE, "Film": _FILM},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],
         "paths": {
             "/predict": {"post": _predict(models, limits)},
+            "/video": {"post": _video(models, limits)},
+            "/video/{id}": {
+                "parameters": [_ID],
+                "get": _answering("progress of a film, or why it failed", 200, _json("Film")),
+                "delete": _answering("stops a film and removes it", 204, {}),
+            },
+            "/video/{id}/film": {
+                "parameters": [_ID],
+                "get": _answering("the film, drawn", 200, {"video/mp4": {"schema": _BINARY}}),
+            },
             "/models": {"get": _getting("the models and formats")},
             "/health": {"get": _getting("whether the server works, and how much it has to do")},
             "/openapi.json": {"get": _getting("this description")},
@@ -91,13 +104,31 @@ _PEOPLE = {
     },
 }
 
+_FILM = {
+    "type": "object",
+    "required": ["id", "status", "frames", "of"],
+    "properties": {
+        "id": {"type": "string"},
+        "status": {"enum": ["running", "done", "failed"]},
+        "frames": {"description": "number that is drawn", "type": "integer"},
+        "of": {
+            "description": "number in the file; null if it does not state it",
+            "type": ["integer", "null"],
+        },
+        "error": {"description": "why it failed", "type": "string"},
+        "film": {"description": "address of the result", "type": "string"},
+        "note": {"description": "what the result lacks, such as sound", "type": "string"},
+    },
+}
+
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+_BINARY = {"type": "string", "format": "binary"}
+
 
 def _predict(models: Models, limits: Limits) -> dict:
-    picture = {"type": "string", "format": "binary"}
-    form = {"type": "object", "required": ["file"], "properties": {"file": picture}}
     answers: dict[str, dict] = {}
     for name, answer in ANSWERS.items():
-        entry = answers.setdefault(answer.media, {"schema": dict(picture)})
+        entry = answers.setdefault(answer.media, {"schema": dict(_BINARY)})
         if name == "json":
             entry["schema"] = {"$ref": "#/components/schemas/People"}
     return {
@@ -108,39 +139,78 @@ def _predict(models: Models, limits: Limits) -> dict:
             _option("model", {"enum": list(models.choices), "default": models.default}),
             _option("min_score", {"minimum": 0, "maximum": 1, "default": MIN_SCORE}, "number"),
         ],
-        "requestBody": {
-            "required": True,
-            "description": f"a picture of at most {limits.megabytes:g} MB and"
-            f" {limits.megapixels:g} million pixels",
-            "content": {
-                "image/*": {"schema": picture},
-                "application/octet-stream": {"schema": picture},
-                "multipart/form-data": {"schema": form},
-            },
-        },
+        "requestBody": _upload(
+            "image/*",
+            f"a picture of at most {limits.megabytes:g} MB and {limits.megapixels:g} million"
+            " pixels",
+        ),
         "responses": {
             "200": {
                 "description": "; ".join(f"{n}: {answer.purpose}" for n, answer in ANSWERS.items()),
                 "content": answers,
             },
-            **{
-                str(status): {
-                    "description": reason,
-                    "content": {
-                        "application/json": {"schema": {"$ref": "#/components/schemas/Error"}}
-                    },
-                }
-                for status, reason in _REASONS.items()
-            },
+            **{str(status): _failing(reason) for status, reason in _REASONS.items()},
         },
     }
 
 
-def _option(name: str, schema: dict, kind: str = "string") -> dict:
+def _video(models: Models, limits: Limits) -> dict:
+    summary = "begins to draw a film, frame by frame, between pictures"
+    answer = _answering(summary, 202, _json("Film"))
+    purposes = FILM_PURPOSES
+    return {
+        **answer,
+        "operationId": "video",
+        "parameters": [
+            _option("model", {"enum": list(models.choices), "default": models.default}),
+            _option("min_score", {"minimum": 0, "maximum": 1, "default": MIN_SCORE}, "number"),
+            _option("draw", {"enum": list(DRAWINGS), "default": "parts"}, "string", purposes),
+            _option(
+                "smooth", {"minimum": 0, "exclusiveMaximum": 1, "default": 0}, "number", purposes
+            ),
+        ],
+        "requestBody": _upload(
+            "video/*",
+            f"a film of at most {limits.film_megabytes:g} MB, {limits.film_frames} frames and"
+            f" {limits.megapixels:g} million pixels a frame",
+        ),
+    }
+
+
+def _upload(media: str, description: str) -> dict:
+    form = {"type": "object", "required": ["file"], "properties": {"file": _BINARY}}
+    return {
+        "required": True,
+        "description": description,
+        "content": {
+            media: {"schema": _BINARY},
+            "application/octet-stream": {"schema": _BINARY},
+            "multipart/form-data": {"schema": form},
+        },
+    }
+
+
+def _json(schema: str) -> dict:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+
+
+def _failing(reason: str) -> dict:
+    return {"description": reason, "content": _json("Error")}
+
+
+def _answering(summary: str, status: int, content: dict) -> dict:
+    answer = {"description": summary, **({"content": content} if content else {})}
+    failure = _failing("the reason why there is no other answer")
+    return {"summary": summary, "responses": {str(status): answer, "default": failure}}
+
+
+def _option(
+    name: str, schema: dict, kind: str = "string", purposes: Mapping[str, str] = PURPOSES
+) -> dict:
     return {
         "name": name,
         "in": "query",
-        "description": PURPOSES[name],
+        "description": purposes[name],
         "schema": {"type": kind, **schema},
     }
 

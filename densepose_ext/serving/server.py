@@ -24,6 +24,7 @@ import densepose_ext
 from ..web.access import Access
 from ..web.listening import listen
 from .figure import body_file, colours
+from .film_requests import FilmService
 from .finder import Finder
 from .formats import ANSWERS
 from .limits import Limits
@@ -51,6 +52,7 @@ class Service:
     def __init__(self, models: Models, limits: Limits):
         self.models, self.limits = models, limits
         self.worker, self.finder = Worker(), Finder(models)
+        self.films = FilmService(models, self.worker, limits)
         self.progress = 0
         self._drawing: CapacityLimiter | None = None
 
@@ -117,6 +119,11 @@ class Service:
             }
         )
 
+    def close(self) -> None:
+        """Stops what is in progress, and removes films."""
+        self.films.close()
+        self.worker.close()
+
     async def _result(self, job: Callable):
         """What the worker makes of a job, in time."""
         future = self.worker.submit(job)
@@ -162,7 +169,7 @@ def make_app(models: Models, limits: Limits | None = None, token: str | None = N
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        await run_in_threadpool(service.worker.close)
+        await run_in_threadpool(service.close)
 
     async def openapi(request: Request) -> Response:
         return JSONResponse(describe(models, service.limits))
@@ -175,6 +182,7 @@ def make_app(models: Models, limits: Limits | None = None, token: str | None = N
             Route("/", lambda request: FileResponse(static / "index.html")),
             Mount("/static", StaticFiles(directory=str(static))),
             Route("/predict", service.predict, methods=["POST"]),
+            *service.films.routes(),
             Route("/health", service.health),
             Route("/models", service.list_models),
             Route("/openapi.json", openapi),

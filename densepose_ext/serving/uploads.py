@@ -21,26 +21,29 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _READ_IN_VAIN = 2
 
 
-async def read_upload(request: Request, limits: Limits) -> bytes:
-    """The content of the picture file: the body, or the only file of a form.
+async def read_upload(request: Request, limits: Limits, media: str = "image") -> bytes:
+    """The content of a file: the body, or the only file of a form.
+
+    Args:
+        media: image or video.
 
     Raises:
-        Refusal: it is too large, too slow, empty or of a type that no picture has.
+        Refusal: it is too large, too slow, empty or of another type.
     """
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     is_form = kind == "multipart/form-data"
-    is_file = kind in ("", "application/octet-stream") or kind.startswith("image/")
+    is_file = kind in ("", "application/octet-stream") or kind.startswith(f"{media}/")
     if not (is_form or is_file):
         raise Refusal(
             415,
-            f"Content-Type is {kind[:80]!r}; expected image/*, application/octet-stream or"
-            " multipart/form-data",
+            f"Content-Type is {kind[:80]!r}; expected {media}/*, application/octet-stream"
+            " or multipart/form-data",
         )
     body = await _body_in_time(request, limits)
     content = file_of_form(content_type, body) if is_form else body
     if not content:
-        raise Refusal(400, "the picture is empty: the request has no content")
+        raise Refusal(400, "the upload is empty: the request has no content")
     return content
 
 

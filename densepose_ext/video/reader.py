@@ -42,6 +42,7 @@ class VideoReader:
         name: the file, or "camera 0".
         rate: mean frames per second, a Fraction.
         count: number of frames that the file states; None if it does not.
+        pixels: of a frame, as the source states.
         problem: what could not be read so far, in words; empty if nothing.
     """
 
@@ -65,6 +66,7 @@ class VideoReader:
         opened = _OpenCV if camera or av is None else _PyAV
         self._backend = opened(int(source) if camera else source, self.name)
         self.rate, self.count = self._backend.rate, self._backend.count
+        self.pixels = self._backend.pixels
 
     def __iter__(self) -> Iterator[VideoFrame]:
         number = 0
@@ -106,6 +108,7 @@ class _PyAV:
         self._stream.thread_type = "AUTO"
         self.rate = self._stream.average_rate or self._stream.guessed_rate or Fraction(USUAL_RATE)
         self.count = self._stream.frames or None
+        self.pixels = self._stream.width * self._stream.height
 
     def pictures(self) -> Iterator[tuple[np.ndarray, float]]:
         first, last, number, bad = None, None, 0, 0
@@ -155,6 +158,8 @@ class _OpenCV:
         self.rate = Fraction(self.rate)
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.count = count if count > 0 and not self._camera else None
+        sides = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
+        self.pixels = round(self._capture.get(sides[0]) * self._capture.get(sides[1]))
 
     def pictures(self) -> Iterator[tuple[np.ndarray, float]]:
         number, started = 0, None

@@ -103,6 +103,7 @@ def draw_video(
     seconds: float | None = None,
     person: str = "all",
     size: tuple[int, int] | None = None,
+    shows_progress: bool = True,
 ) -> VideoSummary:
     """Finds and tracks the people of a video, and writes it with them drawn.
 
@@ -114,6 +115,7 @@ def draw_video(
         frames, seconds: limits of the video's length.
         person: who is drawn (see ``choosing.CHOICES``); one who was chosen stays so while seen.
         size: (height, width) of the new video; None: that of the old one.
+        shows_progress: in a terminal.
 
     Raises:
         OSError: the video cannot be written.
@@ -157,7 +159,8 @@ def draw_video(
         network = SimpleNamespace(batch=clock.timed("network", predictor.batch))
         found = predict_frames(takewhile(lambda frame: frame is not None, read), network)
         written = stage("encode", write, stage("draw", draw, stage("track", follow, found)))
-        bar = tqdm(written, "video", min(counts, default=None), unit="frame", disable=None)
+        disable = None if shows_progress else True  # None: outside of a terminal
+        bar = tqdm(written, "video", min(counts, default=None), unit="frame", disable=disable)
         try:
             for _ in bar:
                 pass

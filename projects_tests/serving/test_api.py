@@ -202,6 +202,8 @@ def test_health_and_description(service):
         place = described
         for key in reference.split('"')[0].split("/"):
             place = place[key]
+    parameters = described["paths"]["/video"]["post"]["parameters"]
+    assert [one["name"] for one in parameters] == ["model", "min_score", "draw", "smooth"]
     assert service.get("/predict").status_code == 405
     assert service.get("/nothing").json() == {"error": "there is no /nothing"}
 

@@ -76,9 +76,10 @@ def test_what_the_options_set(served, monkeypatch):
     monkeypatch.setenv("DENSEPOSE_EXT_TOKEN", "secret")
     command = ["serve", "--port", "99", "--host", "::1", "--min-score", "0.4", "--device", "cpu"]
     limits = ["--max-megabytes", "1", "--max-megapixels", "2", "--max-requests", "3"]
-    assert main([*command, *limits, "--max-seconds", "4"]) == 0
+    limits += ["--max-seconds", "4", "--max-film-megabytes", "5", "--max-film-frames", "6"]
+    assert main([*command, *limits]) == 0
     ((models, found, host, port, token, _),) = served
-    assert found == Limits(1, 2, 3, 4)
+    assert found == Limits(1, 2, 3, 4, 5, 6)
     assert (host, port, token) == ("::1", 99, "secret")
     assert models.min_score == 0.4
     assert models.loaded() == {models.default}

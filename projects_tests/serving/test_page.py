@@ -12,7 +12,9 @@ pytest.importorskip("uvicorn")
 from densepose_ext.serving.formats import ANSWERS
 from densepose_ext.serving.limits import Limits
 from densepose_ext.surface.surface import BodySurface
+from densepose_ext.video import VideoReader
 from projects_tests.serving.stand_in import app, picture_file
+from projects_tests.video.moving_square import write_video
 from projects_tests.web.browser import browser_path, browsing, served
 
 pytestmark = pytest.mark.slow
@@ -154,6 +156,31 @@ def test_what_cannot_be_used_is_said(page):
     page.locator("#error", has_text="more than 0.2 MB").wait_for()
     give_a_picture(page)
     assert error.count() == 0
+
+
+def test_a_film(page, tmp_path):
+    pytest.importorskip("av")  # OpenCV writes what browsers do not play
+    content = write_video(tmp_path / "walk.mp4", frames=4).read_bytes()
+    page.click("#views button[value=u]")
+    film = {"name": "walk.mp4", "mimeType": "video/mp4", "buffer": content}
+    with page.expect_request("**/video?*") as begun:
+        page.set_input_files("#file", film)
+    assert "draw=u" in begun.value.url
+    link = page.locator("#film-download:not([hidden])")
+    link.wait_for()
+    assert page.text_content("#status") == "4 frames"
+    with page.expect_download() as download:
+        link.click()
+    assert download.value.suggested_filename == "walk-densepose.mp4"
+    with VideoReader(download.value.path()) as drawn:
+        assert len(list(drawn)) == 4
+    address = link.get_attribute("href").removesuffix("/film")
+    assert page.locator("#canvas").is_hidden()
+    page.set_input_files("#file", {**film, "buffer": content[:40]})
+    page.locator("#error", has_text="the film is damaged").wait_for()
+    give_a_picture(page)  # leaves the film
+    assert page.locator("#film").is_hidden()
+    page.wait_for_function(f"async () => (await fetch('{address}')).status === 404")
 
 
 @pytest.mark.parametrize("width", [320, 760, 1280])

@@ -24,6 +24,16 @@ async function answered(path, options) {
 export const getJson = async (path) => (await answered(path)).json();
 export const getBytes = async (path) => (await answered(path)).arrayBuffer();
 
+// Begins a film.
+export async function beginFilm(file, options) {
+  const path = `/video?${new URLSearchParams(options)}`;
+  const headers = { "Content-Type": "application/octet-stream" };
+  return (await answered(path, { method: "POST", body: file, headers })).json();
+}
+
+// Ends a film; the request outlives the page.
+export const removeFilm = (address) => answered(address, { method: "DELETE", keepalive: true });
+
 // What the server answers for a picture, in a format; signal: of an AbortController.
 export async function predict(file, options, signal) {
   const path = `/predict?${new URLSearchParams(options)}`;

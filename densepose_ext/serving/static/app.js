@@ -2,6 +2,7 @@
 
 import { getBytes, getJson, predict, Refused } from "/static/api.js";
 import { Body } from "/static/body.js";
+import { Film, isFilm } from "/static/film.js";
 import { People } from "/static/people.js";
 
 const byId = (id) => document.getElementById(id);
@@ -17,7 +18,8 @@ const VIEWS = {
   iuv: { name: "IUV", isPainted: true, isOnBlack: true },
   overlay: { name: "Overlay", isOfServer: true, isOfVertices: true },
 };
-const state = { view: "parts", file: null, picture: null, people: null, layer: null, pointer: null };
+const state = { view: "parts", file: null, picture: null, people: null, layer: null, pointer: null,
+  film: null };
 let models, colours, body, asking = new AbortController(), drawing = new AbortController();
 
 function say(text) { byId("status").textContent = text; }
@@ -203,10 +205,46 @@ function pointAt(event) {
   point(Math.floor((event.clientX - left) * scale), Math.floor((event.clientY - top) * scale));
 }
 
+// Has the film drawn with what is chosen; one still under way is no longer wanted.
+async function drawFilm() {
+  showError(null);
+  byId("film-download").hidden = true;
+  const [film, last] = [new Film(state.file), state.film];
+  state.film = film;
+  const options = { model: byId("model").value, min_score: lowestScore(), draw: state.view };
+  if (byId("smooth").checked) options.smooth = 0.5;
+  try {
+    await last?.leave();
+    if (state.film === film) await film.draw(options);
+  } catch (error) { if (state.film === film && !film.isLeft) { say(""); showError(error); } }
+}
+
+function showFilm() {
+  asking.abort();
+  document.body.classList.remove("busy");
+  canvas.hidden = byId("invitation").hidden = true;
+  byId("film").hidden = byId("another").hidden = false;
+  if (VIEWS[state.view].isOfVertices || state.view === "picture") state.view = "parts";
+  paint();
+  drawFilm();
+}
+
+function leaveFilm() {
+  state.film?.leave();
+  state.film = null;
+  byId("film").hidden = true;
+}
+
 async function open(file) {
   if (!file) return;
+  document.body.classList.toggle("of-film", isFilm(file));
   Object.assign(state, { file, people: null, layer: null, pointer: null, picture: null });
   byId("downloads").disabled = true;
+  if (isFilm(file)) {
+    showFilm();
+    return;
+  }
+  leaveFilm();
   try {
     state.picture = await createImageBitmap(file);
     fit(state.picture.width, state.picture.height);
@@ -260,8 +298,14 @@ function listen() {
     const length = event.shiftKey ? Math.max(canvas.width >> 5, 1) : 1;
     point(x + length * step[0], y + length * step[1]);
   });
-  byId("model").addEventListener("change", () => { setScores(); find(); });
+  byId("model").addEventListener("change", () => { setScores(); if (!state.film) find(); });
   byId("score").addEventListener("input", choose);
+  byId("film-again").addEventListener("click", drawFilm);
+  byId("film-stop").addEventListener("click", () => { state.film.leave(); say("Stopped"); });
+  byId("film-video").addEventListener("error", () => {
+    if (state.film?.isOver) showError(new Refused("This browser does not play the film; download it."));
+  });
+  window.addEventListener("pagehide", () => { if (state.film && !state.film.isOver) state.film.leave(); });
   byId("opacity").addEventListener("input", () => { showOpacity(); draw(); });
   byId("boxes").addEventListener("change", draw);
   byId("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));
