@@ -70,12 +70,8 @@ class FilmService:
             raise Refusal(409, f"the film could not be drawn: {film.error}")
         if not film.is_done:
             raise Refusal(409, f"the film is not finished: {film.frames} frames are drawn")
-        return FileResponse(
-            film.result,
-            media_type="video/mp4",
-            filename="densepose.mp4",
-            content_disposition_type="inline",
-        )
+        # without a name of its own: the page names downloads after the film
+        return FileResponse(film.result, media_type="video/mp4")
 
     async def remove(self, request: Request) -> Response:
         """DELETE /video/NAME."""

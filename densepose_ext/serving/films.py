@@ -7,7 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -94,7 +94,8 @@ class Film:
         if self._thread:
             self._thread.join(PATIENCE)
         for path in (self._source, self.result):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # Windows keeps files that are open; the folder goes at the end
+                path.unlink(missing_ok=True)
 
     def _run(self, options: FilmOptions) -> str:
         """Draws; returns why it has failed."""

@@ -38,6 +38,7 @@ def test_round_trip(tmp_path, library, ending):
     frames, video = read(path)
     assert [f.name for f in frames] == [f"{n:06d}" for n in range(20)]
     assert [number_of(f.picture) for f in frames] == list(range(20))
+    assert video.pixels == 48 * 64
     assert frames[3].picture.shape == (48, 64, 3)
     blue, green, red = frames[3].picture[4:12, 4:12].mean((0, 1))
     assert red > 180 > 60 > max(blue, green)

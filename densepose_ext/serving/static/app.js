@@ -116,8 +116,12 @@ const ask = (format, signal) => predict(
 
 function fit(width, height) {
   [canvas.width, canvas.height] = [width, height];
-  canvas.style.setProperty("--ratio", width / height);
-  canvas.style.setProperty("--width", width);
+  setShape(canvas, width, height);
+}
+
+function setShape(element, width, height) {
+  element.style.setProperty("--ratio", width / height);
+  element.style.setProperty("--width", width);
 }
 
 function draw() {
@@ -302,6 +306,9 @@ function listen() {
   byId("score").addEventListener("input", choose);
   byId("film-again").addEventListener("click", drawFilm);
   byId("film-stop").addEventListener("click", () => { state.film.leave(); say("Stopped"); });
+  byId("film-video").addEventListener("loadedmetadata", ({ target }) => {
+    setShape(target, target.videoWidth, target.videoHeight);
+  });
   byId("film-video").addEventListener("error", () => {
     if (state.film?.isOver) showError(new Refused("This browser does not play the film; download it."));
   });

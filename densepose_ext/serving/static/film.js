@@ -17,14 +17,16 @@ export class Film {
     byId("film-video").hidden = true;
     progress.hidden = false;
     bar.removeAttribute("value");
+    byId("film-count").textContent = "";
     byId("status").textContent = "Sending the film…";
     this.begun = beginFilm(this.file, options);
     try {
       let answer = await this.begun;
+      if (!this.isLeft) byId("status").textContent = "Looking for people…";
       while (answer.status === "running" && !this.isLeft) {
         const { id, frames, of } = answer;
         if (of) bar.value = frames / of;
-        byId("status").textContent = of ? `Frame ${frames} of ${of}` : `Frame ${frames}`;
+        byId("film-count").textContent = of ? `Frame ${frames} of ${of}` : `Frame ${frames}`;
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
         if (!this.isLeft) answer = await getJson(`/video/${id}`);
       }
