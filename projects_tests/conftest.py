@@ -6,10 +6,15 @@ import os
 # Tests run in parallel, one per core; more threads would only wait for each other.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+import hypothesis
 import pytest
 import torch
 
 from projects_tests.tiny_dataset import make_dataset, make_surface
+
+# The same examples in every run; `pytest --hypothesis-profile=default` draws others.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)
