@@ -106,7 +106,8 @@ def build_embedder(cfg: CfgNode) -> Embedder:
 
     They are initialised to zero, then from INIT_FILE, a pickle of a dict with ``features``,
     ``embeddings`` or both, then from MODEL.WEIGHTS, if that is a local file. With INIT_FILE
-    "laplace-beltrami" the features are computed from the mesh, and cached.
+    "laplace-beltrami" the features are computed from the mesh, and cached; embeddings start as the
+    smoothest of them.
 
     Raises:
         ValueError, OSError: a setting or file cannot be used.
@@ -144,14 +145,27 @@ def initialized_embedder(
     if init_file == LAPLACE_BELTRAMI:
         from ..surface.laplace_beltrami import mesh_features  # takes SciPy, slow to import
 
+        shape = embedder.embeddings.shape
         try:
-            values: Mapping = {"features": mesh_features(mesh_name, embedder.features.shape[1])}
+            features = mesh_features(mesh_name, embedder.features.shape[1])
+            values: Mapping = {"features": features, "embeddings": _smoothest(*shape)}
         except ValueError as error:
             raise ValueError(f"{where or init_file}: {error}") from error
     else:
         values = _read_init_file(init_file)
     _fill(embedder, values, where or init_file)
     return embedder
+
+
+def _smoothest(feature_size: int, embedding_size: int) -> torch.Tensor:
+    """(F, D) embeddings of which each is a feature: the first ones but for the constant.
+
+    From zero, all vertices would start in the same direction or the opposite one.
+    """
+    embeddings = torch.zeros(feature_size, embedding_size)
+    count = min(feature_size - 1, embedding_size)
+    embeddings[1 : count + 1, :count] = torch.eye(count)
+    return embeddings
 
 
 def _key(name: str) -> str:

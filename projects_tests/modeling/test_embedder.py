@@ -14,6 +14,7 @@ from densepose_ext.modeling.embedder import (
     VertexFeatureEmbedder,
     build_embedder,
 )
+from projects_tests.tiny_meshes import write_mesh
 
 HEAD = "MODEL.ROI_DENSEPOSE_HEAD."
 FEATURE = {"TYPE": "vertex_feature", "NUM_VERTICES": 20, "FEATURE_DIM": 5, "IS_TRAINABLE": True}
@@ -100,6 +101,23 @@ def test_weights_are_read_however_a_checkpoint_wraps_them(tmp_path):
     )
     weights.write_bytes(b"<!doctype html>")  # refused, with its reason, when the model is loaded
     assert not build_embedder(cfg).state_dict()["embedder_cube.embeddings"].any()
+
+
+@pytest.mark.parametrize("count", [9, 20])
+def test_with_features_of_the_mesh_embeddings_start_as_the_smoothest(tmp_path, monkeypatch, count):
+    """From zero, all vertices would start in one direction or its opposite."""
+    monkeypatch.setenv("DENSEPOSE_EXT_MESHES", str(tmp_path))
+    monkeypatch.setenv("DENSEPOSE_EXT_CACHE", str(tmp_path / "cache"))
+    write_mesh(tmp_path, "ball", 60)
+    node = FEATURE | {"NUM_VERTICES": 60, "FEATURE_DIM": count, "INIT_FILE": "laplace-beltrami"}
+    embedder = build_embedder(config(ball=node)).embedder_ball
+    used = min(count - 1, 16)
+    products = embedder.features @ embedder.embeddings
+    torch.testing.assert_close(products[:, :used], embedder.features[:, 1 : used + 1])
+    assert not products[:, used:].any()
+    embeddings = embedder()
+    nearest = (embeddings @ embeddings.T).argmax(1)
+    assert torch.equal(nearest, torch.arange(60))
 
 
 @pytest.mark.parametrize(
