@@ -106,7 +106,7 @@ class Film:
             error = self._without_paths(str(problem))
         except Exception as problem:  # whatever the network raises: the film's address says it
             if not self._stopping.is_set():
-                logger.error(f"a film: {problem!r}")
+                logger.error(f"a film: {problem!r}", exc_info=True)
             error = f"the server has failed: {type(problem).__name__}"
         self._waiting = None
         self._source.unlink(missing_ok=True)
