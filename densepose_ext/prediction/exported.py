@@ -74,7 +74,8 @@ class ExportedPredictor:
 
         Raises:
             OSError: a file is missing.
-            ValueError: it is not an exported model, or a setting does not suit it.
+            ValueError: it is not an exported model, a setting does not suit it, or the device
+                cannot run it.
             ModuleNotFoundError: onnxruntime, or torchvision for TorchScript, is not installed.
         """
         self.path = _model_file(Path(model))
@@ -174,6 +175,7 @@ def _vertices(folder: Path) -> dict[str, torch.Tensor]:
 
 def _load_onnx(path: Path, device: str, threads: int) -> Runs:
     import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 
     providers = {
         "cpu": ["CPUExecutionProvider"],
@@ -187,8 +189,10 @@ def _load_onnx(path: Path, device: str, threads: int) -> Runs:
     options.intra_op_num_threads = threads
     try:
         session = onnxruntime.InferenceSession(os.fspath(path), options, providers[device])
-    except Exception as error:  # onnxruntime's own have no common base
+    except InvalidProtobuf as error:
         raise ValueError(f"{path} cannot be read as an ONNX model: {error}") from error
+    except Exception as error:  # onnxruntime's errors have no other common base
+        raise ValueError(f"{path} cannot be opened on {device}: {error}") from error
     name = session.get_inputs()[0].name
     return lambda picture: session.run(None, {name: picture})
 

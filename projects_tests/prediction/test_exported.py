@@ -135,3 +135,14 @@ def test_what_cannot_be_used(folder, tmp_path):
         (tmp_path / "model.json").write_text(text)
         with pytest.raises(ValueError, match=r"model.json does not describe"):
             ExportedPredictor(tmp_path / "model.onnx")
+
+
+def test_only_a_file_that_cannot_be_parsed_is_called_unreadable(folder, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+
+    def open_session(*arguments):
+        raise RuntimeError("CUDA failure 35: the driver is too old")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
+    with pytest.raises(ValueError, match=r"model\.onnx cannot be opened on cpu: CUDA failure 35"):
+        ExportedPredictor(folder)
