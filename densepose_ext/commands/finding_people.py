@@ -28,6 +28,17 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
         help="checkpoint, or official: the one published for a config of this name; default: the "
         "model's own",
     )
+    add_inference_arguments(parser, 0.5, "drop people with a lower score; use 0.05 to evaluate AP")
+
+
+def add_inference_arguments(
+    parser: argparse._ActionsContainer, min_score: float, purpose: str
+) -> None:
+    """Adds --device, --precision and --min-score.
+
+    Args:
+        min_score, purpose: default and help of --min-score.
+    """
     parser.add_argument("--device", help="cpu, cuda or cuda:N; default: cuda if available")
     parser.add_argument(
         "--precision", choices=["fp32", "bf16", "fp16"], help="default: the config's"
@@ -35,9 +46,9 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--min-score",
         type=float,
-        default=0.5,
+        default=min_score,
         metavar="S",
-        help="drop people with a lower score; default 0.5; use 0.05 to evaluate AP",
+        help=f"{purpose}; default %(default)s",
     )
 
 
@@ -85,7 +96,7 @@ def read_with_people(
         OSError: a file cannot be read.
         ValueError: files have the wrong type, size or number.
     """
-    from ..prediction.pictures import read_picture
+    from ..files.picture_reader import read_picture
 
     if args.iuv is None:
         for option in ("bgr", "instances"):
@@ -109,7 +120,7 @@ def read_with_people(
 
 
 def _given_people(path, size, iuv: str, bgr: bool, instances: str | None) -> list[Person]:
-    from ..prediction.pictures import read_picture
+    from ..files.picture_reader import read_picture
     from ..texture.iuv_picture import people_of_iuv, read_instances
 
     values = read_picture(iuv)

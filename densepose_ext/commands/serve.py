@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
+from .finding_people import add_inference_arguments
+
 #: A token that does not change when the server starts again.
 TOKEN = "DENSEPOSE_EXT_TOKEN"
 
@@ -19,17 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="model to offer besides the shipped one: a name (densepose-ext models lists them), a"
         " config or an exported model (model.onnx); may be given several times, the default first",
     )
-    parser.add_argument("--device", help="cpu, cuda or cuda:N; default: cuda if available")
-    parser.add_argument(
-        "--precision", choices=["fp32", "bf16", "fp16"], help="default: the config's"
-    )
-    parser.add_argument(
-        "--min-score",
-        type=float,
-        default=0.2,
-        metavar="S",
-        help="lowest score of people that requests may ask for; default 0.2",
-    )
+    add_inference_arguments(parser, 0.2, "minimum score that requests may ask for")
     parser.add_argument("--port", type=int, default=8000, help="default 8000; 0 for any free one")
     parser.add_argument(
         "--host",
