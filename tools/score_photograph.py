@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 
 from densepose_ext import DensePosePredictor
-from densepose_ext.prediction.pictures import read_picture
+from densepose_ext.files.picture_reader import read_picture
 from densepose_ext.visualization import compose_iuv
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..data.picture_files import UNREADABLE, picture_size
 from ..files.media import PICTURE_SUFFIXES
-from ..prediction.pictures import read_picture
+from ..files.picture_reader import read_picture
 from .project import Picture
 
 #: Side of a tile, pixels.

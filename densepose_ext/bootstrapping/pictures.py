@@ -10,7 +10,6 @@ from functools import cache
 
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
-from PIL import Image
 from torch.utils.data import Dataset
 
 from ..data.build import load_registered
@@ -21,8 +20,6 @@ from ..files.media import PICTURE_SUFFIXES, is_video
 from .key_frames import key_frame_times, read_key_frame, require_pyav
 
 logger = logging.getLogger(f"detectron2.{__name__}")
-
-_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ def _key_frames(video: str, strategy: str, num_images: int) -> list[Unlabelled]:
         return [Unlabelled(video, n) for n in range(num_images)]
     try:
         return [Unlabelled(video, n) for n in range(len(key_frame_times(video)))]
-    except _UNREADABLE as error:
+    except (OSError, ValueError) as error:
         _warn_once(f"left out: {error}")
         return []
 
@@ -146,13 +143,13 @@ class UnlabelledPictures(Dataset):
         picture = self.pictures[sample.image]
         try:
             return sample, self._read(picture, sample)
-        except _UNREADABLE as error:
-            _warn_once(f"not bootstrapped from: {picture.path}: {error}")
+        except (OSError, ValueError) as error:
+            _warn_once(f"not bootstrapped from: {error}")
             return sample, None
 
     def _read(self, picture: Unlabelled, sample: Sample) -> np.ndarray:
         if picture.key_frame is None:
-            return np.ascontiguousarray(read_picture_as(picture.path, self._format))
+            return read_picture_as(picture.path, self._format)
         times = key_frame_times(picture.path)
         number = picture.key_frame
         if number < 0:

@@ -109,8 +109,8 @@ def _people(args: argparse.Namespace, opts: list[str]) -> Iterator[tuple[str, np
         ValueError: there is none; or config or model cannot be used.
     """
     from ..config import load_config
+    from ..files.picture_reader import read_picture
     from ..prediction.inputs import find_pictures
-    from ..prediction.pictures import read_picture
     from ..prediction.predictor import DensePosePredictor, config_file
 
     sources = find_pictures([args.input])

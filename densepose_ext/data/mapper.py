@@ -24,7 +24,7 @@ from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import POINT_KEYS, AnnotationError, read_densepose
 from .dense_points import draw_points
-from .picture_files import UNREADABLE, read_picture_as
+from .picture_files import read_picture_as
 from .rle import painted_map
 from .transforms import affine_matrix, transform_densepose
 
@@ -139,16 +139,12 @@ class DensePoseDatasetMapper(DatasetMapper):
             if image is None:
                 image = read_picture_as(dataset_dict["file_name"], self.image_format)
             utils.check_image_size(dataset_dict, image)
-        except (*UNREADABLE, utils.SizeMismatchError) as error:
-            message = f"{dataset_dict['file_name']}: {error}"
+        except (OSError, ValueError, utils.SizeMismatchError) as error:
             if not self.is_train:
-                raise ValueError(message) from error
-            _warn_once(f"skipped in training: {message}")
+                raise ValueError(str(error)) from error
+            _warn_once(f"skipped in training: {error}")
             return None
 
-        if self.image_format == "BGR":
-            # It is an RGB array with reversed channels, which resizing would copy value by value.
-            image = cv2.cvtColor(image[:, :, ::-1], cv2.COLOR_RGB2BGR)
         augmented = T.AugInput(image)
         edge = dataset_dict.pop("shortest_edge", None)
         transforms = self._sized(edge)(augmented)

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import PureWindowsPath
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
-from ..files.deep_pictures import DEEP_MODES, deep_grey
+from ..files.picture_reader import decode_picture
 
-#: What PIL raises for files that are missing, damaged or not pictures.
+#: What is raised for files that are missing, damaged or not pictures.
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
@@ -39,14 +39,20 @@ def picture_size(path: str) -> tuple[int, int]:
     Raises:
         one of UNREADABLE.
     """
-    with Image.open(path) as picture:
-        width, height = picture.size
-        orientation = picture.getexif().get(0x0112, 1)
-        return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+    with open(path, "rb") as stream:
+        try:
+            picture = Image.open(stream)
+        except UnidentifiedImageError:  # OpenCV may know it, and has to decode it for its size
+            height, width = decode_picture(stream).shape[:2]
+            return width, height
+        with picture:
+            width, height = picture.size
+            orientation = picture.getexif().get(0x0112, 1)
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
 
 
 def read_picture_as(path: str, image_format: str) -> np.ndarray:
-    """Reads a picture as Detectron2 does, but scales 16-bit grey to 8 bits instead of clipping it.
+    """Reads a picture as predictors do, in the format of a Detectron2 config.
 
     Args:
         path: local, or of Detectron2's PathManager.
@@ -56,15 +62,20 @@ def read_picture_as(path: str, image_format: str) -> np.ndarray:
         (H, W, C) uint8, with the EXIF orientation applied.
 
     Raises:
-        one of UNREADABLE.
+        OSError: the file does not exist, or may not be read.
+        ValueError: the file is damaged, or not a picture.
     """
     from detectron2.data import detection_utils
 
-    with detection_utils.PathManager.open(path, "rb") as stream, Image.open(stream) as picture:
-        if picture.mode in DEEP_MODES:
-            grey = Image.fromarray(deep_grey(ImageOps.exif_transpose(picture)))
-            return detection_utils.convert_PIL_to_numpy(grey, image_format)
-    return detection_utils.read_image(path, format=image_format)
+    with detection_utils.PathManager.open(path, "rb") as stream:
+        try:
+            picture = decode_picture(stream)
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read as a picture: {error}") from error
+    if image_format == "BGR":
+        return picture
+    rgb = Image.fromarray(picture[:, :, ::-1])
+    return detection_utils.convert_PIL_to_numpy(rgb, image_format)
 
 
 def check_pictures(images: Sequence[dict], source: str) -> None:
@@ -91,9 +102,7 @@ def _fault(image: dict) -> str | None:
     path, expected = image["file_name"], (image["width"], image["height"])
     try:
         size = picture_size(path)
-        with Image.open(path) as picture:
-            picture.draft("RGB", (picture.width // 8, picture.height // 8))
-            picture.load()
+        _decode_small(path)
     except FileNotFoundError:
         return f"{path} does not exist"
     except UNREADABLE as error:
@@ -101,3 +110,13 @@ def _fault(image: dict) -> str | None:
     if size != expected:
         return f"{path} has {size} pixels (width, height), but its annotations say {expected}"
     return None
+
+
+def _decode_small(path: str) -> None:
+    try:
+        picture = Image.open(path)
+    except UnidentifiedImageError:
+        return  # picture_size has decoded it
+    with picture:
+        picture.draft("RGB", (picture.width // 8, picture.height // 8))
+        picture.load()

@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from ..files.deep_pictures import DEEP_MODES, deep_grey, scaled_to_8_bits
+from ..files.picture_reader import as_bgr, image_as_bgr, read_picture
 
 #: What predictors take for a picture: an array, a Pillow image, or the path of a file.
 Picture = np.ndarray | Image.Image | str | os.PathLike
-
-#: What Pillow's and OpenCV's decoders raise on damaged files.
-_DECODING_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    LookupError,
-    TypeError,
-    MemoryError,
-    RuntimeError,  # AVIF; its subclass NotImplementedError for rare formats
-    ArithmeticError,
-    AttributeError,
-    struct.error,
-    zlib.error,
-    cv2.error,
-    Image.DecompressionBombError,
-)
 
 
 def to_bgr(picture: Picture) -> np.ndarray:
@@ -47,16 +26,20 @@ def to_bgr(picture: Picture) -> np.ndarray:
         ValueError: it is none of these; the message says how to convert it.
     """
     if isinstance(picture, np.ndarray):
+        if picture.ndim == 4:
+            raise ValueError(
+                f"the picture has the shape {picture.shape}; expected (H, W, 3); several pictures"
+                " go to the predictor's method batch"
+            )
         return as_bgr(picture)
     if isinstance(picture, (str, os.PathLike)):
         return read_picture(picture)
     if isinstance(picture, Image.Image):
         try:
-            return _image_as_bgr(picture)
-        except _DECODING_ERRORS as error:
-            reason = " ".join(str(error).split())
+            return image_as_bgr(picture)
+        except ValueError as error:
             raise ValueError(
-                f"the Pillow image of mode {picture.mode} cannot be used: {reason}"
+                f"the Pillow image of mode {picture.mode} cannot be used: {error}"
             ) from error
     raise ValueError(f"the picture is {_what_to_do(picture)}")
 
@@ -71,58 +54,6 @@ def batch_to_bgr(pictures: Sequence[Picture]) -> list[np.ndarray]:
     if is_one or isinstance(pictures, (str, bytes, os.PathLike, Image.Image)):
         raise ValueError("batch takes a list of pictures; for one, call the predictor itself")
     return [to_bgr(picture) for picture in pictures]
-
-
-def as_bgr(picture: np.ndarray) -> np.ndarray:
-    """An array as (H, W, 3) uint8.
-
-    Grey becomes three equal channels; a fourth channel is taken as opacity, and the picture is
-    blended with white; 16 bits are scaled to 8. The order of the colours is kept.
-
-    Args:
-        picture: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16.
-
-    Raises:
-        ValueError: it is none of these; the message says how to convert it.
-    """
-    if picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(
-            f"the picture has dtype {picture.dtype}; expected uint8 (0 to 255) or uint16:"
-            f" {_conversion_to_uint8(picture)}"
-        )
-    channels = picture.shape[2] if picture.ndim == 3 else 1
-    if picture.ndim not in (2, 3) or channels not in (1, 3, 4) or 0 in picture.shape:
-        hint = ""
-        if picture.ndim == 3 and picture.shape[0] in (1, 3, 4):
-            hint = ": picture.transpose(1, 2, 0) makes it so"
-        elif picture.ndim == 4:
-            hint = "; several pictures go to the predictor's method batch"
-        raise ValueError(f"the picture has the shape {picture.shape}; expected (H, W, 3){hint}")
-    if picture.dtype == np.uint16:
-        picture = scaled_to_8_bits(picture)
-    if channels == 1:
-        return np.repeat(picture.reshape(*picture.shape[:2], 1), 3, axis=2)
-    if channels == 4:
-        opacity = picture[..., 3:].astype(np.uint16)
-        mixed = picture[..., :3] * opacity + 255 * (255 - opacity)
-        picture = ((mixed + 127) // 255).astype(np.uint8)
-    return picture
-
-
-def _conversion_to_uint8(picture: np.ndarray) -> str:
-    """Code that converts an array of another dtype, guessed from its values."""
-    if picture.dtype == bool:
-        return "picture.astype('uint8') * 255 converts it"
-    if picture.dtype.kind not in "fiu":
-        return "its values are not numbers"
-    if not np.isfinite(picture).all():
-        return "it has values that are not finite"
-    low, high = picture.min(initial=0), picture.max(initial=0)
-    if picture.dtype.kind == "f" and low >= 0 and high <= 1:
-        return "(picture * 255).round().astype('uint8') converts values from 0 to 1"
-    if low >= 0 and high <= 255:
-        return "picture.round().astype('uint8') converts values from 0 to 255"
-    return f"its values, from {low:g} to {high:g}, have to be brought to 0 to 255"
 
 
 def _what_to_do(picture: object) -> str:
@@ -153,54 +84,3 @@ def _what_to_do(picture: object) -> str:
         f"a {type(picture).__name__}; expected an array (H, W, 3) of uint8, BGR, a Pillow image or"
         " a path"
     )
-
-
-def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """Reads a picture file upright: (H, W, 3) uint8, BGR.
-
-    Any format and colour space that Pillow or OpenCV supports; the first frame of an animation.
-    The EXIF orientation is applied.
-
-    Raises:
-        OSError: the file does not exist, or may not be read.
-        ValueError: the file is damaged, or not a picture.
-    """
-    path = os.fspath(path)
-    with open(path, "rb") as stream:
-        try:
-            return _read(stream)
-        except _DECODING_ERRORS as error:
-            reason = " ".join(str(error).split()).replace(repr(stream), "the file")
-            raise ValueError(f"{path} cannot be read as a picture: {reason}") from error
-
-
-def _read(stream) -> np.ndarray:
-    try:
-        image = Image.open(stream)
-    except UnidentifiedImageError:
-        # Formats that Pillow lacks, 16-bit colour TIFF among them.
-        return _read_by_opencv(stream)
-    with image:
-        return _image_as_bgr(image)
-
-
-def _image_as_bgr(image: Image.Image) -> np.ndarray:
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "La":  # Pillow converts it only to LA
-        image = image.convert("LA")
-    if image.mode in DEEP_MODES:
-        return as_bgr(deep_grey(image))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
-        rgb = as_bgr(np.asarray(image.convert("RGBA")))
-    else:
-        rgb = np.asarray(image.convert("RGB"))
-    return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-
-
-def _read_by_opencv(stream) -> np.ndarray:
-    stream.seek(0)
-    content = np.frombuffer(stream.read(), np.uint8)
-    picture = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
-    if picture is None:
-        raise ValueError("neither Pillow nor OpenCV knows its format")
-    return as_bgr(picture)

@@ -15,9 +15,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..files.picture_reader import read_picture
 from .inputs import Source
 from .people import People
-from .pictures import read_picture
 from .predictor import DensePosePredictor
 
 Given = TypeVar("Given")

@@ -17,6 +17,7 @@ from pycocotools import mask as coco_mask
 
 from densepose_ext.config import add_densepose_config
 from densepose_ext.data import DensePoseDatasetMapper, load_densepose_coco, mapper
+from densepose_ext.data.picture_files import check_pictures, picture_size
 from densepose_ext.data.rle import painted_map
 from densepose_ext.prediction.pictures import to_bgr
 from densepose_ext.structures import DensePoseAnnotationList
@@ -279,6 +280,23 @@ def test_16_bit_grey_is_scaled_as_by_the_predictor(image, tmp_path, suffix, imag
     np.testing.assert_array_equal(found, predicted[:1] if image_format == "L" else predicted)
     assert (found.min(), found.max()) == (0, 255)
     assert abs(int(found[0, HEIGHT // 2, 0]) - 128) <= 1
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+@pytest.mark.parametrize("image_format", ["BGR", "RGB"])
+def test_colour_is_read_as_by_the_predictor(image, tmp_path, channels, suffix, image_format):
+    """16 bits, for which Pillow has no TIFF reader, and transparency."""
+    path = str(tmp_path / f"deep{suffix}")
+    colours = np.random.default_rng(0).integers(0, 65536, (HEIGHT, WIDTH, channels), np.uint16)
+    cv2.imwrite(path, colours)
+    image["file_name"] = path
+    check_pictures([image], "dataset")
+    assert picture_size(path) == (WIDTH, HEIGHT)
+    mapper = DensePoseDatasetMapper(False, augmentations=[], image_format=image_format)
+    found = mapper(image)["image"].numpy()
+    predicted = to_bgr(path).transpose(2, 0, 1)
+    np.testing.assert_array_equal(found if image_format == "BGR" else found[::-1], predicted)
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "truncated", "text", "folder", "wrong size"])

@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image, features
 
-from densepose_ext.prediction.pictures import as_bgr, read_picture, to_bgr
+from densepose_ext.files.picture_reader import as_bgr, read_picture
+from densepose_ext.prediction.pictures import to_bgr
 
 #: What brings a picture into the state that an EXIF orientation describes.
 INTO = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM"} | {

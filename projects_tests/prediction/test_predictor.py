@@ -10,7 +10,7 @@ from detectron2.engine import DefaultPredictor
 from PIL import Image
 
 from densepose_ext import DensePosePredictor, People, densepose_results, get_config_file
-from densepose_ext.prediction.pictures import as_bgr
+from densepose_ext.files.picture_reader import as_bgr
 from densepose_ext.prediction.predictor import _LowPrecisionBackbone
 from projects_tests.tiny_model import CONFIG, tiny_config, tiny_model
 

@@ -16,11 +16,11 @@ from PIL import Image
 from densepose_ext import DensePosePredictor, People, get_config_file
 from densepose_ext.commands.main import main
 from densepose_ext.evaluation.results import Results
+from densepose_ext.files.picture_reader import read_picture
 from densepose_ext.prediction import run as run_module
 from densepose_ext.prediction import stream
 from densepose_ext.prediction.choosing import chosen
 from densepose_ext.prediction.inputs import find_pictures
-from densepose_ext.prediction.pictures import read_picture
 from densepose_ext.prediction.record import PICTURES_FILE, RESULTS_FILE
 from densepose_ext.prediction.resizing import resized_people
 from densepose_ext.prediction.stream import Frame, ahead, predict_frames
