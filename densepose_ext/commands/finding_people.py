@@ -29,6 +29,12 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
         "model's own",
     )
     add_inference_arguments(parser, 0.5, "drop people with a lower score; use 0.05 to evaluate AP")
+    parser.add_argument(
+        "--augment",
+        action="store_true",
+        help="average over the sizes and mirror images of the config's TEST.AUG: better, at least "
+        "twice the time",
+    )
 
 
 def add_inference_arguments(
@@ -84,7 +90,14 @@ def predictor_of(args: argparse.Namespace) -> DensePosePredictor | ExportedPredi
     """The predictor that the options ask for."""
     from ..prediction.opening import open_predictor
 
-    return open_predictor(args.model, args.weights, args.device, args.precision, args.min_score)
+    return open_predictor(
+        args.model,
+        args.weights,
+        args.device,
+        args.precision,
+        args.min_score,
+        args.augment or None,
+    )
 
 
 def read_with_people(

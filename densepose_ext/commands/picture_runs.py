@@ -115,6 +115,7 @@ def run_over_pictures(args: argparse.Namespace, formats: tuple[str, ...], option
         weights=args.weights,
         device=args.device,
         precision=args.precision,
+        augment=args.augment or None,
         min_score=args.min_score,
         options=options,
         batch=args.batch,

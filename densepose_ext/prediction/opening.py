@@ -12,6 +12,7 @@ def open_predictor(
     device: str | None = None,
     precision: str | None = None,
     min_score: float | None = None,
+    augment: bool | None = None,
 ) -> DensePosePredictor | ExportedPredictor:
     """A :class:`DensePosePredictor`, or an :class:`ExportedPredictor` if ``model`` is exported.
 
@@ -19,8 +20,8 @@ def open_predictor(
         OSError, ValueError: as by these, or for a setting that an exported model does not have.
     """
     if not is_exported(model):
-        return DensePosePredictor(model, weights, device, precision, min_score)
-    for name, value in (("weights", weights), ("precision", precision)):
-        if value is not None:
+        return DensePosePredictor(model, weights, device, precision, min_score, augment)
+    for name, value in (("weights", weights), ("precision", precision), ("augment", augment)):
+        if value:
             raise ValueError(f"{name} {value!r}: the exported model {model} has its own")
     return ExportedPredictor(str(model), device or "cpu", min_score)

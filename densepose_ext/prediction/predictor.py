@@ -54,6 +54,7 @@ class DensePosePredictor:
         device: str | torch.device | None = None,
         precision: str | None = None,
         min_score: float | None = None,
+        augment: bool | None = None,
     ):
         """
         Args:
@@ -68,6 +69,8 @@ class DensePosePredictor:
                 Default: MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION, usually fp32.
             min_score: people with a lower score are left out. Default:
                 MODEL.ROI_HEADS.SCORE_THRESH_TEST, .05 as a rule; the commands take .5.
+            augment: whether to average over a picture's versions (sizes, mirror images, rotations)
+                as TEST.AUG describes them. Default: TEST.AUG.ENABLED.
 
         Raises:
             OSError: a file is missing, or cannot be fetched.
@@ -86,6 +89,8 @@ class DensePosePredictor:
             if not 0 <= min_score <= 1:
                 raise ValueError(f"min_score = {min_score}, expected 0 to 1")
             cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST = float(min_score)
+        if augment is not None:
+            cfg.TEST.AUG.ENABLED = bool(augment)
         check_config(cfg)
         cfg.freeze()
         self.cfg = cfg

@@ -49,7 +49,7 @@ class Run:
     Attributes:
         folder: for the outputs.
         formats: names of FORMATS or PRESETS, "part-mask", and "json" for results.json.
-        config, weights, device, precision, min_score: as for open_predictor.
+        config, weights, device, precision, min_score, augment: as for open_predictor.
         options: of the output files.
         batch: pictures per batch of the network.
         workers: number of reading threads, and of writing threads.
@@ -66,6 +66,7 @@ class Run:
     device: str | None = None
     precision: str | None = None
     min_score: float | None = None
+    augment: bool | None = None
     options: Options = field(default_factory=Options)
     batch: int = 1
     workers: int = 2
@@ -81,7 +82,7 @@ class Run:
 
     def predictor(self) -> DensePosePredictor | ExportedPredictor:
         return open_predictor(
-            self.config, self.weights, self.device, self.precision, self.min_score
+            self.config, self.weights, self.device, self.precision, self.min_score, self.augment
         )
 
 

@@ -229,7 +229,7 @@ def test_files(people, trained, tmp_path):
     assert (cv2.imread(str(tmp_path / "one_overlay.jpg")) != picture).any()
 
 
-def test_augmented_testing(trained):
+def test_augmented_testing(trained, tmp_path):
     cfg, trainer, picture = trained
     cfg = cfg.clone()
     cfg.defrost()
@@ -239,6 +239,17 @@ def test_augmented_testing(trained):
     given = {"image": image, "height": image.shape[1], "width": image.shape[2]}
     output = model([given])[0]["instances"].pred_densepose
     assert output.meshes.names() == ["ball"] * len(output)
+    config = tmp_path / "config.yaml"
+    config.write_text(cfg.dump())
+    for name, options in (("alone", []), ("averaged", ["--augment"])):
+        command = ["predict", str(picture), "--out", str(tmp_path / name), "--model", str(config)]
+        assert main([*command, *options, "--min-score", "0", "--format", "vertices"]) == 0
+    alone, averaged = (
+        np.load(tmp_path / name / f"{picture.stem}_vertices.npz")["vertices"]
+        for name in ("alone", "averaged")
+    )
+    assert alone.shape == averaged.shape
+    assert not np.array_equal(alone, averaged)
 
 
 def test_vertices_of_the_open_body_have_charts():

@@ -72,6 +72,23 @@ def test_test_time_augmentation_by_config(predictor, weights):
 
 
 @pytest.mark.slow
+def test_test_time_augmentation_by_argument(predictor, weights):
+    cfg = tiny_config(*AVERAGED)
+    by_config = DensePosePredictor(cfg, weights, device="cpu")
+    by_argument = DensePosePredictor(
+        tiny_config(*AVERAGED[2:]), weights, device="cpu", augment=True
+    )
+    without = DensePosePredictor(cfg, weights, device="cpu", augment=False)
+    picture = noise()
+    averaged = [person.box for person in by_config(picture)]
+    np.testing.assert_array_equal(averaged, [person.box for person in by_argument(picture)])
+    np.testing.assert_array_equal(
+        [person.box for person in predictor(picture)], [person.box for person in without(picture)]
+    )
+    assert by_argument.identity() == by_config.identity() != without.identity()
+
+
+@pytest.mark.slow
 def test_test_time_augmentation_takes_any_picture(weights):
     averaging = DensePosePredictor(tiny_config(*AVERAGED), weights, device="cpu")
     pictures = [noise(1, 1), noise(2, 300), noise(70, 40, channels=0)]
