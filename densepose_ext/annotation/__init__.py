@@ -1,1 +1,1 @@
-"""Two-stage annotation as in the paper: regions, then points on rendered views of the body."""
+"""Two-stage annotation as in the paper: body regions, then points on rendered views of the body."""

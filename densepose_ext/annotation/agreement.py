@@ -1,4 +1,4 @@
-"""How far annotators are apart on the body, point by point (the paper, section 2.2)."""
+"""Agreement between annotators: geodesic distances of their answers (the paper, section 2.2)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from ..surface.registry import Surface
 from .event_log import read_events
 from .project import Project
 
-#: Boxes that overlap less (IoU) are of different people.
+#: Minimum IoU of two boxes of the same person.
 SAME_PERSON = 0.5
-#: Points of two files are the same if they are at most this far apart, as a share of the box.
+#: Maximum distance between two annotations of a point, as a share of the box's longer side.
 SAME_POINT = 0.005
 
 
 @dataclass(frozen=True)
 class Placed:
-    """The points of one person by one annotator.
+    """One person's points, as placed by one annotator.
 
     Attributes:
-        image: file name of the picture. box: (4,) x, y, width, height.
-        pixels: (P, 2) of the picture. part: (P,) int, 1..24. uv: (P, 2).
+        image: file name. box: (4,) x, y, width, height.
+        pixels: (P, 2) positions in the image. part: (P,) int, 1..24. uv: (P, 2).
     """
 
     image: str
@@ -45,10 +45,10 @@ class Agreement:
     """Pairs of answers for the same points.
 
     Attributes:
-        people: number of people of both annotators.
-        part: (N,) int, the first annotator's. distance: (N,) metres on the body.
+        people: number of people whom both have annotated.
+        part: (N,) int, the first annotator's part. distance: (N,) geodesic distance, metres.
         same_part: (N,) bool.
-        alone: points that only one of them has placed, of these people.
+        alone: number of points on these people that only one of the two has placed.
     """
 
     people: int
@@ -58,7 +58,7 @@ class Agreement:
     alone: int
 
     def rows(self) -> list[dict]:
-        """A row for each group of parts that has points, and one of all: distances in cm."""
+        """One row per group of parts that has points, and one for all points; distances in cm."""
         group = FINE_TO_GROUP[self.part]
         chosen = [(name, group == n) for n, name in enumerate(GROUP_NAMES) if n]
         chosen.append(("all", np.ones(len(group), bool)))
@@ -77,13 +77,12 @@ class Agreement:
 
 
 def compare(first: Sequence[Placed], second: Sequence[Placed], surface: Surface) -> Agreement:
-    """Distances on the body between two annotators' answers.
+    """Compares the answers of two annotators.
 
-    People are the same if their pictures are and their boxes overlap, points if they lie at the
-    same place of the picture.
+    People are matched by image and box, points by their position in the image.
 
     Raises:
-        ValueError: they have no point in common.
+        ValueError: no point was annotated by both.
     """
     people, alone = 0, 0
     mine, theirs = [], []
@@ -101,7 +100,7 @@ def compare(first: Sequence[Placed], second: Sequence[Placed], surface: Surface)
     if not mine:
         raise ValueError(
             f"no point in common: {len(first)} and {len(second)} people with points, {people} of"
-            " them the same"
+            " them matched"
         )
     parts, vertices = [], []
     for answers in (mine, theirs):
@@ -113,7 +112,7 @@ def compare(first: Sequence[Placed], second: Sequence[Placed], surface: Surface)
 
 
 def placed_in_file(file: AnnotationFile) -> list[Placed]:
-    """The people of an annotation file who have points in charts."""
+    """The people in an annotation file who have points with I, U and V."""
     result = []
     for person in file.people:
         if not has_densepose(person):
@@ -135,13 +134,14 @@ def placed_in_file(file: AnnotationFile) -> list[Placed]:
 
 
 def placed_in_project(log: str | os.PathLike) -> tuple[str, list[list[Placed]]]:
-    """The points of each annotator of a project, which may be open meanwhile.
+    """The points of each annotator in a project, which may be open in another program.
 
     Args:
-        log: of the project.
+        log: the project's log file.
 
     Returns:
-        name of the surface; for the first, second, ... annotator of each person, the people.
+        the surface's name, and a list whose k-th item holds the people as their k-th annotators
+        placed their points.
 
     Raises:
         FileNotFoundError, ValueError: there is no such log, or it is damaged.
@@ -174,7 +174,7 @@ def placed_in_project(log: str | os.PathLike) -> tuple[str, list[list[Placed]]]:
 
 
 def _same_people(first: Sequence[Placed], second: Sequence[Placed]):
-    """Yields pairs of people: in each picture those whose boxes overlap most."""
+    """Yields matched people: within each image, the assignment of boxes with the largest IoU."""
     for image in dict.fromkeys(person.image for person in first):
         a, b = ([p for p in side if p.image == image] for side in (first, second))
         if not b:
@@ -192,7 +192,7 @@ def _iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def draw(agreement: Agreement, path: str | os.PathLike, title: str) -> None:
-    """A box plot of the distances by group of parts, as PNG, SVG or PDF."""
+    """Draws a box plot of the distances by group of parts, as PNG, SVG or PDF."""
     from matplotlib.figure import Figure
 
     group = FINE_TO_GROUP[agreement.part]
@@ -211,10 +211,10 @@ def draw(agreement: Agreement, path: str | os.PathLike, title: str) -> None:
     labels = [f"{GROUP_NAMES[n]} ({(group == n).sum()})" for n in shown]
     axes.set_yticks(np.arange(1, len(shown) + 1), labels)
     axes.invert_yaxis()
-    axes.set(xlabel="distance on the body (cm); diamond: mean", title=title)
+    axes.set(xlabel="geodesic distance (cm); diamonds: means", title=title)
     axes.set_xlim(left=0)
     axes.grid(axis="x", alpha=0.3)
     try:
         figure.savefig(path, dpi=130)
-    except ValueError as error:  # the format, by the end of the name
+    except ValueError as error:  # a file format that matplotlib does not know
         raise ValueError(f"{path}: {error}") from None

@@ -1,4 +1,4 @@
-"""The body that points are placed on: triangles, where they are, and their I, U, V."""
+"""The body mesh that points are placed on, with its charts."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from ..surface.surface import BodySurface
 
 @dataclass(frozen=True)
 class Body:
-    """A body to click on.
+    """A body mesh to click on.
+
+    Positions are in metres: x points to the person's left, -y to the front, z up.
 
     Attributes:
-        surface: that I, U, V refer to.
-        mesh: name of the mesh that vertices are of, for ``ref_model``.
-        charts: its charts; their triangles are the body's.
-        places: (V, 3) positions that ``charts.vertex`` refers to: metres, x to the person's left,
-            -y to the front, z up.
-        mesh_places: (n, 3) positions of the mesh's vertices.
+        surface: the surface that I, U, V refer to.
+        mesh: name of the mesh that ``dp_vertex`` refers to, written as ``ref_model``.
+        charts: charts of the surface; the triangles are theirs.
+        places: (V, 3) positions, indexed by ``charts.vertex``.
+        mesh_places: (n, 3) positions of the vertices of ``mesh``.
     """
 
     surface: Surface
@@ -36,20 +37,20 @@ class Body:
 
     @cached_property
     def faces(self) -> np.ndarray:
-        """(F, 3) triangles of ``places``."""
+        """(F, 3) triangles, as indices into ``places``."""
         return self.charts.vertex[self.charts.faces]
 
     @cached_property
     def face_region(self) -> np.ndarray:
-        """(F,) region 1..14 of each triangle."""
+        """(F,) region of each triangle, 1..14."""
         return FINE_TO_COARSE[self.charts.face_part]
 
     def points(self, i: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """Positions (P, 3), metres, of surface points."""
+        """(P, 3) positions of surface points."""
         return self.charts.points(i, u, v, self.places)
 
     def vertex(self, places: np.ndarray) -> np.ndarray:
-        """Vertices (P,) of the mesh nearest to positions (P, 3)."""
+        """(P,) vertices of the mesh that are nearest to positions (P, 3)."""
         return self._tree.query(places)[1]
 
     @cached_property
@@ -61,19 +62,19 @@ def get_body(surface: str | os.PathLike) -> Body:
     """The body of a surface.
 
     Args:
-        surface: "open", "smpl", or a folder of the official files; for those
-            ``UV_Processed.mat`` and the mesh ``smpl_27554`` are needed.
+        surface: "open", "smpl", or a folder of official files. The last two need
+            ``UV_Processed.mat`` and the mesh ``smpl_27554``.
 
     Raises:
         FileNotFoundError: an official file is missing; the message names it.
-        ValueError: there is no such surface, or none that can be drawn.
+        ValueError: the surface does not exist, or has no mesh that can be drawn.
     """
     found = get_surface(surface)
     if isinstance(found, BodySurface):
         places = found.body.vertices
         return Body(found, "open", found.charts, places, places)
     if found.name != "smpl":
-        raise ValueError(f"the surface {surface} cannot be drawn, expected open, or official files")
+        raise ValueError(f"the surface {surface} cannot be drawn, expected open or official files")
     return _official_body(found)
 
 
@@ -83,11 +84,11 @@ def _official_body(surface) -> Body:
 
     charts = OfficialCharts(surface.file(CHARTS_FILE)).charts
     mesh = get_mesh("smpl_27554")
-    # The mesh subdivides SMPL's triangles, and keeps SMPL's vertices as its first. SMPL has y up
-    # and z to the front.
+    # The mesh is a subdivision of SMPL whose first vertices are SMPL's own, in which y is up and z
+    # points to the front.
     if charts.vertex.max() >= mesh.num_vertices:
         raise ValueError(
-            f"the mesh {mesh.name} has {mesh.num_vertices} vertices, {CHARTS_FILE} refers to"
+            f"the mesh {mesh.name} has {mesh.num_vertices} vertices, but {CHARTS_FILE} refers to"
             f" {charts.vertex.max() + 1}"
         )
     x, y, z = mesh.vertices.T

@@ -1,4 +1,4 @@
-"""An annotation project as COCO JSON with ``dp_*`` keys, as training and evaluation read it."""
+"""Writes a project as COCO JSON with ``dp_*`` keys, which training and evaluation read."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ..data.rle import paint_part_masks, text_of_rle
 from ..surface.parts import ANNOTATION_SIDE
 from .project import Person, Picture, Project
 
-#: Stages in which all points of a person have been placed.
+#: Stages in which all of a person's points are placed.
 _PLACED = ("review", "accepted")
 
 
 class CocoText:
-    """The file's text. What has not changed since the last time is not made again."""
+    """Serializes a project. People who have not changed since the last call are reused."""
 
     def __init__(self, mesh: str):
         """
         Args:
-            mesh: that ``dp_vertex`` is of.
+            mesh: the mesh that ``dp_vertex`` refers to.
         """
         self._mesh = mesh
         self._made: dict[int, tuple[int, str]] = {}
@@ -29,8 +29,8 @@ class CocoText:
     def __call__(self, project: Project) -> str:
         """The project as JSON.
 
-        Pictures are listed that have people, or whose boxes are all drawn: others would count as
-        pictures without anybody in training.
+        Images without people are left out until their boxes are marked as complete: training would
+        take them for images without anybody.
         """
         shown = {person.image for person in project.people.values()}
         images = [
@@ -56,8 +56,8 @@ class CocoText:
 def annotation(person: Person, picture: Picture, mesh: str) -> dict:
     """The COCO annotation of a person.
 
-    ``dp_masks`` are there as soon as the regions are finished, points once they are all placed;
-    those that an annotator could not tell are left out.
+    It has ``dp_masks`` once the regions are finished, and points once all are placed, except those
+    for which the annotator could not tell.
     """
     record = {
         "category_id": 1,
@@ -81,7 +81,7 @@ def annotation(person: Person, picture: Picture, mesh: str) -> dict:
 
 
 def _points(person: Person, mesh: str) -> dict:
-    """The keys of the points; none where no point was placed."""
+    """The keys of the points; an empty dict if no point was placed."""
     x0, y0, width, height = person.box
     columns: list[tuple] = []
     for n, (x, y, _) in enumerate(person.points):
@@ -97,14 +97,14 @@ def _points(person: Person, mesh: str) -> dict:
         return {}
     keys = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V", "dp_vertex")
     values = {key: list(column) for key, column in zip(keys, zip(*columns))}
-    if min(values["dp_vertex"]) < 0:  # of people that came with I, U, V alone
+    if min(values["dp_vertex"]) < 0:  # an imported person without vertices
         del values["dp_vertex"]
         return values
     return {**values, "ref_model": mesh}
 
 
 def silhouette(regions: list, box: list[float], picture: Picture) -> dict:
-    """The union of the regions as a mask of the picture: a compressed RLE."""
+    """The union of the regions as a compressed RLE of the whole image."""
     painted = paint_part_masks(regions) > 0
     mask = np.zeros((picture.height, picture.width), np.uint8, order="F")
     x, y, width, height = box

@@ -1,7 +1,7 @@
-"""A log of actions: one JSON object a line, on the disk before an action counts as done.
+"""An append-only log of actions, one JSON object per line.
 
-The file is only ever appended to. It is locked while it is open, so that two programs cannot write
-to it; the system takes the lock back if the program is killed.
+Each action is on disk before it is reported as done. The file is locked while it is open, so that
+only one program writes to it; the system releases the lock if the program is killed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ..files.locks import acquire
 
-#: Without it, Windows writes \r\n for \n.
+#: Without this flag, Windows writes \r\n for \n.
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
@@ -21,15 +21,15 @@ class EventLog:
     """An open log.
 
     Attributes:
-        path: of the file.
-        events: those that the file held when it was opened, oldest first.
+        path: the file.
+        events: the events found in the file when it was opened, oldest first.
     """
 
     def __init__(self, path: str | os.PathLike):
-        """Opens a log, or begins one.
+        """Opens a log, or creates it.
 
-        A last line that is not whole is that of an action during which the program was killed, and
-        which nobody was told had succeeded: it is cut off.
+        An incomplete last line is removed: the program was killed while writing it, so the action
+        was never reported as done.
 
         Raises:
             ValueError: another program has it open, or a line before the last is damaged.
@@ -53,13 +53,13 @@ class EventLog:
             raise
 
     def append(self, event: dict) -> dict:
-        """Writes an event, and returns once it is on the disk.
+        """Appends an event, and returns once it is on disk.
 
         Returns:
-            the event with its number under ``n``.
+            the event, with its number as ``n``.
 
         Raises:
-            OSError: it could not be written; the log is as it was before.
+            OSError: it could not be written; the log is unchanged.
         """
         event = {"n": self._count, **event}
         line = json.dumps(event, separators=(",", ":"), allow_nan=False).encode() + b"\n"
@@ -77,12 +77,12 @@ class EventLog:
         return event
 
     def close(self) -> None:
-        """Closes the file, which releases its lock."""
+        """Closes the file and releases the lock."""
         os.close(self._file)
 
 
 def read_events(path: str | os.PathLike) -> tuple[list[dict], int]:
-    """The events of a log, which may be open elsewhere, and the bytes that they take.
+    """The events of a log, which may be open elsewhere, and their size in bytes.
 
     Raises:
         ValueError: a line before the last is damaged.
@@ -117,8 +117,8 @@ def _parsed(line: bytes) -> dict | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes sure that the name of a new file survives a loss of power, too."""
-    if sys.platform == "win32":  # where folders cannot be opened
+    """Makes sure that a new file's directory entry survives a power failure."""
+    if sys.platform == "win32":  # folders cannot be opened there
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""The body, whole, in the colours of the regions: which limb is left and which is right."""
+"""The whole body in the colours of the regions, to tell left limbs from right ones."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .views import DISTANCE, png
 
 #: Width and height, pixels.
 WIDTH, HEIGHT = 300, 440
-#: Directions from which it is drawn: every 45 degrees, from the front on to the person's left.
+#: Number of camera directions: every 45 degrees, from the front towards the person's left.
 NUM_TURNS = 8
 
 
 def region_colours() -> np.ndarray:
-    """(15, 3) uint8 RGB of the regions, that of the first part of each; 0 is black."""
+    """(15, 3) uint8 RGB: each region has the colour of its first part; 0 is black."""
     first = [int(np.argmax(region == FINE_TO_COARSE)) for region in range(NUM_COARSE_PARTS + 1)]
     return PART_COLOURS[first]
 
 
 class Figure:
-    """Pictures of a body from all around."""
+    """Renders a body from all around."""
 
     def __init__(self, body: Body):
         self._body = body

@@ -1,4 +1,4 @@
-"""People of a COCO JSON as a project takes them in: boxes, masks, keypoints, dense pose."""
+"""Imports people from COCO JSON: boxes, masks, keypoints and dense pose."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ..data.rle import encode_part_masks, painted_map
 from ..surface.parts import ANNOTATION_SIDE, FINE_TO_COARSE
 from .project import Project
 
-#: Keys of an annotation that are kept as they are.
+#: Keys of an annotation that are kept unchanged.
 _KEPT = ("category_id", "iscrowd", "area", "segmentation", "keypoints", "num_keypoints")
 
 
 def import_people(path: str | os.PathLike, project: Project, folder: str, mesh: str) -> dict:
-    """An event that takes the people of a file into a project; those that it has are left out.
+    """An event that imports the people of a file, except those that the project already has.
 
-    People with dense pose come in for review, crowds with no dense pose to be annotated.
+    People with dense pose start in the stage "review"; crowds are "left out".
 
     Args:
-        path: COCO JSON. Its pictures are matched by ``file_name``.
-        folder: of the pictures.
-        mesh: that vertices are of.
+        path: COCO JSON. Its images are matched with the project's by ``file_name``.
+        folder: folder of the images.
+        mesh: the mesh that ``dp_vertex`` refers to.
 
     Raises:
-        FileNotFoundError, ValueError: the file is missing or no COCO JSON, no picture of it is in
-            the project, or one has another size there.
+        FileNotFoundError, ValueError: the file is missing or not COCO JSON, none of its images is
+            in the project, or an image has another size than in the project.
     """
     file = read_annotations(path, folder)
     pictures = _matched(file, project)
@@ -47,7 +47,7 @@ def import_people(path: str | os.PathLike, project: Project, folder: str, mesh: 
 
 
 def _matched(file: AnnotationFile, project: Project) -> dict:
-    """Picture of the project for each image of the file that it has."""
+    """Image id in the file -> image id in the project, for images in both."""
     by_name = {picture.file_name: picture for picture in project.pictures.values()}
     by_base = {os.path.basename(name): picture for name, picture in by_name.items()}
     found = {}
@@ -70,7 +70,7 @@ def _matched(file: AnnotationFile, project: Project) -> dict:
 
 
 def _people_category(file: AnnotationFile) -> list[int]:
-    """Ids of the categories to take: that of people, where there is one of that name."""
+    """Ids of the categories to import: "person" if there is one, else all."""
     person = [key for key, name in file.categories.items() if name == "person"]
     return person or list(file.categories)
 
@@ -93,7 +93,7 @@ def _record(person: dict, mesh: str) -> dict:
 
 
 def _dense(person: dict, mesh: str) -> dict:
-    """Points and answers of a person with dense pose."""
+    """The points and answers of a person with dense pose."""
     kept = person["dp_I"] > 0
     x0, y0, width, height = person["bbox"]
     xs = x0 + person["dp_x"][kept] * width / ANNOTATION_SIDE
@@ -113,7 +113,7 @@ def _dense(person: dict, mesh: str) -> dict:
 
 
 def _plain(value):
-    """A value as JSON has it: RLEs of the reader hold bytes."""
+    """Makes a value serializable: the reader's RLEs contain bytes."""
     if isinstance(value, dict) and isinstance(value.get("counts"), bytes):
         return {**value, "counts": value["counts"].decode("ascii")}
     return value

@@ -1,16 +1,16 @@
-"""Who may change a person right now: leases that end by themselves."""
+"""Leases decide which page may change a person; they expire unless they are renewed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-#: Seconds until a lease ends that is not renewed; pages renew theirs every 20 seconds.
+#: Seconds until a lease expires; pages renew theirs every 20 seconds.
 DURATION = 75.0
 
 
 class Leases:
-    """One holder a person. Leases are kept in memory: after a restart everybody asks again."""
+    """Leases by person, one holder each. They are kept in memory only: a restart ends them all."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic):
         self._now = now
@@ -20,7 +20,7 @@ class Leases:
         """Takes or renews the lease of a person; False if another session holds it.
 
         Args:
-            session: of a page. name: of its annotator, for messages.
+            session: identifies a page. name: name of its annotator, for messages.
         """
         holder = self._held.get(person)
         if holder is not None and holder[0] != session and holder[2] > self._now():
@@ -34,7 +34,7 @@ class Leases:
         return holder is not None and holder[0] == session and holder[2] > self._now()
 
     def holder(self, person: int) -> str | None:
-        """Name of the annotator who holds the lease of a person."""
+        """Name of the annotator who holds the lease of a person; None if nobody does."""
         holder = self._held.get(person)
         return holder[1] if holder is not None and holder[2] > self._now() else None
 

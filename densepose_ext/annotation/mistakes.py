@@ -1,4 +1,4 @@
-"""Points of a person that are likely to be wrong."""
+"""Finds points that are likely to be wrong."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Neighbours in the picture that say where a point is to be expected.
+#: Number of neighbours in the image that predict a point's position on the body.
 NEIGHBOURS = 6
-#: A point is marked if it lies this many times the usual distance from where it is expected ...
+#: A point is suspicious if its error exceeds the median error by this factor ...
 USUAL_TIMES = 3.5
-#: ... and at least this far, metres.
+#: ... and is at least this large, metres.
 LEAST = 0.04
 
 
@@ -20,7 +20,7 @@ class Suspicion:
 
     Attributes:
         point: number of the point.
-        distance: from where it is expected, metres, in a straight line on the body at rest.
+        distance: straight-line distance from the predicted position on the body, metres.
         reason: "neighbours" or "model".
     """
 
@@ -32,13 +32,14 @@ class Suspicion:
 def far_from_neighbours(
     numbers: np.ndarray, pixels: np.ndarray, places: np.ndarray
 ) -> list[Suspicion]:
-    """Points of one region that lie elsewhere on the body than their neighbours let expect.
+    """Points of one region that their neighbours in the image predict elsewhere on the body.
 
-    What is near in the picture is near on the body: an affine map from the picture to the body is
-    fitted to the neighbours of each point, which has no part in it.
+    Each point is predicted by an affine map from the image to the body, fitted to its neighbours
+    without the point itself.
 
     Args:
-        numbers: (P,) of the points. pixels: (P, 2) of the picture. places: (P, 3), metres.
+        numbers: (P,) numbers of the points. pixels: (P, 2) positions in the image.
+        places: (P, 3) positions on the body, metres.
     """
     if len(numbers) < NEIGHBOURS:
         return []
@@ -50,7 +51,7 @@ def far_from_neighbours(
         apart[n] = np.inf
         near = np.argsort(apart)[: NEIGHBOURS - 1]
         design = np.concatenate([np.ones((len(near), 1)), offset[near]], 1)
-        # slopes are held back: they would carry one neighbour's mistake to all the others
+        # Slopes are damped, or one neighbour's mistake would spread to the others.
         damping = np.diag([1e-6, 0.02, 0.02])
         fitted = np.linalg.solve(design.T @ design + damping, design.T @ places[near])
         distances[n] = min(
@@ -68,10 +69,11 @@ def far_from_neighbours(
 def far_from_model(
     numbers: np.ndarray, places: np.ndarray, predicted: np.ndarray
 ) -> list[Suspicion]:
-    """Points that a model puts elsewhere.
+    """Points that a model predicts elsewhere on the body.
 
     Args:
-        numbers: (P,). places: (P, 3) metres. predicted: (P, 3), nan where it sees no body.
+        numbers: (P,) numbers of the points. places: (P, 3) positions on the body, metres.
+        predicted: (P, 3) the model's positions; nan where it predicts background.
     """
     distances = np.linalg.norm(places - predicted, axis=1)
     known = np.isfinite(distances)

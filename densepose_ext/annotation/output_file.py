@@ -1,4 +1,4 @@
-"""Writes the annotations in the background, whole or not at all, soon after they have changed."""
+"""Writes the annotation file in the background, atomically, soon after each change."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ..files.atomic import replacing
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
-#: Seconds from a change to the file. Until then it is in the log alone.
+#: Seconds from a change until it is written. Until then only the log has it.
 DELAY = 1.0
 
 
 class OutputFile:
-    """A file that follows what it is made of."""
+    """A file that is kept up to date by a background thread."""
 
     def __init__(self, path: Path, text: Callable[[], str]):
         """
         Args:
-            text: makes the content; called in another thread.
+            text: returns the content; called in the background thread.
         """
         self.path = path
         self.error = ""
@@ -33,14 +33,14 @@ class OutputFile:
         self._thread.start()
 
     def changed(self) -> None:
-        """Has the file written again in a moment."""
+        """Schedules a write."""
         self._changed.set()
 
     def write(self) -> None:
         """Writes the file now.
 
         Raises:
-            OSError: it cannot be written; what was there stays.
+            OSError: it cannot be written; the old file remains.
         """
         with self._writing:
             self._changed.clear()
@@ -63,10 +63,10 @@ class OutputFile:
                 logger.error(self.error)
 
     def close(self) -> None:
-        """Writes what is left to write.
+        """Writes pending changes, and ends the thread.
 
         Raises:
-            OSError: as of :meth:`write`.
+            OSError: the file cannot be written.
         """
         is_late = self._changed.is_set()
         self._closing.set()

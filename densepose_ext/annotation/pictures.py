@@ -1,4 +1,4 @@
-"""The pictures of a project: those below one folder, whole, small, and in tiles."""
+"""The pictures of a project, all in one folder: read whole, as previews, and as tiles."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .project import Picture
 
 #: Side of a tile, pixels.
 TILE = 1024
-#: Pictures that stay decoded; one of 6000 x 4000 pixels takes 72 MB.
+#: Number of decoded pictures in memory; one of 6000 x 4000 pixels takes 72 MB.
 DECODED = 3
-#: Fractions at which OpenCV can decode a JPEG; it turns it as its EXIF data say.
+#: Factors by which OpenCV can shrink a JPEG as it decodes it, EXIF orientation included.
 _REDUCED = (
     (8, cv2.IMREAD_REDUCED_COLOR_8),
     (4, cv2.IMREAD_REDUCED_COLOR_4),
@@ -29,17 +29,17 @@ _QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
 
 
 def find_pictures(folder: str | os.PathLike) -> list[str]:
-    """Names of the pictures below a folder, relative to it, with slashes, in order.
+    """Sorted paths of the pictures in a folder, searched recursively; relative, with slashes.
 
-    Hidden files and folders are left out, and so are links that lead out of the folder.
+    Hidden files and folders are skipped, and so are links that lead out of the folder.
 
     Raises:
-        NotADirectoryError: it is no folder.
-        ValueError: there are no pictures in it.
+        NotADirectoryError: it is not a folder.
+        ValueError: it has no pictures.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is no folder of pictures")
+        raise NotADirectoryError(f"{folder} is not a folder")
     root = folder.resolve()
     names = []
     for path in sorted(folder.rglob("*")):
@@ -55,13 +55,13 @@ def find_pictures(folder: str | os.PathLike) -> list[str]:
 
 
 def new_pictures(folder: str | os.PathLike, names: list[str], known: dict) -> tuple[list, list]:
-    """Records of pictures that a project does not have yet.
+    """Records of the pictures that are new to a project.
 
     Args:
-        known: pictures of the project, by id.
+        known: the project's pictures by id.
 
     Returns:
-        records with id, file_name, width, height; and a line for each picture that cannot be read.
+        records with id, file_name, width and height; and a message for each unreadable picture.
     """
     seen = {picture.file_name for picture in known.values()}
     number = max(known, default=0)
@@ -81,7 +81,7 @@ def new_pictures(folder: str | os.PathLike, names: list[str], known: dict) -> tu
 
 
 class PictureFiles:
-    """Reads the pictures of a project, turned as their EXIF data say."""
+    """Reads the pictures of a project, with their EXIF orientation applied."""
 
     def __init__(self, folder: str | os.PathLike):
         self._folder = Path(folder).resolve()
@@ -92,7 +92,7 @@ class PictureFiles:
         """The file of a picture.
 
         Raises:
-            ValueError: it does not lie below the folder, as when it was replaced by a link.
+            ValueError: it is outside the folder, for example because a link has replaced it.
         """
         path = (self._folder / picture.file_name).resolve()
         if not path.is_relative_to(self._folder):
@@ -103,7 +103,7 @@ class PictureFiles:
         """(H, W, 3) uint8 BGR. The array is shared: do not change it.
 
         Raises:
-            OSError, ValueError: it is missing, damaged, or has another size than before.
+            OSError, ValueError: it is missing or damaged, or its size has changed.
         """
         with self._lock:
             return self._decoded(str(self.path(picture)), picture.width, picture.height)
@@ -114,13 +114,13 @@ class PictureFiles:
         if found.shape[:2] != (height, width):
             raise ValueError(
                 f"{path} has {found.shape[1]} x {found.shape[0]} pixels, expected {width} x"
-                f" {height}, as it had when it was first annotated"
+                f" {height}, its size when it was added to the project"
             )
         found.flags.writeable = False
         return found
 
     def small(self, picture: Picture, side: int) -> bytes:
-        """A JPEG whose longer side has at most so many pixels."""
+        """A JPEG, shrunk so that its longer side has at most ``side`` pixels."""
         found = self._reduced(picture, side)
         found = self.read(picture) if found is None else found
         scale = side / max(found.shape[:2])
@@ -130,14 +130,14 @@ class PictureFiles:
         return cv2.imencode(".jpg", found, _QUALITY)[1].tobytes()
 
     def _reduced(self, picture: Picture, side: int) -> np.ndarray | None:
-        """A JPEG decoded at a fraction of its size, which is many times faster; else None."""
+        """A JPEG shrunk while decoding, which is many times faster; None where not possible."""
         path, longest = str(self.path(picture)), max(picture.width, picture.height)
         is_jpeg = path.lower().endswith((".jpg", ".jpeg"))
         flag = next((flag for factor, flag in _REDUCED if longest >= factor * side), None)
         return cv2.imread(path, flag) if is_jpeg and flag is not None else None
 
     def tile(self, picture: Picture, column: int, row: int) -> bytes:
-        """A JPEG of one tile at full size, narrower at the right and lower border.
+        """A JPEG of one tile at full resolution; smaller at the right and lower border.
 
         Raises:
             ValueError: there is no such tile.

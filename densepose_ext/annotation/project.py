@@ -1,7 +1,7 @@
-"""The state of an annotation project: what its events add up to.
+"""The state of an annotation project, built by applying its events.
 
-Applying the same events in the same order gives the same state: nothing here reads a clock, a
-file or a random number. Coordinates are pixels of the picture, from its upper left corner.
+It is deterministic: nothing here depends on time, files or random numbers. Coordinates are pixels
+from the upper left corner of the image.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 from ..data.rle import encode_part_masks, paint_part_masks
 from ..surface.parts import ANNOTATION_SIDE
 
-#: Stages of a person, in order; "left out" people keep their box and get no dense pose.
+#: Stages of a person, in order. People "left out" keep their box, and get no dense pose.
 STAGES = ("regions", "points", "review", "accepted", "left out")
 
 
 @dataclass
 class Picture:
-    """A picture of the project; ``file_name`` is relative to its folder, with slashes."""
+    """A picture of the project; ``file_name`` is relative to the folder, with slashes."""
 
     id: int
     file_name: str
@@ -30,10 +30,11 @@ class Picture:
 
 @dataclass
 class Answer:
-    """A point's place on the body; ``part`` is 0 where the annotator could not tell.
+    """Where an annotator placed a point on the body.
 
     Attributes:
-        part, u, v: I (1..24), U and V. vertex: of the mesh.
+        part, u, v: I (1..24), U and V; part 0 if the annotator could not tell.
+        vertex: nearest vertex of the mesh, -1 if unknown.
         view, at: the rendered view that was clicked, and the pixel in it.
     """
 
@@ -47,19 +48,21 @@ class Answer:
 
 @dataclass
 class Person:
-    """A person.
+    """A person, and how far their annotation is.
+
+    Points are numbered from 0, and so are the annotators of each person.
 
     Attributes:
         box: x, y, width, height.
-        source: keys of the COCO annotation that the person comes from, which are kept.
-        regions: ``dp_masks``, or None before they are drawn.
-        points: (x, y, region 1..14) of the points to be placed.
-        answers: for each annotator, the answers by number of the point.
-        annotators: name of each annotator who has placed points or is doing so.
-        finished: numbers of annotators who have placed all points.
-        taken: point -> annotator whose answer counts, where it is not the first one's.
-        note: what a reviewer wrote who sent the person back.
-        version: number of events; a page that has seen another one is out of date.
+        source: keys kept from the COCO annotation that the person was imported from.
+        regions: ``dp_masks``; None until they are drawn.
+        points: (x, y, region 1..14) of the points to place.
+        answers: per annotator, point -> answer.
+        annotators: names of the annotators.
+        finished: annotators who have placed all points.
+        taken: point -> annotator whose answer was chosen in review; the first one's by default.
+        note: a reviewer's reason for sending the person back.
+        version: number of events so far, by which a page finds out that it is out of date.
     """
 
     id: int
@@ -77,13 +80,13 @@ class Person:
     version: int = 0
 
     def answer(self, point: int) -> Answer | None:
-        """The answer that counts for a point; None where there is none."""
+        """The answer to use for a point; None if there is none."""
         layer = self.taken.get(point, 0)
         return self.answers[layer].get(point) if layer < len(self.answers) else None
 
 
 class Project:
-    """Pictures and people by id, made of events."""
+    """Pictures and people by id."""
 
     def __init__(self) -> None:
         self.pictures: dict[int, Picture] = {}
@@ -92,7 +95,7 @@ class Project:
         self.surface = ""
 
     def apply(self, event: dict) -> None:
-        """Applies an event that :class:`~.store.Store` has made."""
+        """Applies an event of :class:`~.store.Store`."""
         getattr(self, f"_{event['do']}")(event)
         if "person" in event and event["person"] in self.people:
             self.people[event["person"]].version += 1
@@ -136,7 +139,7 @@ class Project:
         self.people[event["person"]].regions = event["regions"]
 
     def _lay(self, event: dict) -> None:
-        """Regions are finished. Points that are laid again where they were keep their answers."""
+        """Sets the points to place. Points that were there before keep their answers."""
         person = self.people[event["person"]]
         before = {point: n for n, point in enumerate(person.points)}
         person.points = [_point(point) for point in event["points"]]
@@ -200,7 +203,7 @@ def _answer(values: list) -> Answer:
 
 
 def moved_regions(regions: list, old: list[float], new: list[float]) -> list:
-    """``dp_masks`` of a person whose box has changed: the same pixels of the picture.
+    """Resamples ``dp_masks`` to a new box, so that they cover the same pixels of the image.
 
     Args:
         old, new: boxes x, y, width, height.

@@ -1,4 +1,4 @@
-"""What a model finds in a picture: boxes, regions and places on the body, to accept or correct."""
+"""A model's proposals, to accept or correct: boxes, regions, and positions on the body."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ..surface.parts import ANNOTATION_SIDE, FINE_TO_COARSE
 from .pictures import PictureFiles
 from .project import Person, Picture
 
-#: Pictures whose people are remembered.
+#: Number of pictures whose people are cached.
 REMEMBERED = 64
-#: Boxes that overlap less (IoU) are of different people.
+#: Minimum IoU of a detection and the box of the same person.
 SAME_PERSON = 0.3
 
 
 def model_is_installed() -> bool:
-    """Whether there is what the model needs."""
+    """Whether the packages that a model needs are installed."""
     return all(importlib.util.find_spec(name) for name in ("torch", "detectron2"))
 
 
 @dataclass(frozen=True)
 class Found:
-    """A person that the model has found.
+    """A detected person.
 
     Attributes:
         box: x, y, width, height. score: 0 to 1.
-        corner: column and row of the picture where labels and uv begin.
+        corner: column and row in the image of the first pixel of ``labels`` and ``uv``.
         labels: (h, w) uint8, fine parts. uv: (2, h, w) float32.
     """
 
@@ -41,7 +41,7 @@ class Found:
     uv: np.ndarray
 
     def iuv(self, pixels: np.ndarray) -> np.ndarray:
-        """I, U, V (P, 3) at pixels (P, 2) of the picture; I is 0 where the model sees nobody."""
+        """(P, 3) I, U, V at pixels (P, 2) of the image; I is 0 where the model sees nobody."""
         column, row = np.floor(pixels).astype(int).T - np.array([self.corner]).T
         height, width = self.labels.shape
         inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
@@ -51,7 +51,7 @@ class Found:
         return result
 
     def regions(self, box: list[float]) -> np.ndarray:
-        """(256, 256) uint8: regions in another box x, y, width, height."""
+        """(256, 256) uint8 region map of a given box x, y, width, height."""
         step = (np.arange(ANNOTATION_SIDE) + 0.5) / ANNOTATION_SIDE
         x, y = np.meshgrid(box[0] + step * box[2], box[1] + step * box[3])
         parts = self.iuv(np.stack([x.ravel(), y.ravel()], 1))[:, 0].astype(int)
@@ -59,12 +59,12 @@ class Found:
 
 
 class Proposals:
-    """Runs a model on the pictures that are asked for; it is loaded with the first one."""
+    """Runs a model on demand; the first call loads it."""
 
     def __init__(self, files: PictureFiles, model: str | None = None, weights: str | None = None):
         """
         Args:
-            model: name or config; default: the shipped one. weights: default: the model's own.
+            model: name or config; default: the shipped model. weights: default: the model's own.
         """
         self._files, self._choice = files, (model, weights)
         self._lock = threading.Lock()
@@ -72,11 +72,11 @@ class Proposals:
         self._known: OrderedDict[int, list[Found]] = OrderedDict()
 
     def known(self, picture: Picture) -> list[Found] | None:
-        """The people of a picture, if the model has seen it; the model does not run."""
+        """The cached people of a picture; None if the model has not run on it."""
         return self._known.get(picture.id)
 
     def people(self, picture: Picture) -> list[Found]:
-        """The people of a picture, best score first. The first call loads the model: seconds.
+        """The people of a picture, best score first. The first call takes seconds.
 
         Raises:
             OSError, ValueError, ModuleNotFoundError: the picture or the model cannot be used.
@@ -89,10 +89,10 @@ class Proposals:
             return self._known[picture.id]
 
     def of(self, person: Person, picture: Picture, run: bool = True) -> Found | None:
-        """What the model has found of a person: the box that overlaps most; None for nobody.
+        """The detection that overlaps a person most; None if none matches.
 
         Args:
-            run: whether the model may run for it.
+            run: run the model if the picture is not cached.
         """
         found = self.people(picture) if run else self.known(picture)
         overlaps = [(_iou(one.box, person.box), n) for n, one in enumerate(found or [])]
@@ -111,7 +111,7 @@ class Proposals:
         for person in self._predictor(image):
             uv = getattr(person.result, "uv", None)
             if uv is None:
-                continue  # of a mesh without charts
+                continue  # its mesh has no charts
             x0, y0, x1, y1 = (round(float(value), 1) for value in person.box)
             labels = person.result.labels.numpy()
             box = [x0, y0, x1 - x0, y1 - y0]

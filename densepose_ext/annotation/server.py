@@ -1,4 +1,4 @@
-"""The web application: an API of JSON, the pictures, the views, and the page."""
+"""The web application: the page, its JSON API, the pictures and the views."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from ..processes.priority import give_way
 from ..surface.parts import NUM_COARSE_PARTS
 from ..web.access import Access
 from ..web.listening import listen
-from .desk import Desk, map_of_runs
 from .figure import NUM_TURNS, Figure
+from .page_data import PageData, map_of_runs
 from .pictures import PictureFiles
 from .proposals import Proposals
 from .store import Conflict, Store, Who
 from .views import NUM_VIEWS, Views
 
 COOKIE = "densepose_annotate"
-#: Largest body of a request, bytes; regions of a person take some 50 kB.
+#: Maximum size of a request's body, bytes; a person's regions take about 50 kB.
 LARGEST_BODY = 1 << 20
-#: What does not change while the server runs may be kept by the browser.
+#: For responses that do not change while the server runs.
 _KEPT = {"cache-control": "private, max-age=86400"}
 
 logger = logging.getLogger(f"detectron2.{__name__}")
@@ -47,11 +47,11 @@ def make_app(
     """The application.
 
     Args:
-        views: of the store's body.
-        proposals: of a model, if there is one.
-        token: that pages need; None: pages of this machine need none.
+        views: views of the body that the store uses.
+        proposals: a model's proposals, if there is a model.
+        token: required from browsers; None: only this machine has access, without a token.
     """
-    desk, files = Desk(store, views, proposals), PictureFiles(store.folder)
+    data, files = PageData(store, views, proposals), PictureFiles(store.folder)
     figure = Figure(views.body)
     static = resources.files("densepose_ext.annotation") / "static"
 
@@ -78,7 +78,7 @@ def make_app(
         return Response(content, media_type="image/png", headers=_KEPT)
 
     def read(function: Callable[..., dict], *names: str, with_who: bool = False):
-        """An endpoint that answers what a function makes of the numbers in the path."""
+        """An endpoint that returns a function's result for the numbers in the path."""
 
         def endpoint(request: Request) -> Response:
             values = [request.path_params[name] for name in names]
@@ -94,20 +94,20 @@ def make_app(
             Route("/pictures/{image:int}/{column:int}/{row:int}", tile),
             Route("/views/{region:int}/{view:int}", view),
             Route("/figure/{turn:int}", turned_figure),
-            Route("/api/project", read(desk.project)),
-            Route("/api/pictures/{image:int}/boxes", read(desk.boxes, "image")),
-            Route("/api/people/{person:int}", read(desk.person, "person", with_who=True)),
-            Route("/api/people/{person:int}/proposal", read(desk.proposal, "person")),
-            Route("/api/people/{person:int}/review", read(desk.review, "person")),
+            Route("/api/project", read(data.project)),
+            Route("/api/pictures/{image:int}/boxes", read(data.boxes, "image")),
+            Route("/api/people/{person:int}", read(data.person, "person", with_who=True)),
+            Route("/api/people/{person:int}/proposal", read(data.proposal, "person")),
+            Route("/api/people/{person:int}/review", read(data.review, "person")),
             Route(
                 "/api/people/{person:int}/views/{region:int}",
-                read(desk.views_of, "person", "region", with_who=True),
+                read(data.views_of, "person", "region", with_who=True),
             ),
             Route(
                 "/api/people/{person:int}/marks/{point:int}",
-                read(desk.marks, "person", "point", with_who=True),
+                read(data.marks, "person", "point", with_who=True),
             ),
-            Route("/api/{action}", _acting(desk), methods=["POST"]),
+            Route("/api/{action}", _acting(data), methods=["POST"]),
         ],
         middleware=[Middleware(Access, token=token, cookie=COOKIE)],
         exception_handlers={
@@ -118,7 +118,7 @@ def make_app(
             ModuleNotFoundError: _failure(501),
         },
     )
-    app.state.desk = desk
+    app.state.data = data
     return app
 
 
@@ -140,9 +140,9 @@ def _who(request: Request, version: int | None = None) -> Who:
     return Who(name or "somebody", request.headers.get("x-session", "")[:80], version)
 
 
-def _acting(desk: Desk):
-    """The endpoint of all actions; it answers the person's new state where there is one."""
-    store = desk.store
+def _acting(data: PageData):
+    """The endpoint of all actions, which returns the person's new version and stage."""
+    store = data.store
     actions: dict[str, Callable[..., object]] = {
         "add_person": lambda who, a: store.add_person(a["image"], a["box"], who),
         "boxes_done": lambda who, a: store.set_boxes_done(a["image"], a["value"], who),
@@ -186,7 +186,7 @@ def _acting(desk: Desk):
             person = store.project.people[number]
             answer = {"person": number, "version": person.version, "stage": person.stage}
         if action == "place":
-            answer["marks"] = desk.marks(number, given["point"], who)
+            answer["marks"] = data.marks(number, given["point"], who)
         return JSONResponse(answer)
 
     async def endpoint(request: Request) -> Response:
@@ -216,12 +216,13 @@ def serve(
     port: int = 8765,
     announce: Callable[[str], None] = print,
 ) -> None:
-    """Serves a project until Ctrl-C; the store is closed in the end.
+    """Serves a project until Ctrl-C, then closes the store.
 
     Args:
-        host: address to listen at. Any but this machine's own needs a token, which is in the
-            address that is announced.
-        port: 0 for any that is free.
+        host: address to listen on. Unless it is a loopback address, browsers need the token in the
+            announced URL.
+        port: 0 for any free port.
+        announce: called with the URL.
 
     Raises:
         OSError: the port cannot be used.
@@ -233,11 +234,11 @@ def serve(
 
 @contextlib.contextmanager
 def _warming_up(views: Views) -> Iterator[None]:
-    """Renders the views in the background, so that stage 2 need not wait."""
+    """Renders the views in the background, so that stage 2 does not wait for them."""
     is_over = threading.Event()
 
     def render() -> None:
-        if sys.platform == "linux":  # elsewhere it is the priority of all threads
+        if sys.platform == "linux":  # elsewhere this would lower the priority of all threads
             give_way(5)
         for region in range(1, NUM_COARSE_PARTS + 1):
             if is_over.is_set():
@@ -250,4 +251,4 @@ def _warming_up(views: Views) -> Iterator[None]:
         yield
     finally:
         is_over.set()
-        thread.join()  # Python's end would kill it inside OpenCV, and that the program
+        thread.join()  # a thread killed inside OpenCV at exit would crash the process

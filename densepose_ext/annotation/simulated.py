@@ -1,6 +1,6 @@
-"""Annotators who know where points lie, and err as people do: for studies of the annotation.
+"""Simulated annotators, who know the truth and make errors of human size, for studies.
 
-They work as a browser does: a click on a view of the region, through the project's store.
+They use the project's store as the page does: each answer is a click on a view of the region.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from ..synthetic.annotators import MEAN_ERROR
 from .store import Store, Who
 from .views import Views
 
-#: Vertices at about the drawn distance; of these, the one nearest to the drawn direction is taken.
+#: Number of vertices at about the sampled distance, from which the sampled direction chooses one.
 CANDIDATES = 12
-#: A mistake is this share of the mean at the border of a region (elbow, wrist, neck), which is a
-#: visual cue, and grows with the distance from it.
+#: Error at the border of a region, relative to the mean: joints are visual cues, and errors grow
+#: with the distance from them.
 AT_BORDER = 0.5
 
 
 class SimulatedAnnotator:
-    """An annotator whose mistakes have the sizes that the paper measured (figure 4).
+    """An annotator whose errors have the sizes that the paper measured (figure 4).
 
-    The distance on the body from the true to the clicked point is half normal; its mean is that of
-    the point's group of parts (``synthetic.annotators.MEAN_ERROR``), less near the border of the
-    region, more away from it.
+    The geodesic distance from the true to the clicked point is half-normal. Its mean depends on
+    the point's group of parts (``synthetic.annotators.MEAN_ERROR``), and grows with the distance
+    from the border of the region.
     """
 
     def __init__(self, views: Views, rng: np.random.Generator, who: Who, scale: float = 1.0):
         """
         Args:
-            scale: of all mistakes; 0 for none but those of the pixels.
+            scale: factor of all errors; with 0, only rounding to pixels is left.
         """
         self.who = who
         self._views, self._rng, self._scale = views, rng, scale
@@ -46,10 +46,10 @@ class SimulatedAnnotator:
     def place_points(
         self, store: Store, person: int, truth: Callable[[float, float], tuple[int, float, float]]
     ) -> None:
-        """Places all points of a person, who is in the stage of points.
+        """Places all points of a person in the stage "points".
 
         Args:
-            truth: I, U, V at a pixel of the picture; I = 0 where no body is.
+            truth: maps a pixel of the image to its true I, U, V; I = 0 for background.
         """
         for number, (x, y, region) in enumerate(store.project.people[person].points):
             part, u, v = truth(x, y)
@@ -61,10 +61,10 @@ class SimulatedAnnotator:
         store.finish_points(person, self.who)
 
     def click(self, region: int, part: int, u: float, v: float) -> tuple[int, float, float] | None:
-        """The view and the pixel that the annotator clicks on; None where no view shows it.
+        """The view and the pixel that the annotator clicks on; None if no view shows the point.
 
         Args:
-            region: 1..14, in which the mistake stays. part, u, v: the true I, U, V.
+            region: 1..14; answers stay within it. part, u, v: the true I, U, V.
         """
         body = self._views.body
         place = body.points(*(np.array([value]) for value in (part, u, v)))[0]
@@ -81,7 +81,7 @@ class SimulatedAnnotator:
         return self._view_of(region, place, self._normals[nearest])
 
     def _mistaken(self, members: np.ndarray, place: np.ndarray, distance: float) -> np.ndarray:
-        """A place at a distance on the body, in a random direction."""
+        """A position at a geodesic distance from a place, in a random direction."""
         body = self._views.body
         start = members[np.argmin(np.linalg.norm(body.places[members] - place, axis=1))]
         away = body.surface.geodesic(np.full(len(members), start), members)
@@ -92,7 +92,7 @@ class SimulatedAnnotator:
         return body.places[members[ring[np.argmax(offset @ direction)]]]
 
     def _view_of(self, region: int, place: np.ndarray, normal: np.ndarray):
-        """The view that shows a place most from the front, and the pixel there."""
+        """The view that faces a place most directly, and the pixel there."""
         views = self._views.of(region)
         for number in np.argsort([view.rotation[2] @ normal for view in views]):
             pixels, seen = views[number].project(place[None])
@@ -102,7 +102,7 @@ class SimulatedAnnotator:
         return None
 
     def _region_of(self, region: int) -> tuple[np.ndarray, np.ndarray]:
-        """Vertices of a region, and the distance of each from its border over the mean of them."""
+        """Vertices of a region, and their distances from its border, divided by the mean."""
         body = self._views.body
         inside = body.face_region == region
         members, others = np.unique(body.faces[inside]), np.unique(body.faces[~inside])

@@ -1,7 +1,7 @@
-"""What annotators do, checked, on the disk, and in the file of annotations.
+"""An open project: checks what annotators do, logs it, and keeps the annotation file up to date.
 
-Every method that changes something writes an event to the log before it returns. Whoever changes a
-person holds its lease, and has seen its latest version.
+Every method that changes something writes an event to the log before it returns. Changing a person
+takes their lease, and knowledge of their latest version.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from .importing import import_people
 from .leases import Leases
 from .output_file import OutputFile
 from .pictures import find_pictures, new_pictures
-from .placing import lay_points
 from .project import Person, Project
+from .sampling import sample_points
 from .views import NUM_VIEWS, Views
 
-#: The log lies beside the annotations, under their name and this.
+#: The log's name is that of the annotation file with this suffix.
 LOG_SUFFIX = ".log.jsonl"
-#: Smallest side of a box, pixels.
+#: Minimum side of a box, pixels.
 SMALLEST_BOX = 4
 
 
 class Conflict(ValueError):
-    """Somebody else was faster."""
+    """The person was changed, or is held, by somebody else."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Who:
     """Who acts: the name of an annotator, and the session of their page.
 
     Attributes:
-        version: of the person, as the page has seen it; None: whatever it is.
+        version: version of the person that the page shows; None: do not check it.
     """
 
     name: str
@@ -54,9 +54,9 @@ class Store:
     """An open annotation project.
 
     Attributes:
-        project: its state; read it, and change it through the methods here alone.
-        faults: a line for each picture that cannot be read.
-        annotators: how many place the points of each person, independently.
+        project: its state; to be changed only by the methods of this class.
+        faults: a message for each unreadable picture.
+        annotators: number of people who place the points of each person independently.
     """
 
     def __init__(
@@ -67,17 +67,18 @@ class Store:
         annotators: int = 1,
         people: str | os.PathLike | None = None,
     ):
-        """Opens a project, or begins one.
+        """Opens a project, or creates it.
 
         Args:
-            pictures: folder; nothing is read but what is below it.
-            out: the annotations, COCO JSON. Their log lies beside them.
-            views: of the body that points are placed on.
+            pictures: folder of the pictures; no files outside it are read.
+            out: the annotation file, COCO JSON. Its log is beside it.
+            views: views of the body that points are placed on.
             annotators: see above.
-            people: COCO JSON with people to begin with.
+            people: COCO JSON with people to import.
 
         Raises:
-            OSError, ValueError: a file cannot be used, is no project's, or is open elsewhere.
+            OSError, ValueError: a file cannot be used, does not belong to a project, or is open in
+                another program.
         """
         if annotators < 1:
             raise ValueError(f"{annotators} annotators, expected 1 or more")
@@ -88,8 +89,8 @@ class Store:
         log = self.out.with_name(self.out.name + LOG_SUFFIX)
         if self.out.exists() and not log.exists():
             raise ValueError(
-                f"{out} exists, and was not made here: name another file for --out, and this one"
-                " for --people to go on with it"
+                f"{out} exists, but has no log {log.name}: choose another --out, and give this file"
+                " as --people to go on with it"
             )
         self.annotators, self._views = annotators, views
         self.project, self.leases = Project(), Leases()
@@ -119,7 +120,7 @@ class Store:
             self._write({"do": "begin", "surface": surface})
         elif self.project.surface != surface:
             raise ValueError(
-                f"{self.out} was begun with --surface {self.project.surface}, not {surface}"
+                f"{self.out} was created with --surface {self.project.surface}, not {surface}"
             )
         self._log.events.clear()
 
@@ -139,16 +140,16 @@ class Store:
 
     @property
     def lock(self) -> threading.RLock:
-        """Held while the state is read by others than this class."""
+        """To be held by other code while it reads the state."""
         return self._lock
 
     @property
     def output_error(self) -> str:
-        """Why the annotations could not be written, the last time; else empty."""
+        """Why the last attempt to write the annotation file failed; else empty."""
         return self._output.error
 
     def close(self) -> None:
-        """Writes the annotations, and releases the project; a second call does nothing."""
+        """Writes the annotation file and closes the log; a second call does nothing."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -158,7 +159,7 @@ class Store:
             self._log.close()
 
     def save(self) -> None:
-        """Writes the annotations now, without waiting for the moment that it takes otherwise."""
+        """Writes the annotation file now."""
         self._output.write()
 
     def _write(self, event: dict) -> None:
@@ -170,7 +171,7 @@ class Store:
     # People and boxes
 
     def add_person(self, image: int, box: Sequence[float], who: Who) -> Person:
-        """A new person with a box x, y, width, height in pixels; cut at the picture's border."""
+        """Adds a person. The box (x, y, width, height, pixels) is clipped to the picture."""
         with self._lock:
             number = max(self.project.people, default=0) + 1
             event = {"do": "add", "person": number, "image": image, "by": who.name}
@@ -178,25 +179,25 @@ class Store:
             return self.project.people[number]
 
     def set_box(self, person: int, box: Sequence[float], who: Who) -> None:
-        """Moves a box. Regions stay where they are in the picture."""
+        """Changes a box. Regions stay where they are in the picture."""
         with self._lock:
-            found = self._mine(person, who)
+            found = self._held(person, who)
             self._do("box", person, who, box=self._box(found.image, box))
 
     def remove(self, person: int, who: Who) -> None:
-        """Removes somebody who is none. The log keeps what was drawn."""
+        """Removes a person. The log still has what was drawn."""
         with self._lock:
-            self._mine(person, who)
+            self._held(person, who)
             self._do("remove", person, who)
 
     def leave_out(self, person: int, who: Who) -> None:
-        """Keeps a person's box, and asks for no dense pose."""
+        """Keeps a person's box, without dense pose."""
         with self._lock:
-            self._mine(person, who)
+            self._held(person, who)
             self._do("leave_out", person, who)
 
     def set_boxes_done(self, image: int, value: bool, who: Who) -> None:
-        """Says whether everybody in a picture has a box."""
+        """Marks whether everybody in a picture has a box."""
         with self._lock:
             self._picture(image)
             self._write({"do": "boxes_done", "image": image, "value": bool(value), "by": who.name})
@@ -204,24 +205,24 @@ class Store:
     # Stage 1
 
     def paint(self, person: int, painted: np.ndarray, who: Who) -> None:
-        """Saves regions that are being drawn.
+        """Saves the regions drawn so far.
 
         Args:
             painted: (256, 256) uint8, region 0..14 of each pixel of the box.
         """
         with self._lock:
-            self._mine(person, who, "regions")
+            self._held(person, who, "regions")
             self._do("paint", person, who, regions=encode_part_masks(_checked_map(painted)))
 
     def finish_regions(self, person: int, who: Who) -> None:
-        """Ends stage 1: lays the points of stage 2.
+        """Ends stage 1, and samples the points for stage 2.
 
         Raises:
-            ValueError: nothing has been drawn.
+            ValueError: no regions are drawn.
         """
         with self._lock:
-            found = self._mine(person, who, "regions")
-            points = lay_points(found.regions, found.box, person) if found.regions else []
+            found = self._held(person, who, "regions")
+            points = sample_points(found.regions, found.box, person) if found.regions else []
             if not points:
                 raise ValueError(f"person {person} has no regions yet")
             self._do("lay", person, who, points=points)
@@ -229,10 +230,10 @@ class Store:
     # Stage 2
 
     def layer(self, person: int, name: str) -> int:
-        """Number of the annotator, 0 for the first, as whom somebody places a person's points.
+        """As which of a person's annotators, from 0, somebody places points.
 
         Raises:
-            Conflict: others have placed them all.
+            Conflict: others have placed all points.
         """
         found = self._person(person)
         if self.annotators == 1:
@@ -254,10 +255,10 @@ class Store:
             view: 0..5, of the point's region. x, y: pixel of the view.
 
         Raises:
-            ValueError: there is no body there.
+            ValueError: the region is not at this pixel.
         """
         with self._lock:
-            found = self._mine(person, who, "points")
+            found = self._held(person, who, "points")
             region = self._region(found, point)
             if not 0 <= view < NUM_VIEWS:
                 raise ValueError(f"view {view}, expected 0 to {NUM_VIEWS - 1}")
@@ -268,15 +269,15 @@ class Store:
             self._answer(person, point, answer, who)
 
     def cannot_tell(self, person: int, point: int, who: Who) -> None:
-        """Leaves a point out."""
+        """Records that the annotator cannot tell where a point lies on the body."""
         with self._lock:
-            self._region(self._mine(person, who, "points"), point)
+            self._region(self._held(person, who, "points"), point)
             self._answer(person, point, [0, 0.0, 0.0, -1, -1, 0.0, 0.0], who)
 
     def clear(self, person: int, point: int, who: Who) -> None:
-        """Takes an answer back."""
+        """Removes an answer."""
         with self._lock:
-            found = self._mine(person, who, "points")
+            found = self._held(person, who, "points")
             self._region(found, point)
             layer = self.layer(person, who.name)
             if layer < len(found.answers) and point in found.answers[layer]:
@@ -285,33 +286,33 @@ class Store:
     def finish_points(self, person: int, who: Who) -> None:
         """Ends stage 2 for an annotator; points without an answer count as "cannot tell"."""
         with self._lock:
-            self._mine(person, who, "points")
+            self._held(person, who, "points")
             layer = self.layer(person, who.name)
             self._do("finish", person, who, layer=layer, needed=self.annotators)
 
     # Review
 
     def take(self, person: int, point: int, layer: int, who: Who) -> None:
-        """Has the answer of an annotator count for a point."""
+        """Chooses one annotator's answer for a point."""
         with self._lock:
-            found = self._mine(person, who, "review")
+            found = self._held(person, who, "review")
             self._region(found, point)
             if not 0 <= layer < len(found.answers):
                 raise ValueError(f"annotator {layer}, expected 0 to {len(found.answers) - 1}")
             self._do("take", person, who, point=point, layer=layer)
 
     def accept(self, person: int, who: Who) -> None:
-        """Ends the annotation of a person."""
+        """Accepts the annotation of a person."""
         with self._lock:
-            self._mine(person, who, "review")
+            self._held(person, who, "review")
             self._do("accept", person, who)
 
     def send_back(self, person: int, stage: str, note: str, who: Who) -> None:
-        """Has a person done again from a stage on, regions or points; answers are kept."""
+        """Sends a person back to a stage, "regions" or "points"; answers are kept."""
         if stage not in ("regions", "points"):
             raise ValueError(f"stage {stage!r}, expected regions or points")
         with self._lock:
-            found = self._mine(person, who)
+            found = self._held(person, who)
             if stage == "points" and not found.points:
                 raise ValueError(f"person {person} has no points to be placed")
             self._do("send_back", person, who, stage=stage, note=note[:500])
@@ -319,7 +320,7 @@ class Store:
     # Leases
 
     def lease(self, person: int, who: Who) -> bool:
-        """Takes or renews a lease; False if somebody else has it."""
+        """Takes or renews a lease; False if another page holds it."""
         with self._lock:
             self._person(person)
             return self.leases.take(person, who.session, who.name)
@@ -330,7 +331,7 @@ class Store:
             self.leases.give_back(person, who.session)
 
     def next_person(self, stage: str, who: Who) -> Person | None:
-        """Leases the first person in a stage whom this annotator can work on; None: nobody."""
+        """Leases the first person in a stage whom this annotator can work on; None if nobody."""
         with self._lock:
             for person in sorted(self.project.people.values(), key=lambda p: (p.image, p.id)):
                 if person.stage != stage or not self.leases.free_for(person.id, who.session):
@@ -366,19 +367,19 @@ class Store:
             raise ValueError(f"there is no picture {image}")
         return self.project.pictures[image]
 
-    def _mine(self, person: int, who: Who, stage: str | None = None) -> Person:
+    def _held(self, person: int, who: Who, stage: str | None = None) -> Person:
         found = self._person(person)
         if not self.leases.holds(person, who.session):
             holder = self.leases.holder(person)
             raise Conflict(
                 f"{holder} is working on person {person}"
                 if holder
-                else f"the hold on person {person} has ended: open it again"
+                else f"the lease of person {person} has expired: open the person again"
             )
         if who.version is not None and who.version != found.version:
             raise Conflict(f"person {person} has changed since it was opened")
         if stage is not None and found.stage != stage:
-            raise Conflict(f"person {person} is in the stage {found.stage!r}, not {stage!r}")
+            raise Conflict(f"person {person} is in stage {found.stage!r}, not {stage!r}")
         return found
 
     def _region(self, person: Person, point: int) -> int:

@@ -1,4 +1,4 @@
-"""How a person's regions are turned in the picture: which view shows them, and which way is up."""
+"""Estimates which view of a region matches the picture best, and how to rotate it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..data.rle import paint_part_masks
 from ..surface.parts import ANNOTATION_SIDE, COARSE_MIRROR, COARSE_PART_NAMES, NUM_COARSE_PARTS
 from .views import NUM_VIEWS, View
 
-#: Points with a known place on the body that a camera is fitted to, at the least.
+#: Minimum number of placed points to fit a camera to.
 FEWEST = 5
-#: The region that a region hangs on; the upper end of its views points there.
+#: The next region towards the torso, which is up in the views of a region.
 _PARENT = {
     "hand": "lower arm",
     "lower arm": "upper arm",
@@ -25,13 +25,12 @@ _PARENT = {
 
 @dataclass(frozen=True)
 class Turn:
-    """How the views of a region are to be shown.
+    """How to show the views of a region.
 
     Attributes:
-        best: number of the view that looks at the region from where the picture's camera is.
-        rolls: for each view, degrees clockwise that bring its upright to where it is in the
-            picture.
-        is_known: whether there was anything to go by.
+        best: number of the view whose direction is closest to that of the picture's camera.
+        rolls: per view, the clockwise rotation in degrees that aligns it with the picture.
+        is_known: False if this is a default, for lack of evidence.
     """
 
     best: int
@@ -42,22 +41,22 @@ class Turn:
 def turn_from_points(
     views: tuple[View, ...], pixels: np.ndarray, places: np.ndarray
 ) -> Turn | None:
-    """The turn of a region some of whose points are known.
+    """Estimates the turn of a region from points with known positions on the body.
 
     Args:
-        views: of the region.
-        pixels: (P, 2) of the picture. places: (P, 3) on the body, metres.
+        views: views of the region.
+        pixels: (P, 2) positions in the image. places: (P, 3) positions on the body, metres.
 
     Returns:
-        None where the points are too few, or lie in a line.
+        None if there are too few points, or if they lie on a line.
     """
     if len(pixels) < FEWEST:
         return None
     flat, solid = pixels - pixels.mean(0), places - places.mean(0)
     if np.linalg.svd(flat, compute_uv=False)[-1] < 1e-6:
         return None
-    # Points of one side of a region are almost in a plane: a little of everything keeps the
-    # unseen direction from being fitted to mistakes.
+    # Points on one side of a region are almost coplanar; damping keeps the direction normal to them
+    # from being fitted to annotation errors.
     damping = 1e-2 * np.trace(solid.T @ solid) / 3
     affine = flat.T @ solid @ np.linalg.inv(solid.T @ solid + damping * np.eye(3))
     left, sizes, right = np.linalg.svd(affine, full_matrices=False)
@@ -71,12 +70,12 @@ def turn_from_points(
 
 
 def turn_from_regions(regions: list | None, box: list[float], region: int) -> Turn:
-    """The turn of a region from where the others lie.
+    """Estimates the turn of a region from the positions of the others.
 
-    Right limbs left of left ones mean that the person is seen from the front.
+    A person whose right limbs are to the left of their left ones is seen from the front.
 
     Args:
-        regions: ``dp_masks``. box: x, y, width, height, pixels of the picture.
+        regions: ``dp_masks``. box: x, y, width, height, in pixels of the image.
         region: 1..14.
     """
     middles = _middles(regions, box)
@@ -90,7 +89,7 @@ def turn_from_regions(regions: list | None, box: list[float], region: int) -> Tu
 
 
 def _middles(regions: list | None, box: list[float]) -> dict[int, np.ndarray]:
-    """Middle (2,) of each region that is there, pixels of the picture."""
+    """Centroid (2,) of each region that is drawn, in pixels from the corner of the box."""
     if not regions:
         return {}
     painted = paint_part_masks(regions)
@@ -104,7 +103,7 @@ def _middles(regions: list | None, box: list[float]) -> dict[int, np.ndarray]:
 
 
 def _up(middles: dict[int, np.ndarray], region: int) -> np.ndarray | None:
-    """Where the upper end of a region points in the picture; None if nothing tells."""
+    """Direction in the image of a region's upper end; None if unknown."""
     if region not in middles:
         return None
     name = COARSE_PART_NAMES[region]
@@ -122,7 +121,7 @@ def _up(middles: dict[int, np.ndarray], region: int) -> np.ndarray | None:
 
 
 def _facing(middles: dict[int, np.ndarray]) -> float:
-    """Over 0 where the person is seen from the front, under 0 from the back, 0 where unknown."""
+    """Positive if the person is seen from the front, negative from the back, 0 if unknown."""
     up = _up(middles, 1)
     up = np.array([0.0, -1]) if up is None else up
     right = np.array([-up[1], up[0]])
@@ -135,5 +134,5 @@ def _facing(middles: dict[int, np.ndarray]) -> float:
 
 
 def _degrees(up: np.ndarray) -> float:
-    """Degrees clockwise from upwards, -180 to 180, of a direction of the picture."""
+    """Angle of a direction in the image: degrees clockwise from up, -180 to 180."""
     return float(np.degrees(np.arctan2(up[0], -up[1])))

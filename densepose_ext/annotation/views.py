@@ -1,7 +1,6 @@
-"""Six rendered views of each region of the body, and what a click on one of them means.
+"""Six rendered views of each body region, and the surface point under a click.
 
-"For the annotation of each part six pre-rendered views of it are provided": the annotator clicks
-where the point of the picture lies on the body (the paper, section 2.2).
+Annotators click on one of the views where the point of the image lies (the paper, section 2.2).
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ from ..surface.raster import project, rasterize
 from ..visualization.palette import PART_COLOURS
 from .body import Body
 
-#: Part of the name of cache files; raised when views are rendered in another way.
+#: Part of the names of cache files; increased whenever rendering changes.
 FORMAT_VERSION = 1
 #: Side of a view, pixels.
 SIDE = 480
 NUM_VIEWS = 6
-#: Distance of the camera from the region, metres: next to parallel rays.
+#: Distance of the camera from the region, metres; large, for little perspective distortion.
 DISTANCE = 12.0
 #: Share of a view's side that the region fills.
 FILLED = 0.9
-#: A point is hidden in a view where the surface is this much in front of it, metres.
+#: A point is visible if its depth differs from the rendered depth by less than this, metres.
 BEHIND = 0.004
-#: Regions with a shape of their own are seen from the six sides of a cube, limbs from around.
+#: Regions seen from the six sides of a cube; limbs are seen from six directions around their axis.
 _COMPACT = ("torso", "head", "left foot", "right foot")
-#: Grey of neighbouring regions, of the background; both RGB.
+#: RGB of neighbouring regions, and of the background.
 _CONTEXT, _GROUND = (214, 216, 220), (250, 250, 251)
 
 
@@ -44,8 +43,8 @@ class SurfacePoint:
 
     Attributes:
         part, u, v: I (1..24), U and V.
-        vertex: of the mesh, the nearest.
-        place: (3,) metres.
+        vertex: nearest vertex of the mesh.
+        place: (3,) position, metres.
     """
 
     part: int
@@ -60,11 +59,11 @@ class View:
     """One view of a region.
 
     Attributes:
-        rotation: (3, 3), whose rows are right, down and forward in the axes of the body.
-        middle: (3,) the point in the middle of the view, metres.
-        scale: pixels a metre, in the plane of the middle.
-        face: (S, S) int32, triangle of the region at each pixel, -1 for none.
-        depth: (S, S) float16, metres behind the plane of the middle.
+        rotation: (3, 3); its rows are the camera's right, down and forward axes.
+        middle: (3,) position at the centre of the view, metres.
+        scale: pixels per metre at ``middle``.
+        face: (S, S) int32, triangle of the region at each pixel; -1 for none.
+        depth: (S, S) float16, metres behind ``middle``.
         picture: a PNG file.
     """
 
@@ -76,12 +75,12 @@ class View:
     picture: bytes
 
     def project(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (P, 2) of positions (P, 3) of the body, and whether they are seen (P,)."""
+        """Projects positions (P, 3): pixels (P, 2), and whether they are visible (P,)."""
         points = (places - self.middle) @ self.rotation.T
         side = len(self.face)
         pixels = project(points + [0, 0, DISTANCE], self.scale * DISTANCE, (side, side))
         column, row = np.floor(pixels).astype(int).T.clip(0, side - 1)
-        # one pixel around: a point on an outline projects beside it
+        # The neighbouring pixels count, too: a point on an outline may project just outside it.
         seen = np.zeros(len(places), bool)
         for down in (-1, 0, 1):
             for across in (-1, 0, 1):
@@ -92,15 +91,14 @@ class View:
         return pixels, seen
 
 
-#: The fields of a view that are arrays or numbers, in their order.
+#: Numerical fields of a view, in the order of its definition.
 _ARRAYS = ("rotation", "middle", "scale", "face", "depth")
 
 
 class Views:
     """The views of all regions of a body.
 
-    Those of a region are rendered when first asked for, which takes a second, and kept in the cache
-    of the machine.
+    They are rendered on demand, in about a second per region, and cached on disk.
     """
 
     def __init__(self, body: Body, side: int = SIDE):
@@ -118,7 +116,7 @@ class Views:
 
     @cached_property
     def _key(self) -> str:
-        """Of what the views are made of: where the body is, and its charts."""
+        """A hash of the body and its charts."""
         charts = self.body.charts
         arrays = (self.body.places, charts.faces, charts.part, charts.uv, charts.vertex)
         return sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()[:16]
@@ -128,7 +126,7 @@ class Views:
         own = np.flatnonzero(body.face_region == region)
         places = body.places[np.unique(body.faces[own])]
         up, front = self._axes(region, places)
-        # The views of a region share middle and scale, so that it turns in place.
+        # All views share middle and scale, so that the region turns in place from one to the next.
         low, high = places.min(0), places.max(0)
         middle = (low + high) / 2
         reach = np.linalg.norm(places - middle, axis=1).max()
@@ -140,7 +138,7 @@ class Views:
         )
 
     def _axes(self, region: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Unit vectors: up in the views, and from the region to the camera of the first view."""
+        """Unit vectors: up in the views, and from the region to the first camera."""
         up = np.array([0.0, 0, 1])
         if COARSE_PART_NAMES[region] not in _COMPACT:
             centred = places - places.mean(0)
@@ -152,10 +150,10 @@ class Views:
         return up, front / np.linalg.norm(front)
 
     def click(self, region: int, view: int, x: float, y: float) -> SurfacePoint | None:
-        """The surface point at a pixel of a view; None beside the region.
+        """The surface point at a pixel of a view; None if the region is not there.
 
         Args:
-            x, y: from the upper left corner of the view, pixels.
+            x, y: pixels from the upper left corner of the view.
         """
         found = self.of(region)[view]
         column, row = int(np.floor(x)), int(np.floor(y))
@@ -174,12 +172,12 @@ class Views:
         focal = view.scale * DISTANCE
         middle = self.side / 2
         ray = np.array([(x - middle) / focal, (y - middle) / focal, 1])
-        # corners @ weight is a multiple of the ray; weights that sum to 1 make it the point
+        # Solves corners @ weight = ray up to scale, which the division removes.
         weight = np.linalg.solve((corners + [0, 0, DISTANCE]).T, ray).clip(0)
         return weight / weight.sum()
 
     def marks(self, region: int, part: int, u: float, v: float) -> list[tuple[float, float, bool]]:
-        """Where a surface point is on each view of a region: x, y, and whether it is seen there."""
+        """x, y and visibility of a surface point in each view of a region."""
         place = self.body.points(*(np.array([value]) for value in (part, u, v)))
         marks = []
         for view in self.of(region):
@@ -208,7 +206,7 @@ def _read(path: Path) -> tuple[View, ...]:
 
 
 def _rotations(up: np.ndarray, front: np.ndarray, is_compact: bool) -> list[np.ndarray]:
-    """Six rotations (3, 3) of cameras. The first looks from the front."""
+    """Rotations (3, 3) of six cameras. The first looks from the front."""
     aside = np.cross(up, front)
     if not is_compact:
         angles = np.arange(NUM_VIEWS) * 2 * np.pi / NUM_VIEWS
@@ -218,7 +216,7 @@ def _rotations(up: np.ndarray, front: np.ndarray, is_compact: bool) -> list[np.n
 
 
 def _camera(towards: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Rotation of a camera in a direction of the body that looks back at it."""
+    """Rotation of a camera that is placed in a direction from the body and looks at it."""
     forward = -towards
     right = np.cross(forward, up)
     return np.stack([right, -up, forward])
@@ -241,7 +239,7 @@ def _render(body: Body, own, normals, rotation, middle, scale, side: int) -> Vie
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         shade = 0.42 + 0.58 * (normal @ light).clip(0, 1)
         colour = colours[body.charts.face_part[chosen[hit]] % len(colours)]
-        # neighbours are pale, so that the region stands out
+        # Neighbouring regions are pale, so that the region stands out.
         shade = 0.9 + 0.1 * shade if len(colours) == 1 else shade
         picture[hit] = colour * shade[:, None]
     lines = _lines(body, face, buffers)
@@ -252,12 +250,12 @@ def _render(body: Body, own, normals, rotation, middle, scale, side: int) -> Vie
 
 
 def _tints(body: Body) -> np.ndarray:
-    """(25, 3) float32 RGB of the parts: their colours, half mixed with white."""
+    """(25, 3) float32 RGB of the parts, mixed with white."""
     return 0.5 * PART_COLOURS.astype(np.float32) + 0.5 * 255
 
 
 def _lines(body: Body, face: np.ndarray, buffers) -> np.ndarray:
-    """(S, S) bool: lines of equal U and V, every tenth, to find one's way by."""
+    """(S, S) bool: lines of equal U and V at tenths, for orientation."""
     hit = buffers.hit
     steps = np.zeros((*hit.shape, 3), np.int32)
     part, u, v = body.charts.iuv(face[hit], buffers.barycentric[hit])

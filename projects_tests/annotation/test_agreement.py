@@ -90,7 +90,7 @@ def test_other_people(file):
     def change(person):
         person["bbox"] = [0, 0, 5, 5]
 
-    with pytest.raises(ValueError, match="4 and 4 people with points, 0 of them the same"):
+    with pytest.raises(ValueError, match="4 and 4 people with points, 0 of them matched"):
         compare(placed(file), placed(changed(file, change)), StraightSurface())
 
 

@@ -28,7 +28,7 @@ pytest.importorskip("starlette")
 pytest.importorskip("httpx2")
 from starlette.testclient import TestClient
 
-from densepose_ext.annotation.desk import map_of_runs, map_runs
+from densepose_ext.annotation.page_data import map_of_runs, map_runs
 from densepose_ext.annotation.proposals import Found, Proposals
 from densepose_ext.annotation.server import make_app
 from densepose_ext.annotation.store import Who

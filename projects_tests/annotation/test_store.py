@@ -130,7 +130,7 @@ class TestOneProject:
     def test_files_of_others_are_not_overwritten(self, tmp_path):
         file = tmp_path / "annotations.json"
         file.write_text("mine")
-        with pytest.raises(ValueError, match="was not made here"):
+        with pytest.raises(ValueError, match="exists, but has no log"):
             open_store(tmp_path)
         assert file.read_text() == "mine"
         assert sorted(p.name for p in tmp_path.iterdir()) == ["annotations.json", "pictures"]
@@ -165,7 +165,7 @@ class TestOneProject:
 class TestPeople:
     def test_somebody_elses_person(self, store):
         person = store.add_person(1, truth()["bbox"], WHO).id
-        with pytest.raises(Conflict, match="has ended"):
+        with pytest.raises(Conflict, match="has expired"):
             store.paint(person, regions(), WHO)
         assert store.lease(person, WHO)
         assert not store.lease(person, OTHER)

@@ -1,4 +1,4 @@
-"""Which points of a person are to be annotated: at most 14 a region (the paper, section 2.2)."""
+"""Samples the points to annotate: at most 14 per region (the paper, section 2.2)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from ..data.rle import paint_part_masks
 from ..data.spread_points import spread
 from ..surface.parts import ANNOTATION_SIDE, NUM_COARSE_PARTS
 
-#: The most points of a region.
+#: Maximum number of points per region.
 POINTS_PER_REGION = 14
-#: A region gets at most one point for this many pixels of the picture, its border not counted.
+#: Minimum area per point, in pixels of the image and without the region's border.
 PIXELS_PER_POINT = 8
 
 
-def lay_points(regions: list, box: list[float], seed: int = 0) -> list[tuple[float, float, int]]:
+def sample_points(regions: list, box: list[float], seed: int = 0) -> list[tuple[float, float, int]]:
     """Points spread over the regions by k-means.
 
     Args:
         regions: ``dp_masks``.
-        box: x, y, width, height of the person, pixels of the picture.
+        box: x, y, width, height of the person, in pixels of the image.
         seed: of the k-means; the same arguments give the same points.
 
     Returns:
-        (x, y, region 1..14) in pixels of the picture, by region, from the top down.
+        (x, y, region 1..14) in pixels of the image, ordered by region, then from top to bottom.
     """
     painted = paint_part_masks(regions)
     x, y, width, height = box
-    # Distances are to be those of the picture, whose box is no square.
+    # The masks stretch the box to a square: undo it, so that distances are those of the image.
     step = max(width, height) / ANNOTATION_SIDE
     columns, rows = max(round(width / step), 1), max(round(height / step), 1)
     painted = cv2.resize(painted, (columns, rows), interpolation=cv2.INTER_NEAREST_EXACT)
@@ -37,7 +37,7 @@ def lay_points(regions: list, box: list[float], seed: int = 0) -> list[tuple[flo
     points = []
     for region in range(1, NUM_COARSE_PARTS + 1):
         pixels = np.argwhere((painted == region) & is_inner)
-        if not len(pixels):  # a sliver has points on its border, rather than none
+        if not len(pixels):  # a sliver: all of it is border
             pixels = np.argwhere(painted == region)
         area = len(pixels) * (width / columns) * (height / rows)
         count = min(POINTS_PER_REGION, int(np.ceil(area / PIXELS_PER_POINT)))

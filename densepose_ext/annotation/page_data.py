@@ -1,4 +1,4 @@
-"""What the page shows of a project, as JSON: made of the store, the views and the model."""
+"""The read API of the page: the state of a project as JSON."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .turning import turn_from_points, turn_from_regions
 from .views import Views
 
 
-class Desk:
-    """Reads a store for pages. Model proposals are optional."""
+class PageData:
+    """Answers the page's read requests from the store, the views and, if present, the model."""
 
     def __init__(self, store: Store, views: Views, proposals: Proposals | None):
         self.store, self.views, self.proposals = store, views, proposals
 
     def project(self) -> dict:
-        """Everything that stays, and the state of each picture and person."""
+        """The project's settings, and the state of each picture and person."""
         with self.store.lock:
             pictures = {
                 picture.id: {
@@ -66,10 +66,7 @@ class Desk:
         }
 
     def person(self, number: int, who: Who) -> dict:
-        """A person as an annotator sees them: of the points, their own answers alone.
-
-        In review all annotators' answers are there.
-        """
+        """A person as shown to an annotator: with their own answers only, in review with all."""
         with self.store.lock:
             person = self._person(number)
             result = {
@@ -94,7 +91,7 @@ class Desk:
             return result
 
     def proposal(self, number: int) -> dict:
-        """Regions that the model proposes for a person; the runs are of nothing if it has none."""
+        """The regions that the model proposes for a person; empty if it did not find the person."""
         if self.proposals is None:
             raise ValueError("there is no model")
         with self.store.lock:
@@ -115,7 +112,7 @@ class Desk:
         return {"boxes": [{"box": one.box, "score": round(one.score, 3)} for one in found]}
 
     def views_of(self, number: int, region: int, who: Who) -> dict:
-        """How the views of a region are turned for a person."""
+        """How to rotate the views of a region for a person, and which view to show first."""
         with self.store.lock:
             person = self._person(number)
             answers = self._own(person, who)
@@ -143,9 +140,10 @@ class Desk:
         return {"best": turn.best, "rolls": [round(roll, 1) for roll in turn.rolls]}
 
     def marks(self, number: int, point: int, who: Who) -> dict:
-        """Where a point's answers are on the six views of its region, by annotator.
+        """The positions of a point's answers on the six views of its region, by annotator.
 
-        Each mark is [x, y, whether it is seen]. Before review the other annotators' are not told.
+        Each mark is [x, y, whether it is visible]. Answers of other annotators are hidden until
+        review.
         """
         with self.store.lock:
             person = self._person(number)
@@ -164,7 +162,7 @@ class Desk:
         }
 
     def review(self, number: int) -> dict:
-        """Points that are likely to be wrong, and how far annotators are apart, metres."""
+        """Points that are likely to be wrong, and the distances between annotators in metres."""
         with self.store.lock:
             person = self._person(number)
             picture = self.store.project.pictures[person.image]
@@ -233,7 +231,7 @@ def _answers(answers: dict[int, Answer]) -> dict:
 
 
 def map_runs(painted: np.ndarray) -> list[int]:
-    """A map (256, 256) as value, length, value, length, ... along its rows."""
+    """Run-length encodes a map (256, 256), row by row: value, length, value, length, ..."""
     flat = painted.ravel()
     starts = np.flatnonzero(np.diff(flat, prepend=flat[0] + 1))
     lengths = np.diff(starts, append=flat.size)
@@ -241,7 +239,7 @@ def map_runs(painted: np.ndarray) -> list[int]:
 
 
 def map_of_runs(runs: object) -> np.ndarray:
-    """The reverse of :func:`map_runs`.
+    """The inverse of :func:`map_runs`.
 
     Raises:
         ValueError: the runs do not fill a map of 256 x 256.
