@@ -158,7 +158,7 @@ class TestOneProject:
     def test_another_body(self, store, tmp_path, monkeypatch):
         store.close()
         monkeypatch.setattr(type(views().body.surface), "name", "smpl")
-        with pytest.raises(ValueError, match="begun with --surface open, not smpl"):
+        with pytest.raises(ValueError, match="created with --surface open, not smpl"):
             open_store(tmp_path)
 
 
