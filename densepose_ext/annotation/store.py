@@ -1,7 +1,7 @@
 """An open project: checks what annotators do, logs it, and keeps the annotation file up to date.
 
-Every method that changes something writes an event to the log before it returns. Changing a person
-takes their lease, and knowledge of their latest version.
+Every method that changes something writes an event to the log before it returns. To change a
+person, a page must hold their lease and have seen their latest version.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``densepose-ext agreement``: how far annotators are apart on the body."""
+"""``densepose-ext agreement``: distances on the body between annotators' answers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument(
-        "first", metavar="FIRST", help="COCO JSON with dp_* keys; alone: made by annotate"
+        "first",
+        metavar="FIRST",
+        help="COCO JSON with dp_* keys; without SECOND, written by annotate",
     )
     parser.add_argument(
         "second",
         metavar="SECOND",
         nargs="?",
-        help="of the same people; default: the first two annotators of each person in FIRST's log",
+        help="the same people by another annotator; default: both are in FIRST's log",
     )
     parser.add_argument(
-        "--surface", help="that I, U, V refer to: open, smpl, or a folder; needed for two files"
+        "--surface",
+        help="surface that I, U, V refer to: open, smpl, or a folder; required with SECOND",
     )
     parser.add_argument("--plot", metavar="FILE", help="box plot by group of parts: PNG, SVG, PDF")
 
@@ -36,8 +39,7 @@ def run(args: argparse.Namespace) -> int:
         begun_with, layers = placed_in_project(args.first + LOG_SUFFIX)
         if len(layers) < 2:
             raise ValueError(
-                f"{args.first}: nobody's points are placed by two annotators (annotate"
-                " --annotators 2)"
+                f"{args.first}: no person has points by two annotators (annotate --annotators 2)"
             )
         first, second = layers[:2]
         name = name or begun_with
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             placed_in_file(read_annotations(path)) for path in (args.first, args.second)
         )
         if name is None:
-            raise ValueError("--surface is needed: the body that I, U, V of the files refer to")
+            raise ValueError("--surface is required with two files: what their I, U, V refer to")
     found = compare(first, second, get_surface(name))
     rows = [
         (row["group"], row["points"], row["mean"], row["median"], row["90%"], row["same part"])
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     headers = ("", "points", "mean (cm)", "median", "90%", "same part")
     print(tabulate(rows, headers, floatfmt=("", "d", ".1f", ".1f", ".1f", ".0%")))
-    print(f"{found.people} people; {found.alone} points placed by one annotator alone")
+    print(f"{found.people} people; {found.alone} points by only one annotator")
     if args.plot:
         draw(found, args.plot, f"{found.people} people, {len(found.part)} points, two annotators")
         print(args.plot)

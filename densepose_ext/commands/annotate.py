@@ -8,40 +8,48 @@ import sys
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument("pictures", metavar="PICTURES", help="folder of pictures, at any depth")
+    parser.add_argument(
+        "pictures", metavar="PICTURES", help="folder of pictures, searched recursively"
+    )
     parser.add_argument(
         "--out",
         required=True,
         metavar="FILE",
-        help="COCO JSON; work goes on where its log, FILE.log.jsonl, ends",
+        help="COCO JSON to write; an existing project resumes from its log, FILE.log.jsonl",
     )
     parser.add_argument(
-        "--people", metavar="FILE", help="COCO JSON with boxes, masks, keypoints or dense pose"
+        "--people",
+        metavar="FILE",
+        help="people to import: COCO JSON with boxes, masks, keypoints or dense pose",
     )
-    parser.add_argument("--port", type=int, default=8765, help="default 8765; 0 for any free one")
+    parser.add_argument("--port", type=int, default=8765, help="default 8765; 0: any free port")
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen at; default 127.0.0.1, this machine alone; others need the token"
-        " in the address that is printed",
+        help="address to listen on; default 127.0.0.1, for this machine only; with others, browsers"
+        " need the token in the printed URL",
     )
     parser.add_argument(
         "--annotators",
         type=int,
         default=1,
         metavar="N",
-        help="how many place the points of each person, independently; default 1",
+        help="number of people who place the points of each person independently; default 1",
     )
     parser.add_argument(
         "--surface",
         default="open",
-        help="the body to click on: open, smpl, or a folder of the official files; default open",
+        help="body to click on: open, smpl, or a folder of official files; default open",
     )
     parser.add_argument(
-        "--model", metavar="NAME|CONFIG", help="that proposes boxes and regions; default: shipped"
+        "--model",
+        metavar="NAME|CONFIG",
+        help="model that proposes boxes and regions; default: the shipped one",
     )
-    parser.add_argument("--weights", metavar="FILE|URL", help="of the model; default: its own")
-    parser.add_argument("--no-model", action="store_true", help="no proposals")
+    parser.add_argument(
+        "--weights", metavar="FILE|URL", help="checkpoint; default: the model's own"
+    )
+    parser.add_argument("--no-model", action="store_true", help="work without proposals")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from ..annotation.views import Views
 
     if args.no_model and (args.model or args.weights):
-        raise ValueError("--no-model goes without --model and --weights")
+        raise ValueError("--no-model cannot be combined with --model or --weights")
     views = Views(get_body(args.surface))
     store = Store(args.pictures, args.out, views, args.annotators, args.people)
     for fault in store.faults:
@@ -76,4 +84,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _announce(address: str) -> None:
-    print(f"open {address} in a browser; Ctrl-C ends", flush=True)
+    print(f"open {address} in a browser; Ctrl-C stops", flush=True)

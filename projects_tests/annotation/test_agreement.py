@@ -113,7 +113,7 @@ def test_two_annotators_of_a_project(tmp_path, monkeypatch, capsys):
     assert main(["agreement", out, "--plot", str(plot)]) == 0  # while it is open
     text = capsys.readouterr().out
     assert "1 people" in text
-    assert f"{len(placed_by_first) - 30} points placed by one annotator alone" in text
+    assert f"{len(placed_by_first) - 30} points by only one annotator" in text
     assert plot.read_bytes().startswith(b"\x89PNG")
     surface, layers = placed_in_project(out + ".log.jsonl")
     assert surface == "open"
@@ -128,7 +128,7 @@ def test_two_annotators_of_a_project(tmp_path, monkeypatch, capsys):
     [
         (["missing.json"], "no such log of an annotation project"),
         (["missing.json", "missing.json", "--surface", "open"], "no such annotation file"),
-        (["DATA", "DATA"], "--surface is needed"),
+        (["DATA", "DATA"], "--surface is required"),
     ],
 )
 def test_bad_input(file, capsys, arguments, error):

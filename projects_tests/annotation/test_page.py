@@ -215,7 +215,7 @@ def test_review_shows_what_stands_out(tmp_path):
         page.keyboard.press("b")
         page.fill("#dialog input", "the torso")
         page.keyboard.press("Enter")
-        page.locator("h2", has_text="Nobody to be reviewed").wait_for()
+        page.locator("h2", has_text="Nobody to review").wait_for()
         found = store.project.people[person]
         assert (found.stage, found.note) == ("points", "the torso")
 
@@ -235,7 +235,7 @@ def test_somebody_else_has_changed_the_person(tmp_path):
         x, y, w, h = truth()["bbox"]
         drag(page, *(on_canvas(page, x + w * t, y + h * 0.4) for t in (0.3, 0.6)))
         page.locator("#messages .error").first.wait_for()
-        page.locator("#messages div", has_text="open it again").first.wait_for()
+        page.locator("#messages div", has_text="open the person again").first.wait_for()
         expected = regions().ravel().tolist()
         until(page, lambda: page.evaluate("[...annotation.stage.map]") == expected)
         lines = (tmp_path / "annotations.json.log.jsonl").read_text().splitlines()

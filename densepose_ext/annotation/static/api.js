@@ -1,4 +1,4 @@
-// Requests to the server. A page is a session: its leases are its own.
+// Requests to the server. Each page is a session, which holds its own leases.
 
 export const session = crypto.getRandomValues(new Uint32Array(4)).join("-");
 let name = "";
@@ -22,7 +22,7 @@ async function request(path, options = {}) {
   }
   const text = await answer.text();
   let content = null;
-  try { content = JSON.parse(text); } catch { /* an error in plain text */ }
+  try { content = JSON.parse(text); } catch { /* the error is plain text */ }
   if (!answer.ok) throw new Refused(content?.error || text || answer.statusText, answer.status);
   return content;
 }

@@ -1,4 +1,4 @@
-// The page: what is open, who holds it, the keys, and the stages.
+// The page: its stages, the open person and their lease, and the keys.
 
 import { act, get, getName, Refused, setName } from "./api.js";
 import { make, say, showTable } from "./dom.js";
@@ -52,9 +52,9 @@ class App {
     if (keep) this.remember("theme", value);
   }
 
-  // Storage may be switched off; the page works without.
+  // The page works without local storage, which may be disabled.
   remembered(key) { try { return localStorage.getItem(`annotate-${key}`); } catch { return null; } }
-  remember(key, value) { try { localStorage.setItem(`annotate-${key}`, value); } catch { /* as said */ } }
+  remember(key, value) { try { localStorage.setItem(`annotate-${key}`, value); } catch { /* as above */ } }
 
   async refresh() {
     this.project = await get("project");
@@ -67,11 +67,11 @@ class App {
 
   pictureOf(id) { return this.project.pictures.find((picture) => picture.id === id); }
 
-  // Changes to another stage; `chosen` is {picture} or {person} to be opened there.
+  // Switches to a stage; `chosen` is the {picture} or {person} to open there.
   async go(stage, chosen = {}) {
     if (stage !== "pictures" && !getName()) {
       document.getElementById("name").focus();
-      say("First enter your name.");
+      say("Enter your name first.");
       return;
     }
     try {
@@ -101,7 +101,7 @@ class App {
 
   hint(text) { document.getElementById("hint").textContent = text; }
 
-  // Opens a person: leases it, and reads it. Without a number the next one in the stage; null: nobody.
+  // Leases and opens a person: by number, or the next one in the stage. Returns null if there is none.
   async openPerson(stage, number) {
     this.hint("");
     const answer = number ? await act("lease", { person: number }) : await act("next", { stage });
@@ -113,7 +113,7 @@ class App {
     return this.person;
   }
 
-  // Changes the open person. Requests wait for each other, since each names the latest version.
+  // Changes the open person. Requests are sent one by one, since each needs the version after the last.
   change(action, values = {}) {
     const { person } = this;
     const sent = this.requests.then(async () => {
@@ -123,7 +123,7 @@ class App {
     });
     this.requests = sent.catch((error) => {
       this.report(error);
-      // What is on the screen is not what is saved: show what is.
+      // The screen no longer shows what is saved.
       if (this.person === person && error.status !== 400) this.reload();
     });
     return sent.catch(() => null);
@@ -163,7 +163,7 @@ class App {
   stageKey(event) {
     if (event.altKey || event.metaKey) return false;
     const name = (event.ctrlKey ? "Ctrl+" : "") + (event.shiftKey && event.key.length > 1 ? "Shift+" : "") + event.key;
-    // Enter and Space press the button that has the focus.
+    // Enter and Space belong to a focused button.
     if (["Enter", " "].includes(event.key) && event.target.matches?.("button") && !event.target.matches(".view")) return false;
     const found = this.stage?.keys.find(([keys]) => keys.split(" ").includes(event.key === " " ? "Space" : name));
     if (!found) return false;
@@ -176,19 +176,19 @@ class App {
     return this.viewport.key(event);
   }
 
-  // Whether the same was asked a moment ago: what cannot be undone takes two clicks or keys.
+  // Asks for confirmation of what cannot be undone: true the second time within five seconds.
   isSure(question) {
     const isSure = this.question?.text === question && performance.now() - this.question.time < 5000;
     this.question = isSure ? null : { text: question, time: performance.now() };
-    if (!isSure) say(`${question} Once more for yes.`);
+    if (!isSure) say(`${question} Repeat to confirm.`);
     return isSure;
   }
 
   help() {
-    const shared = [["F1 ... F5", "change to another stage"], ["+ -", "zoom; also the wheel, or two fingers"],
-      ["0", "the whole picture"], ["9", "the person"],
-      ["Space, right button", "drag to move the picture; Alt and arrows do, too"],
-      ["arrows", "with the picture in focus: move a pointer; Shift for single steps"], ["Enter", "press and release it"]];
+    const shared = [["F1 ... F5", "switch to a stage"], ["+ -", "zoom; also with the wheel or two fingers"],
+      ["0", "show the whole picture"], ["9", "show the person"],
+      ["Space, right button", "drag the picture; also Alt and arrows"],
+      ["arrows", "with the picture focused: move a pointer; Shift for small steps"], ["Enter", "press or release the pointer"]];
     showTable("Keys", [...(this.stage?.keys ?? []).map(([keys, text]) => [keys, text]), ...shared]);
   }
 }

@@ -4,22 +4,22 @@ import { act, get } from "./api.js";
 import { button, make, say } from "./dom.js";
 import { STAGE_NAMES } from "./overview.js";
 
-const GRIP = 9; // pixels of the screen around an edge that take hold of it
+const GRIP = 9; // distance in screen pixels at which the pointer grabs an edge
 
 export class Boxes {
   constructor(app) {
     this.app = app;
     this.keys = [
-      ["n", "everybody has a box: next picture", () => { this.finish(); }],
-      ["m", "boxes that the model proposes", () => { this.propose(); }],
+      ["n", "all boxes are drawn: next picture", () => { this.finish(); }],
+      ["m", "propose boxes with the model", () => { this.propose(); }],
       ["a", "accept the proposed boxes", () => { this.acceptAll(); }],
-      ["j", "choose the next box", () => this.chooseNext()],
-      ["Delete Backspace", "remove the chosen box", () => { this.remove(); }],
-      ["x", "leave the chosen person out of dense pose", () => { this.leaveOut(); }],
-      ["Enter", "draw regions for the chosen person", () => this.begin()],
-      ["PageUp", "picture before", () => { this.step(-1); }],
+      ["j", "select the next box", () => this.chooseNext()],
+      ["Delete Backspace", "remove the selected box", () => { this.remove(); }],
+      ["x", "no dense pose for the selected person", () => { this.leaveOut(); }],
+      ["Enter", "draw regions for the selected person", () => this.begin()],
+      ["PageUp", "previous picture", () => { this.step(-1); }],
       ["PageDown", "next picture", () => { this.step(1); }],
-      ["Escape", "choose none", () => { this.choose(null); }],
+      ["Escape", "clear the selection", () => { this.choose(null); }],
     ];
   }
 
@@ -44,13 +44,13 @@ export class Boxes {
     const list = make("ul", { class: "list" });
     for (const person of this.people) {
       const row = make("button", { "aria-pressed": this.chosen === person.id, onclick: () => this.choose(person.id) },
-        `Person ${person.id}`, make("span", { class: "faint" }, person.holder ? `with ${person.holder}` : STAGE_NAMES[person.stage]));
+        `Person ${person.id}`, make("span", { class: "faint" }, person.holder ? `held by ${person.holder}` : STAGE_NAMES[person.stage]));
       list.append(make("li", {}, row));
     }
     const person = this.people.find((one) => one.id === this.chosen);
     app.panel.replaceChildren(
       make("h2", {}, app.picture.name),
-      make("p", {}, "Drag a box around each person, as tight as you can. Drag its edges to correct it."),
+      make("p", {}, "Draw a tight box around each person. Drag its edges to correct it."),
       app.project.hasModel ? make("div", { class: "row" }, button("Propose", "m", () => this.propose(), { id: "propose" }),
         button(`Accept ${this.proposed.length || ""}`, "a", () => this.acceptAll(), { disabled: !this.proposed.length })) : null,
       list,
@@ -90,7 +90,7 @@ export class Boxes {
     if (this.draft) outline(this.draft.box, "#ff4fa3", [], 2);
   }
 
-  // What the pointer takes hold of: an edge or corner of a box, or nothing.
+  // The edge or corner of a box at the pointer, or null.
   grip([x, y]) {
     const near = GRIP / this.app.viewport.scale;
     const order = [...this.people].sort((a, b) => (b.id === this.chosen) - (a.id === this.chosen));
@@ -147,7 +147,7 @@ export class Boxes {
     } else await this.add(draft.box);
   }
 
-  // A click chooses the smallest box around it.
+  // A click selects the smallest box around it.
   pick([x, y]) {
     const around = this.people.filter(({ box: [left, top, w, h] }) => x >= left && y >= top && x <= left + w && y <= top + h);
     around.sort((a, b) => a.box[2] * a.box[3] - b.box[2] * b.box[3]);
@@ -159,7 +159,7 @@ export class Boxes {
     await this.reload(answer?.person ?? null);
   }
 
-  // Changes a person, whom the page leases for the moment.
+  // Changes a person under a short lease.
   async with(person, action, values = {}) {
     try {
       await act("lease", { person });
@@ -179,7 +179,7 @@ export class Boxes {
   async remove() {
     const person = this.people.find((one) => one.id === this.chosen);
     if (!person) return;
-    if (person.stage !== "regions" && !this.app.isSure(`Remove person ${person.id} and what was annotated?`)) return;
+    if (person.stage !== "regions" && !this.app.isSure(`Remove person ${person.id} with all annotations?`)) return;
     await this.with(person.id, "remove");
   }
 
@@ -195,12 +195,12 @@ export class Boxes {
   async propose() {
     if (!this.app.project.hasModel) return;
     const { id } = this.app.picture;
-    this.app.hint("The model looks for people ...");
+    this.app.hint("Looking for people ...");
     try {
       const { boxes } = await get(`pictures/${id}/boxes`);
       if (this.app.picture.id !== id) return;
       this.proposed = boxes.filter(({ box }) => !this.people.some((person) => overlap(box, person.box) > 0.5));
-      if (!this.proposed.length) say("The model finds nobody else.");
+      if (!this.proposed.length) say("The model found nobody else.");
     } catch (error) { this.app.report(error); }
     this.app.hint("");
     this.show();

@@ -4,7 +4,7 @@ export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else if (key === "style") element.style.cssText = value; // the attribute is not allowed by the server's policy
+    else if (key === "style") element.style.cssText = value; // the content security policy forbids the attribute
     else if (key.startsWith("aria-")) element.setAttribute(key, String(value));
     else if (value === true) element.setAttribute(key, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
@@ -13,7 +13,7 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-// A button with its key on it. `id` names it for tests and for style sheets.
+// A button labelled with its text and key.
 export function button(text, key, onclick, attributes = {}) {
   return make("button", { type: "button", onclick, ...attributes }, text, key ? " " : "",
     key ? make("kbd", {}, key) : null);
@@ -29,7 +29,7 @@ export function say(text, isError = false) {
   setTimeout(() => line.remove(), isError ? 9000 : 3500);
 }
 
-// Asks for a line of text; null if the dialog is closed.
+// Asks for a line of text; resolves to null if the dialog is cancelled.
 export function ask(question, action) {
   const dialog = document.getElementById("dialog");
   return new Promise((resolve) => {

@@ -1,9 +1,9 @@
-// All pictures, who is in them, and how far they are.
+// All pictures, with the progress of the people in them.
 
 import { button, make } from "./dom.js";
 
 export const STAGE_NAMES = {
-  regions: "regions to be drawn", points: "points to be placed", review: "to be reviewed",
+  regions: "regions to draw", points: "points to place", review: "to review",
   accepted: "accepted", "left out": "left out",
 };
 export const stageClass = (stage) => `stage-${stage.replace(" ", "")}`;
@@ -13,13 +13,13 @@ export class Overview {
     this.app = app;
     this.root = document.getElementById("overview");
     this.keys = [
-      ["c", "go on where there is work", () => { this.goOn(); }],
-      ["ArrowLeft", "picture before", () => this.step(-1)],
+      ["c", "continue with the next task", () => { this.goOn(); }],
+      ["ArrowLeft", "previous picture", () => this.step(-1)],
       ["ArrowRight", "next picture", () => this.step(1)],
     ];
   }
 
-  // Thumbnails that have not come yet would make the picture wait that is opened next.
+  // Pending thumbnails would delay the picture that is opened next.
   leave() { this.root.replaceChildren(); }
 
   enter() {
@@ -37,14 +37,14 @@ export class Overview {
     this.root.replaceChildren(
       make("div", { class: "row" },
         make("span", { class: "grow" }, `${project.pictures.length} pictures, ${done} with all boxes drawn; saved in ${project.out}`),
-        button("Go on", "c", () => this.goOn(), { class: "primary", id: "go-on" })),
+        button("Continue", "c", () => this.goOn(), { class: "primary", id: "go-on" })),
       bar, legend, make("div", { class: "grid" }, ...this.cards));
   }
 
   card(picture) {
     const chips = make("span", { class: "chips" });
     for (const person of picture.people) {
-      chips.append(make("i", { class: `chip ${stageClass(person.stage)}`, title: `person ${person.id}: ${STAGE_NAMES[person.stage]}${person.holder ? `, with ${person.holder}` : ""}${person.note ? `; ${person.note}` : ""}` }));
+      chips.append(make("i", { class: `chip ${stageClass(person.stage)}`, title: `person ${person.id}: ${STAGE_NAMES[person.stage]}${person.holder ? `, held by ${person.holder}` : ""}${person.note ? `; ${person.note}` : ""}` }));
     }
     return make("button", { class: "card", type: "button", onclick: () => this.app.go("boxes", { picture: picture.id }) },
       make("span", { class: "thumb" }, make("img", { src: `/pictures/${picture.id}?side=240`, loading: "lazy", alt: "" })),
@@ -56,7 +56,7 @@ export class Overview {
     this.cards[Math.min(Math.max(at + by, 0), this.cards.length - 1)]?.focus();
   }
 
-  // The stage with work in it, the last stage first: people are finished before others are begun.
+  // Opens a stage with work, later stages first: people are finished before new ones are started.
   goOn() {
     const { counts, pictures } = this.app.project;
     const stage = ["points", "regions", "review"].find((name) => counts[name]);

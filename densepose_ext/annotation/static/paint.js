@@ -1,4 +1,4 @@
-// Drawing on a map of 256 x 256 regions: the person's box, stretched to a square.
+// Drawing on a 256 x 256 region map: the person's box, stretched to a square.
 
 export const SIDE = 256;
 
@@ -19,7 +19,7 @@ export function encode(map) {
   return runs;
 }
 
-// Sets what `inside(x, y)` says, within rows and columns; with `keep`, only where nothing is.
+// Sets the region of pixels for which `inside(x, y)` holds; with `keep`, only of empty ones.
 function set(map, [x0, y0, x1, y1], region, keep, inside) {
   for (let y = Math.max(Math.floor(y0), 0); y <= Math.min(Math.ceil(y1), SIDE - 1); y++) {
     for (let x = Math.max(Math.floor(x0), 0); x <= Math.min(Math.ceil(x1), SIDE - 1); x++) {
@@ -29,7 +29,7 @@ function set(map, [x0, y0, x1, y1], region, keep, inside) {
   }
 }
 
-// A stroke from a to b; radii in x and y, since pixels of the map are no squares in the picture.
+// A stroke from a to b. It has two radii, since pixels of the map are not square in the picture.
 export function stroke(map, a, b, radii, region, keep) {
   const [rx, ry] = [Math.max(radii[0], 0.5), Math.max(radii[1], 0.5)];
   const [ax, ay, dx, dy] = [a[0] / rx, a[1] / ry, (b[0] - a[0]) / rx, (b[1] - a[1]) / ry];
@@ -56,8 +56,8 @@ export function polygon(map, points, region, keep) {
   });
 }
 
-// Gives the connected pixels of one region to another; nothing where it would leave the person:
-// an area of no region that touches the border of the box is outside.
+// Flood fill. Returns false, without a change, for an empty area that touches the border of the box:
+// it is not enclosed by the person.
 export function fill(map, [x, y], region) {
   const start = Math.floor(y) * SIDE + Math.floor(x);
   if (x < 0 || y < 0 || x >= SIDE || y >= SIDE || map[start] === region) return false;
@@ -80,7 +80,7 @@ export function fill(map, [x, y], region) {
   return true;
 }
 
-// The map as an image of its colours.
+// Draws the map in the colours of the regions.
 export function toImage(map, colours, context) {
   const image = context.createImageData(SIDE, SIDE);
   for (let k = 0; k < map.length; k++) {

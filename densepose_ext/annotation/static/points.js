@@ -4,23 +4,23 @@ import { get } from "./api.js";
 import { button, make, rgb, say } from "./dom.js";
 import { ViewGrid } from "./views.js";
 
-const PAUSE = 350; // milliseconds in which the marks of a region's last point are seen
+const PAUSE = 350; // milliseconds for which the marks of a region's last point stay visible
 
 export class Points {
   constructor(app) {
     this.app = app;
     const way = (dx, dy) => (event) => this.grid?.move(dx * (event.shiftKey ? 2 : 10), dy * (event.shiftKey ? 2 : 10)) ?? false;
     this.keys = [
-      ...[1, 2, 3, 4, 5, 6].map((k) => [String(k), `choose view ${k}`, () => this.grid?.choose(k - 1)]),
+      ...[1, 2, 3, 4, 5, 6].map((k) => [String(k), `select view ${k}`, () => this.grid?.choose(k - 1)]),
       ["ArrowLeft Shift+ArrowLeft", "move the crosshair; Shift for small steps", way(-1, 0)],
       ["ArrowRight Shift+ArrowRight", "", way(1, 0)], ["ArrowUp Shift+ArrowUp", "", way(0, -1)], ["ArrowDown Shift+ArrowDown", "", way(0, 1)],
       ["Enter", "place the point at the crosshair", () => this.grid?.placeAtCursor() ?? false],
       ["Space", "cannot tell", () => { this.cannotTell(); }],
       ["s", "skip for now", () => { this.step(1); }],
-      ["PageDown", "next point", () => { this.step(1); }], ["PageUp", "point before", () => { this.step(-1); }],
+      ["PageDown", "next point", () => { this.step(1); }], ["PageUp", "previous point", () => { this.step(-1); }],
       ["u Backspace Ctrl+z", "undo the last point", () => { this.undo(); }],
-      ["n Ctrl+Enter", "all points are placed", () => { this.finish(); }],
-      ["j", "go on by itself after a click", () => { this.goesOn = !this.goesOn; this.show(); }],
+      ["n Ctrl+Enter", "finish the points", () => { this.finish(); }],
+      ["j", "advance automatically after a click", () => { this.goesOn = !this.goesOn; this.show(); }],
     ];
     this.goesOn = true;
   }
@@ -44,8 +44,8 @@ export class Points {
   leave() { this.grid = null; }
 
   nobody() {
-    this.app.panel.replaceChildren(make("h2", {}, "No points to be placed"),
-      make("p", {}, "People come here when their regions are drawn."),
+    this.app.panel.replaceChildren(make("h2", {}, "No points to place"),
+      make("p", {}, "People appear here once their regions are drawn."),
       make("div", { class: "row" }, button("Regions", "F3", () => this.app.go("regions")), button("Review", "F5", () => this.app.go("review"), { class: "primary" })));
   }
 
@@ -59,7 +59,7 @@ export class Points {
     this.wanted = number;
     const isOther = this.grid.region !== region;
     const turn = isOther ? await get(`people/${app.person.id}/views/${region}`) : null;
-    // Point and views change together: a click meanwhile is one of the point before.
+    // Point and views change together, since a click until then belongs to the previous point.
     if (!this.grid || this.wanted !== number) return;
     this.point = number;
     if (isOther) {
@@ -81,7 +81,7 @@ export class Points {
     else this.grid.mark([]);
   }
 
-  // Brings the points of a region into view, with something around them.
+  // Brings the points of a region into view, with a margin.
   showRegion(region) {
     const own = this.points.filter((point) => point[2] === region);
     const [xs, ys] = [own.map((p) => p[0]), own.map((p) => p[1])];
@@ -103,14 +103,14 @@ export class Points {
       make("h2", {}, make("i", { class: "swatch", style: `background:${rgb(project.colours[region])}` }),
         `${project.regions[region]}: point ${at + 1} of ${own.length}`),
       person.note ? make("p", { class: "note" }, `Sent back: ${person.note}`) : null,
-      make("p", {}, "Click where the marked point lies on the body, on any view. The first view is turned as in the picture."),
+      make("p", {}, "On any view, click where the marked point lies on the body. The first view is oriented as in the picture."),
       this.grid.element,
       make("div", { class: "row" }, button("Cannot tell", "Space", () => this.cannotTell(), { id: "cannot-tell" }),
         button("Skip", "s", () => this.step(1)), button("Undo", "u", () => this.undo(), { id: "undo", disabled: !this.placed.length }),
-        button("Go on by itself", "j", () => { this.goesOn = !this.goesOn; this.show(); }, { "aria-pressed": this.goesOn })),
+        button("Auto-advance", "j", () => { this.goesOn = !this.goesOn; this.show(); }, { "aria-pressed": this.goesOn })),
       make("div", { class: "bar" }, make("i", { class: "stage-accepted", style: `width:${(100 * answered) / this.points.length}%` })),
       make("p", { id: "points-left" }, `${answered} of ${this.points.length} points of person ${person.id}`),
-      make("div", { class: "row" }, button(this.left ? `Finish; ${this.left} cannot be told` : "Finish", "n", () => this.finish(),
+      make("div", { class: "row" }, button(this.left ? `Finish with ${this.left} unanswered` : "Finish", "n", () => this.finish(),
         { class: this.left ? "" : "primary", id: "finish-points" })),
     ].filter(Boolean));
     this.app.viewport.draw();
@@ -120,10 +120,10 @@ export class Points {
     const number = this.point;
     if (number === null) return;
     const before = this.answers[number];
-    this.answers[number] = { part: -1, view }; // the dot is there at once
+    this.answers[number] = { part: -1, view }; // shows the dot at once
     this.app.viewport.draw();
     const answer = await this.app.change("place", { point: number, view, x, y });
-    if (!answer) { // beside the region, as a rule
+    if (!answer) { // usually a click outside the region
       if (before) this.answers[number] = before; else delete this.answers[number];
       this.app.viewport.draw();
       return;
@@ -149,7 +149,7 @@ export class Points {
     await this.goOn(number);
   }
 
-  // The next point without an answer, after one that got its.
+  // Opens the next point without an answer.
   async goOn(number) {
     const count = this.points.length;
     for (let k = 1; k <= count; k++) {
@@ -180,7 +180,7 @@ export class Points {
 
   async finish() {
     if (!this.grid) return;
-    if (this.left && !this.app.isSure(`${this.left} points have no answer. Finish all the same?`)) return;
+    if (this.left && !this.app.isSure(`${this.left} points have no answer. Finish anyway?`)) return;
     if (!await this.app.change("finish_points")) return;
     say(`Person ${this.app.person.id} is finished.`);
     const { person } = this.app;
@@ -188,7 +188,7 @@ export class Points {
     return answer;
   }
 
-  // A click on the picture opens the point there.
+  // A click on the picture opens the nearest point.
   down([x, y]) {
     const near = 10 / this.app.viewport.scale;
     let [best, found] = [near, -1];

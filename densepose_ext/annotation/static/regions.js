@@ -1,10 +1,10 @@
-// Stage 1: the 14 regions of a person, as they lie under the clothes.
+// Stage 1: the 14 regions of a person's body, as they lie under the clothes.
 
 import { get } from "./api.js";
 import { button, make, rgb, say } from "./dom.js";
 import { SIDE, decode, encode, fill, polygon, stroke, toImage } from "./paint.js";
 
-// Rows of the panel: the person's right at the left, as when the person faces you.
+// Rows of the panel. The person's right is on the left, as when the person faces you.
 const ROWS = [["right upper arm", "q", "left upper arm", "w"], ["right lower arm", "a", "left lower arm", "s"],
   ["right hand", "z", "left hand", "x"], ["right upper leg", "e", "left upper leg", "r"],
   ["right lower leg", "d", "left lower leg", "f"], ["right foot", "c", "left foot", "v"]];
@@ -16,26 +16,26 @@ export class Regions {
     this.app = app;
     this.tool = "brush";
     this.region = 14;
-    this.radius = 14; // pixels of the screen
+    this.radius = 14; // screen pixels
     this.turn = 0;
     this.keeps = false;
     this.buffer = make("canvas", { width: SIDE, height: SIDE });
     const pick = (name) => () => this.choose(this.app.project.regions.indexOf(name));
     this.keys = [
-      ["Ctrl+Enter n", "the regions are finished: go on with points", () => { this.finish(); }],
+      ["Ctrl+Enter n", "finish the regions, and place points", () => { this.finish(); }],
       ["h", "head", pick("head")], ["t", "torso", pick("torso")],
       ...ROWS.flatMap(([right, k1, left, k2]) => [[k1, right, pick(right)], [k2, left, pick(left)]]),
       ...Object.entries(TOOLS).map(([tool, key]) => [key, tool, () => this.setTool(tool)]),
       ["[", "smaller brush", () => this.resize(0.8)], ["]", "larger brush", () => this.resize(1.25)],
-      ["k", "keep what is drawn: paint where nothing is", () => { this.keeps = !this.keeps; this.show(); }],
-      ["y", "turn the figure", () => this.turnBy(1)],
-      ["m", "regions that the model proposes", () => { this.propose(); }],
+      ["k", "protect drawn regions: paint only where there is none", () => { this.keeps = !this.keeps; this.show(); }],
+      ["y", "rotate the figure", () => this.turnBy(1)],
+      ["m", "propose regions with the model", () => { this.propose(); }],
       ["u Ctrl+z", "undo", () => this.undo()],
-      ["l", "exchange left and right", () => this.mirror()],
-      [".", "hide the regions while pressed again", () => { this.isHidden = !this.isHidden; this.app.viewport.draw(); }],
-      ["Escape", "give up the polygon", () => { this.corners = []; this.app.viewport.draw(); }],
+      ["l", "swap left and right", () => this.mirror()],
+      [".", "hide or show the regions", () => { this.isHidden = !this.isHidden; this.app.viewport.draw(); }],
+      ["Escape", "cancel the polygon", () => { this.corners = []; this.app.viewport.draw(); }],
       ["Enter", "close the polygon", () => this.corners.length > 2 && !this.app.viewport.cursor ? this.closePolygon() : false],
-      ["i", "leave this person out", () => { this.leaveOut(); }],
+      ["i", "no dense pose for this person", () => { this.leaveOut(); }],
     ];
   }
 
@@ -62,7 +62,7 @@ export class Regions {
 
   turnBy(steps) { this.isTurned = true; this.turn = (this.turn + steps) % 8; this.show(); }
 
-  // Turns the figure as the person stands, as far as the regions or the model tell.
+  // Rotates the figure as the person stands, estimated from the regions or the model.
   async turnAsInPicture() {
     const { person } = this.app;
     const { best } = await get(`people/${person.id}/views/1`);
@@ -74,8 +74,8 @@ export class Regions {
 
   nobody() {
     this.map = null;
-    this.app.panel.replaceChildren(make("h2", {}, "No regions to be drawn"),
-      make("p", {}, "Draw boxes first, or go on with the points."),
+    this.app.panel.replaceChildren(make("h2", {}, "No regions to draw"),
+      make("p", {}, "Draw boxes first, or continue with the points."),
       make("div", { class: "row" }, button("Boxes", "F2", () => this.app.go("boxes")), button("Points", "F4", () => this.app.go("points"), { class: "primary" })));
   }
 
@@ -104,16 +104,16 @@ export class Regions {
       make("div", { class: "row" }, make("h2", { class: "grow" }, `Regions of person ${person.id}`),
         button("Place points", "n", () => this.finish(), { class: "primary", id: "finish-regions" })),
       person.note ? make("p", { class: "note" }, `Sent back: ${person.note}`) : null,
-      make("p", {}, "Draw the body as you think it is under the clothes: a skirt is legs. Left and right are the person's own."),
+      make("p", {}, "Draw the body under the clothes: a skirt covers legs. Left and right are the person's own."),
       make("div", { class: "figure" },
-        make("button", { title: "turn", onclick: () => this.turnBy(7) }, "↺"),
+        make("button", { title: "rotate", onclick: () => this.turnBy(7) }, "↺"),
         make("span", { class: "side" }, near), make("img", { src: `/figure/${this.turn}`, alt: "figure in the colours of the regions" }),
         make("span", { class: "side" }, far),
         button("↻", "y", () => this.turnBy(1))),
       make("div", { class: "row" }, ...Object.entries(TOOLS).map(([tool, key]) =>
         button(tool, key, () => this.setTool(tool), { "aria-pressed": this.tool === tool, id: `tool-${tool}` }))),
       make("div", { class: "row" }, button("−", "[", () => this.resize(0.8)), button("+", "]", () => this.resize(1.25)),
-        button("keep drawn", "k", () => { this.keeps = !this.keeps; this.show(); }, { "aria-pressed": this.keeps }),
+        button("protect", "k", () => { this.keeps = !this.keeps; this.show(); }, { "aria-pressed": this.keeps }),
         button("undo", "u", () => this.undo(), { disabled: !this.history.length })),
       make("div", { class: "regions" }, pick("head", "h"), pick("torso", "t"),
         make("span", { class: "head" }, "person's right"), make("span", { class: "head" }, "person's left"),
@@ -150,7 +150,7 @@ export class Regions {
     this.remember();
     if (this.tool === "fill") {
       if (fill(this.map, at, this.region)) this.changed();
-      else { this.history.pop(); say("Nothing enclosed there: close the outline first."); }
+      else { this.history.pop(); say("This area is not enclosed: close the outline first."); }
       return;
     }
     this.last = at;
@@ -209,7 +209,7 @@ export class Regions {
     this.changed();
   }
 
-  // Shows what has changed, and saves it in a moment.
+  // Redraws, and saves after a moment.
   changed() {
     this.redraw();
     this.show();
@@ -229,11 +229,11 @@ export class Regions {
     const { app } = this;
     if (!app.project.hasModel) return;
     const { person } = app;
-    app.hint("The model looks at the person ...");
+    app.hint("The model is running ...");
     try {
       const { runs, found } = await get(`people/${person.id}/proposal`);
       if (app.person !== person) return;
-      if (!found) say("The model does not find this person.");
+      if (!found) say("The model did not find this person.");
       else { this.remember(); this.map = decode(runs); this.changed(); }
     } catch (error) { app.report(error); }
     this.show();

@@ -1,11 +1,11 @@
-// Review: a finished person, points that may be wrong, and what another annotator has placed.
+// Review: a finished person, with suspicious points and differences between annotators.
 
 import { get } from "./api.js";
 import { ask, button, make, rgb, say } from "./dom.js";
 import { SIDE, decode, toImage } from "./paint.js";
 import { ViewGrid } from "./views.js";
 
-const REASONS = { neighbours: "far from its neighbours", model: "far from the model's" };
+const REASONS = { neighbours: "differs from its neighbours", model: "differs from the model" };
 
 export class Review {
   constructor(app) {
@@ -13,11 +13,11 @@ export class Review {
     this.buffer = make("canvas", { width: SIDE, height: SIDE });
     this.keys = [
       ["a n", "accept", () => { this.accept(); }],
-      ["b", "send back: points again", () => { this.sendBack("points"); }],
-      ["g", "send back: regions again", () => { this.sendBack("regions"); }],
-      ["ArrowDown", "next point of the list", () => { this.step(1); }], ["ArrowUp", "point before", () => { this.step(-1); }],
+      ["b", "send back to the points", () => { this.sendBack("points"); }],
+      ["g", "send back to the regions", () => { this.sendBack("regions"); }],
+      ["ArrowDown", "next point in the list", () => { this.step(1); }], ["ArrowUp", "previous point", () => { this.step(-1); }],
       ["1", "take the first annotator's answer", () => { this.take(0); }], ["2", "take the second's", () => { this.take(1); }],
-      [".", "hide the regions", () => { this.isHidden = !this.isHidden; app.viewport.draw(); }],
+      [".", "hide or show the regions", () => { this.isHidden = !this.isHidden; app.viewport.draw(); }],
     ];
   }
 
@@ -41,11 +41,11 @@ export class Review {
 
   nobody() {
     this.list = [];
-    this.app.panel.replaceChildren(make("h2", {}, "Nobody to be reviewed"),
+    this.app.panel.replaceChildren(make("h2", {}, "Nobody to review"),
       make("div", { class: "row" }, button("Pictures", "F1", () => this.app.go("pictures"), { class: "primary" })));
   }
 
-  // Suspicious points first, then those on which annotators differ most.
+  // Suspicious points first, then the others by the distance between annotators.
   makeList() {
     const seen = new Map();
     for (const { point, distance, reason } of this.result.suspicions) {
@@ -71,10 +71,10 @@ export class Review {
     panel.replaceChildren(...[
       make("h2", {}, `Person ${person.id}${person.stage === "accepted" ? " (accepted)" : ""}`),
       make("p", {}, `${answered} of ${person.points.length} points placed by ${person.annotators.join(" and ")}. `
-        + (suspects.size ? `${suspects.size} may be wrong.` : "No point stands out.")),
+        + (suspects.size ? `${suspects.size} may be wrong.` : "None looks wrong.")),
       make("div", { class: "row" },
         button("Accept", "a", () => this.accept(), { class: "primary", id: "accept", disabled: person.stage !== "review" }),
-        button("Points again", "b", () => this.sendBack("points")), button("Regions again", "g", () => this.sendBack("regions"))),
+        button("Redo points", "b", () => this.sendBack("points")), button("Redo regions", "g", () => this.sendBack("regions"))),
       this.grid?.element ?? null,
       this.grid && person.layers.length > 1 ? make("div", { class: "row" }, ...person.layers.slice(0, 2).map((layer, n) =>
         button(`${person.annotators[n]}'s`, String(n + 1), () => this.take(n), { "aria-pressed": this.taken() === n, disabled: !layer[this.point] }))) : null,
@@ -117,7 +117,7 @@ export class Review {
 
   async sendBack(stage) {
     if (!this.app.person) return;
-    const note = await ask("What is to be done again?", "Send back");
+    const note = await ask("What has to be redone?", "Send back");
     if (note === null) return;
     if (await this.app.change("send_back", { stage, note })) await this.app.go("review");
   }

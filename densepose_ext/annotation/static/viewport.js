@@ -1,9 +1,9 @@
-// A picture that is panned and zoomed on a canvas, and the pointer on it.
+// A picture that can be panned and zoomed on a canvas, and the pointer on it.
 //
-// Large pictures come small first and in tiles of full size where they are looked at closely.
+// Large pictures are loaded as a preview, then as tiles of full resolution where they are zoomed in.
 // A tool is an object with any of down(point), move(point), up(point), hover(point), double(point);
-// points are [x, y] in pixels of the picture. With the keyboard, arrows move a pointer of its own
-// and Enter presses and releases it.
+// points are [x, y] in pixels of the picture. The keyboard has its own pointer: arrows move it, Enter
+// presses and releases it.
 
 const SMALL = 1600;
 const TILES_KEPT = 48;
@@ -18,7 +18,7 @@ export class Viewport {
     this.scale = 1;
     this.origin = [0, 0];
     this.picture = null;
-    this.cursor = null; // the keyboard's, in pixels of the picture
+    this.cursor = null; // the keyboard's pointer, in pixels of the picture
     this.isPressed = false;
     this.pointers = new Map();
     this.waiting = false;
@@ -40,7 +40,7 @@ export class Viewport {
     this.draw();
   }
 
-  // Shows a picture {id, width, height}; resolves once its small version is there.
+  // Shows a picture {id, width, height}; resolves once its preview is loaded.
   open(picture) {
     if (this.picture?.id === picture.id && this.small) return this.loaded;
     this.picture = picture;
@@ -111,7 +111,7 @@ export class Viewport {
     }
   }
 
-  // The tiles that are looked at, those that have not come yet without an image.
+  // The visible tiles; `image` is null until a tile is loaded.
   visibleTiles() {
     const { picture, tileSide: side } = this;
     const longest = Math.max(picture.width, picture.height);
@@ -130,10 +130,10 @@ export class Viewport {
   tile(column, row) {
     const key = `${column}/${row}`;
     let tile = this.tiles.get(key);
-    if (tile) this.tiles.delete(key); // it becomes the latest
+    if (tile) this.tiles.delete(key); // set again below, as the most recently used
     else {
       tile = { image: null };
-      // decoded once: a browser decodes an <img> again whenever it has dropped its pixels
+      // A bitmap is decoded once; an <img> whenever the browser has dropped its pixels.
       fetch(`/pictures/${this.picture.id}/${key}`).then((answer) => answer.blob()).then(createImageBitmap)
         .then((image) => { tile.image = image; this.draw(); }).catch(() => {});
       if (this.tiles.size > TILES_KEPT) this.tiles.delete(this.tiles.keys().next().value);
@@ -194,7 +194,7 @@ export class Viewport {
     this.zoom(distance(now) / distance(before), to);
   }
 
-  // Keys that all stages share; true if the key was one of them.
+  // Handles the keys that all stages share; returns whether the key is one of them.
   key(event) {
     const step = event.shiftKey ? 1 : 12;
     const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

@@ -1,4 +1,4 @@
-// The six views of a region: turned as in the picture, with marks, clicked for a place on the body.
+// The six views of a region, oriented as in the picture: they show marks, and take clicks.
 
 import { make } from "./dom.js";
 
@@ -24,7 +24,7 @@ export class ViewGrid {
       view.addEventListener("pointerdown", (event) => { if (event.button === 0) this.press(number, event); });
       return { view, turned };
     });
-    // The best view comes first, so that it is always at the same place.
+    // The best view always comes first.
     const order = rolls.map((_, number) => (best + number) % rolls.length);
     this.order = order;
     this.element.replaceChildren(...order.map((number) => this.views[number].view));
@@ -35,7 +35,7 @@ export class ViewGrid {
   press(number, event) {
     event.preventDefault();
     const box = this.views[number].view.getBoundingClientRect();
-    // The turned picture keeps its middle, and its size before the turn.
+    // Rotation keeps the view's centre; clientWidth is its size before rotation.
     const size = this.views[number].view.clientWidth;
     const [dx, dy] = [event.clientX - (box.left + box.width / 2), event.clientY - (box.top + box.height / 2)];
     const angle = (-this.rolls[number] * Math.PI) / 180;
@@ -46,7 +46,7 @@ export class ViewGrid {
 
   place(number, x, y) { this.onplace(number, x, y); }
 
-  // Marks [[x, y, seen] * 6 or null, ...] of answers; `kinds` are their style classes.
+  // Shows answers: `layers` holds [x, y, isVisible] per view, or null; `kinds` are CSS classes.
   mark(layers, kinds = ["", "second"]) {
     for (const { turned } of this.views) for (const old of turned.querySelectorAll(".mark")) old.remove();
     layers.forEach((marks, k) => marks?.forEach(([x, y, seen], number) => {
@@ -55,7 +55,7 @@ export class ViewGrid {
     }));
   }
 
-  // With the keyboard: a view by its place, and a crosshair in it.
+  // Selects a view by its position, and shows a crosshair in it.
   choose(place) {
     if (!this.views) return;
     this.chosen = this.order[place];
@@ -63,7 +63,7 @@ export class ViewGrid {
     this.drawCursor();
   }
 
-  // Moves the crosshair; false if no view was chosen.
+  // Moves the crosshair; false if no view is selected.
   move(dx, dy) {
     if (this.chosen === null || this.chosen === undefined) return false;
     const half = this.side / 2 - 2;
@@ -82,7 +82,7 @@ export class ViewGrid {
     });
   }
 
-  // Places at the crosshair; false if there is none.
+  // Places the point at the crosshair; false if there is none.
   placeAtCursor() {
     if (this.chosen === null || this.chosen === undefined) return false;
     const angle = (-this.rolls[this.chosen] * Math.PI) / 180;
