@@ -1,4 +1,4 @@
-"""``densepose-ext study``: trains and tests models side by side, and writes a page about them."""
+"""``densepose-ext study``: train and test models side by side, and write a page about them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget", default="cpu", help="size of the runs: quick, cpu or gpu; default %(default)s"
     )
-    parser.add_argument("--seeds", type=int, default=1, help="trainings of each run; default 1")
     parser.add_argument(
-        "--runs", default="", metavar="NAME,NAME", help="execute these runs only, the first first"
+        "--seeds", type=int, default=1, help="number of trainings per run; default 1"
     )
+    parser.add_argument("--runs", default="", metavar="NAME,NAME", help="execute only these runs")
     parser.add_argument(
         "--out",
         default="output/studies",
         help="output folder, where an interrupted study resumes; default %(default)s",
     )
-    parser.add_argument("--model", help="of robustness: name or YAML file; default: as shipped")
-    parser.add_argument("--weights", help="of robustness: checkpoint of the model")
+    parser.add_argument("--model", help="robustness: name or YAML file; default: the shipped model")
+    parser.add_argument("--weights", help="robustness: checkpoint of the model")
     parser.add_argument(
         "--set",
         nargs=2,

@@ -1,7 +1,7 @@
-"""The paper's study of annotation (section 2.2), repeated on synthetic people with known truth.
+"""The paper's study of annotation accuracy (section 2.2), repeated on synthetic people.
 
-Simulated annotators place the points of rendered people through the same store as the browser; what
-they have placed is compared with the truth, point by point, on the body.
+Simulated annotators place the points of rendered people through the same store as the web page, and
+the result is compared with the ground truth, point by point.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ from .body_map import draw_body_map
 from .page import PAGE, PLOT, RAW, TABLE
 
 NAME = "annotation"
-#: People and annotators, by budget.
+#: Budget -> numbers of people and annotators.
 SIZES = {"quick": (3, 3), "cpu": (20, 3), "gpu": (100, 5)}
-#: Side of the pictures, pixels.
+#: Side of the images, pixels.
 SIZE = 512
-#: First picture of the validation split of the study; others use lower numbers.
+#: First image number in the validation split; lower numbers have other uses.
 FIRST = 50_000
-#: Numbers of points a region whose use is compared.
+#: Numbers of points per region to compare.
 COUNTS = (2, 4, 7, 14)
-#: Pixels of a region at which they are tested.
+#: Number of test pixels per region.
 TESTED = 30
-#: Error at the upper end of the colours, metres.
+#: Error at the upper end of the colour map, metres.
 HOTTEST = 0.1
 BODY_MAP = "body.png"
 
 
 class TrueSurface:
-    """I, U, V at the pixels of a rendered person."""
+    """The true I, U, V at each pixel of a rendered person."""
 
     def __init__(self, example: Example, person: int):
         self._charts = BodySurface.load().charts
         self._owner, self._body = example.seen.owner == person, example.seen.bodies[person]
 
     def __call__(self, x: float, y: float) -> tuple[int, float, float]:
-        """At a pixel of the picture; I = 0 where another person, a thing or no body is seen."""
+        """I, U, V at a pixel of the image; I = 0 where this person is not visible."""
         row, column = int(y), int(x)
         if not self._owner[row, column] or not self._body.hit[row, column]:
             return 0, 0.0, 0.0
@@ -66,14 +66,15 @@ class TrueSurface:
 
 
 def run_annotation_study(budget: str, out: Path) -> Path:
-    """The study, as ``densepose-ext study annotation`` runs it; one that is done stays.
+    """Runs the study for ``densepose-ext study annotation``, unless its page exists.
 
     Args:
-        budget: one of SIZES.
-        out: the study's folder is made in it.
+        budget: a key of SIZES.
+        out: folder in which the study's folder is created.
 
     Returns:
-        its page, beside ``study.json``, ``table.txt``, ``plot.png`` (errors) and ``body.png``.
+        path of the page, which is beside ``study.json``, ``table.txt``, ``plot.png`` (errors) and
+        ``body.png``.
 
     Raises:
         ValueError: there is no such budget.
@@ -83,25 +84,25 @@ def run_annotation_study(budget: str, out: Path) -> Path:
     folder = out / f"{NAME}_{budget}"
     if not (folder / PAGE).exists():
         work = folder / "people"
-        shutil.rmtree(work, ignore_errors=True)  # of a study that was interrupted
+        shutil.rmtree(work, ignore_errors=True)  # left by an interrupted run
         measure(work, folder, *SIZES[budget])
     return folder / PAGE
 
 
 def measure(work: Path, folder: Path, people: int, annotators: int, side: int = 480) -> dict:
-    """Annotates people, and measures how far off the points are.
+    """Annotates people, measures the errors, and writes the page.
 
     Args:
-        work: folder of the pictures and their annotations; made here.
-        folder: of the page.
-        people, annotators: numbers; every annotator places all points.
+        work: folder for the images and annotations; created here.
+        folder: folder of the page.
+        people, annotators: numbers of both; every annotator places all points.
         side: of the views, pixels.
 
     Returns:
-        what ``study.json`` has: ``parts``, rows by group of parts as of :meth:`Agreement.rows`;
-        ``annotators``: mean error in cm of the answers that so many annotators agree on best;
-        ``points``: mean error in cm of what lies between so many points a region; ``between``: as
-        ``parts``, of the first two annotators.
+        the content of ``study.json``: ``parts``, the errors in the rows of :meth:`Agreement.rows`;
+        ``annotators``, number of annotators -> mean error (cm) of their consensus; ``points``,
+        number of points per region -> mean error (cm) of interpolating between them; ``between``,
+        rows of the distances between the first two annotators.
     """
     (work / "pictures").mkdir(parents=True)
     truths = _render(work / "pictures", people)
@@ -125,7 +126,7 @@ def measure(work: Path, folder: Path, people: int, annotators: int, side: int = 
     true = [_true(person, by_name[person.image][1]) for person in layers[0]]
     each = [compare(true, layer, surface) for layer in layers]
     every = _joined(each)
-    # two can only disagree
+    # No consensus of two: their answers have the same distance from each other.
     numbers = [n for n in range(1, annotators + 1) if n != 2]
     agreed = [compare(true, _agreed(layers[:n], surface), surface) for n in numbers]
     result = {
@@ -164,25 +165,25 @@ def _write_page(folder: Path, result: dict, annotators: int) -> None:
         for name, alt in ((PLOT, "errors by group of parts"), (BODY_MAP, "errors on the body"))
     ]
     sections = [
-        "<p>How far from the truth do annotators place points? Simulated ones, whose mistakes have"
-        " the sizes that the paper measured (about 2 cm on small parts, 7 cm on the torso, less"
-        " near joints), annotate rendered people through the tool's own code.</p>",
-        f"<p>{result['people']} people, {annotators} annotators; distances on the body, cm.</p>",
+        "<p>How accurately do annotators place points? Simulated annotators, whose errors have the"
+        " sizes measured in the paper (about 2 cm on small parts, 7 cm on the torso, less near"
+        " joints), annotate rendered people through the code of the annotation tool.</p>",
+        f"<p>{result['people']} people, {annotators} annotators; geodesic distances in cm.</p>",
         "<h2>Error by group of parts</h2>",
         table(headings, rows),
         pictures[0],
         "<h2>Error on the body</h2>",
-        f"<p class='note'>Dark blue: 0; yellow: {100 * HOTTEST:.0f} cm and more; grey: no point"
-        " was there.</p>",
+        f"<p class='note'>Dark blue: 0; yellow: {100 * HOTTEST:.0f} cm or more; grey: no points."
+        "</p>",
         pictures[1],
         "<h2>More annotators</h2>",
-        "<p class='note'>Mean error, cm, of the answer of each point with the smallest distances to"
-        " the others'.</p>",
+        "<p class='note'>Mean error in cm, taking for each point the answer that is closest to all"
+        " others.</p>",
         table(["annotators", "error"], by_annotators),
         "<h2>More points</h2>",
-        "<p class='note'>Mean straight error, cm, at pixels between the points of one annotator,"
-        " interpolated from the three nearest of their region.</p>",
-        table(["points a region, at most", "error"], by_points),
+        "<p class='note'>Mean straight-line error in cm at pixels between one annotator's points,"
+        " interpolated from the three nearest points of the region.</p>",
+        table(["points per region (maximum)", "error"], by_points),
         "<h2>Between two annotators</h2>",
         table(*_cells(result["between"])),
     ]
@@ -190,7 +191,7 @@ def _write_page(folder: Path, result: dict, annotators: int) -> None:
 
 
 def _cells(rows: Sequence[dict]) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells of rows of :meth:`Agreement.rows`."""
+    """Headings and cells of a table with the rows of :meth:`Agreement.rows`."""
     headings = ["group", "points", "mean (cm)", "median", "90%", "same part"]
     return headings, [
         [
@@ -208,7 +209,7 @@ def _centimetres(distances: np.ndarray) -> float:
 
 
 def _render(folder: Path, people: int) -> list[tuple[dict, TrueSurface]]:
-    """Pictures of one person each, with the annotation and the truth of the person."""
+    """Renders images of one person each; returns the person's annotation and true surface."""
     result = []
     number = FIRST
     while len(result) < people:
@@ -236,7 +237,7 @@ def _annotate(store: Store, picture: int, annotation: dict, truth, annotators) -
 
 
 def _true(person: Placed, truth: TrueSurface) -> Placed:
-    """The same points where they are in truth."""
+    """The same points, at their true positions on the body."""
     values = np.array([truth(x, y) for x, y in person.pixels])
     return replace(person, part=values[:, 0].astype(int), uv=values[:, 1:])
 
@@ -252,7 +253,7 @@ def _joined(parts: list[Agreement]) -> Agreement:
 
 
 def _agreed(layers: list[list[Placed]], surface: BodySurface) -> list[Placed]:
-    """Of each point the answer with the smallest sum of distances to the others'."""
+    """The consensus: for each point the answer with the smallest sum of distances to all others."""
     result = []
     for people in zip(*layers):
         answers: dict[tuple, list] = {}
@@ -275,10 +276,10 @@ def _agreed(layers: list[list[Placed]], surface: BodySurface) -> list[Placed]:
 def _between(
     person: Placed, truth: tuple[dict, TrueSurface], count: int, surface: BodySurface, rng
 ) -> np.ndarray:
-    """Errors, metres in a straight line, at pixels between the points of an annotator.
+    """Straight-line errors in metres at pixels between an annotator's points.
 
     Args:
-        count: at most so many points of each region are used.
+        count: maximum number of points to use per region.
     """
     annotation, true = truth
     painted = paint_part_masks(annotation["dp_masks"])

@@ -1,4 +1,4 @@
-"""Numbers at points of the body as colours, from the front and the back."""
+"""Draws values at points of the body as colours, from the front and the back."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from ..surface.raster import rasterize
 from ..surface.surface import BodySurface
 from ..visualization.colormaps import colormap
 
-#: A vertex is coloured by the points this near to it, metres.
+#: Radius within which points colour a vertex, metres.
 NEAR = 0.08
-#: Distance of the camera, metres; large, against perspective distortion.
+#: Distance of the camera, metres; large, for little perspective distortion.
 DISTANCE = 12.0
-#: Grey of vertices without points near to them.
+#: Grey of vertices without points nearby.
 UNKNOWN = 190
 
 
 def draw_body_map(places: np.ndarray, values: np.ndarray, top: float, height: int = 640) -> bytes:
-    """A PNG of the body at rest, front and back: mean of the values near each vertex, in viridis.
+    """A PNG of the body in its rest pose, each vertex in the colour of the values near it.
 
     Args:
-        places: (P, 3) metres. values: (P,).
-        top: value at the upper end of the colours; the lower is 0.
-        height: pixels.
+        places: (P, 3) positions, metres. values: (P,).
+        top: value at the upper end of the colour map, viridis, which starts at 0.
+        height: of the PNG, pixels.
     """
     body = BodySurface.load().body
     total, summed = np.zeros(len(body.vertices)), np.zeros(len(body.vertices))

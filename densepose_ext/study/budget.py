@@ -1,4 +1,4 @@
-"""How large a study is: its people, steps and network."""
+"""Budgets: the size of a study's data, network and training."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class Budget:
     """The size of every run of a study.
 
     Attributes:
-        people: synthetic people that are trained and tested on, with true dense targets.
-        train, val: numbers of pictures.
-        config: name of the YAML file that all runs start from.
-        changes: ``KEY VALUE`` pairs on top of it.
-        from_shipped: runs start from backbone, FPN and boxes of the shipped model, which find
-            people at once: dense pose alone is learnt anew. Else from ImageNet.
-        teacher: ``KEY VALUE`` pairs for the teacher, on top of its config and of the device's.
-        larger_backbone: ``KEY VALUE`` pairs; empty where it would have another start than the rest.
+        people: settings of the synthetic people for training and testing, with dense targets.
+        train, val: numbers of images.
+        config: name of the YAML file that all runs are based on.
+        changes: ``KEY VALUE`` pairs that override it.
+        from_shipped: initialize from the shipped model's backbone, FPN and box heads, so that only
+            dense pose is learnt; otherwise from ImageNet.
+        teacher: ``KEY VALUE`` pairs that override the teacher's config.
+        larger_backbone: ``KEY VALUE`` pairs; empty if it could not be initialized like the others.
     """
 
     name: str
@@ -34,25 +34,24 @@ class Budget:
     larger_backbone: tuple = ()
 
     def training(self, overrides: Sequence = ()) -> str:
-        """A training in words, with ``KEY VALUE`` pairs on top of the budget's."""
+        """Describes a training, with ``KEY VALUE`` pairs that override the budget's."""
         changes = [*self.changes, *overrides]
         keys = dict(zip(changes[::2], changes[1::2]))
-        start = "the shipped model's backbone and boxes" if self.from_shipped else "ImageNet"
+        start = "the shipped model's backbone and box heads" if self.from_shipped else "ImageNet"
         return (
-            f"{keys['SOLVER.MAX_ITER']} steps of {keys['SOLVER.IMS_PER_BATCH']} of {self.train}"
-            f" pictures of {self.people.size} pixels, from {start}"
+            f"{keys['SOLVER.MAX_ITER']} steps of {keys['SOLVER.IMS_PER_BATCH']} images,"
+            f" {self.train} training images of {self.people.size} pixels, initialized from {start}"
         )
 
 
-# The light R-CNN with a small head, without a second look and without augmented testing: runs
-# are compared with each other, and each of them costs.
+# Runs are only compared with each other, so they do without what makes a model slower but better.
 _PLAIN = ("MODEL.SECOND_LOOK.ENABLED", False, "TEST.AUG.ENABLED", False)
 
 BUDGETS = {
     budget.name: budget
     for budget in (
         Budget(
-            "quick",  # minutes a run, on one core: whether a run works, hardly what it is worth
+            "quick",  # minutes per run on one core; shows that a study works, and little more
             Settings(size=192, seed=2, people=2, dense=True),
             train=400,
             val=100,
@@ -69,7 +68,7 @@ BUDGETS = {
                 *("MODEL.ROI_DENSEPOSE_HEAD.DECONV_KERNEL", 2),
                 *("MODEL.ROI_DENSEPOSE_HEAD.ASPP_DILATIONS", [2, 4, 8]),
                 *("MODEL.ROI_DENSEPOSE_HEAD.PART_WEIGHTS", 5.0),
-                *("MODEL.ROI_DENSEPOSE_HEAD.PERSON_THRESHOLD", 0.1),  # masks start out small
+                *("MODEL.ROI_DENSEPOSE_HEAD.PERSON_THRESHOLD", 0.1),  # masks are small at first
                 *("MODEL.ROI_DENSEPOSE_HEAD.FINE_FROM_COARSE", True),
                 *("INPUT.MIN_SIZE_TRAIN", (160, 192), "INPUT.SAME_SIZE_IN_BATCH", True),
                 *("INPUT.MIN_SIZE_TEST", 192, "INPUT.COLOR_JITTER", 0.0),
@@ -88,7 +87,7 @@ BUDGETS = {
             ),
         ),
         Budget(
-            "cpu",  # about 20 minutes a run on two cores that multiply bfloat16
+            "cpu",  # about 20 minutes per run on two cores with bfloat16 units
             Settings(size=256, seed=2, people=3, dense=True),
             train=2400,
             val=200,
@@ -106,7 +105,7 @@ BUDGETS = {
             ),
         ),
         Budget(
-            "gpu",  # about an hour a run
+            "gpu",  # about an hour per run
             Settings(size=384, seed=2, people=5, dense=True),
             train=8000,
             val=500,

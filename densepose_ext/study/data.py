@@ -1,7 +1,4 @@
-"""What studies train and test on: one set of synthetic people, annotated in several ways.
-
-Pictures and people are the same in all of them, so that runs differ in annotations alone.
-"""
+"""The data of studies: one set of synthetic images, with several variants of the annotations."""
 
 from __future__ import annotations
 
@@ -20,12 +17,12 @@ from ..synthetic.annotators import annotate_by_hand
 from ..synthetic.dataset import generate
 from .budget import Budget
 
-#: What people are trained on: their points, exact and sparse; those of half and of a tenth of the
-#: people (others keep boxes, masks and keypoints); points with the errors of human annotators;
-#: a teacher's dense targets beside the points.
+#: Variants of the training annotations: exact points; points of half or a tenth of the people (the
+#: others keep boxes, masks and keypoints); points with the errors of human annotators; points
+#: and a teacher's dense targets.
 VARIANTS = ("points", "half", "tenth", "by hand", "teacher")
 _SHARES = {"half": 0.5, "tenth": 0.1}
-#: Of the draws of annotators, and of the people who keep their points.
+#: Seed of the annotators' errors, and of the choice of people who keep their points.
 _SEED = 0
 
 
@@ -33,16 +30,17 @@ class StudyData:
     """The data of a budget.
 
     Attributes:
-        folder: of pictures and true annotations.
-        images: folder of the training pictures.
+        folder: folder of the images and true annotations.
+        images: folder of the training images.
+        truth: the true annotations of the training images.
         test: name of the test set in Detectron2's catalogues.
     """
 
     def __init__(self, budget: Budget, root: Path, workers: int):
         """
         Args:
-            root: folder of datasets.
-            workers: processes that render people who are not there yet.
+            root: folder of datasets; missing images are rendered.
+            workers: number of processes that render.
         """
         self.folder = root / f"densepose_study_{budget.name}"
         generate(self.folder, budget.people, {"train": budget.train, "val": budget.val}, workers)
@@ -53,7 +51,7 @@ class StudyData:
         _register(self.test, self.folder / "densepose_val.json", self.folder / "val")
 
     def record(self, variant: str) -> dict:
-        """What a variant is a function of, fit for JSON."""
+        """Everything that determines a variant, as JSON."""
         budget = self._budget
         counts = {"train": budget.train, "val": budget.val}
         return {"people": budget.people.record(), **counts, "variant": variant}
@@ -64,7 +62,7 @@ class StudyData:
         Args:
             variant: one of VARIANTS.
             folder: for annotations that differ from the true ones.
-            teach: gives the annotations that a teacher wrote.
+            teach: returns the path of a teacher's annotations.
         """
         if variant == "points":
             path = self.truth
@@ -83,7 +81,7 @@ class StudyData:
         contents = json.loads(self.truth.read_bytes())
         people = contents["annotations"]
         for person in people:
-            person.pop(DENSE_KEY, None)  # relative to another folder, and not used
+            person.pop(DENSE_KEY, None)  # unused, and its path is relative to another folder
         rng = np.random.default_rng(_SEED)
         if variant == "by hand":
             surface = BodySurface.load()
@@ -96,7 +94,7 @@ class StudyData:
 
 
 def _left_out(people: list[dict], share: float, rng: np.random.Generator) -> list[dict]:
-    """Those with points who lose them, so that a share keeps them; at least one does."""
+    """People whose points are dropped, so that a share of the people, at least one, keeps them."""
     annotated = [person for person in people if "dp_x" in person]
     kept = max(round(len(annotated) * share), 1)
     return [annotated[k] for k in rng.permutation(len(annotated))[kept:]]

@@ -1,4 +1,4 @@
-"""What a study keeps of a test: scores, and values of AP on resampled images."""
+"""The results of a test that a study keeps: scores, and their values on resampled images."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .strata import strata
 
 
 def measures(card: Scorecard) -> dict:
-    """Everything that tables and plots of a study are made of, fit for JSON.
+    """The numbers behind a study's tables and plots, as JSON.
 
     Returns:
-        "metrics", of each mode, 0-1; "resampled", GPS AP and mean GPS of people in each resample of
-        the pictures; "parts", the tables over points; "confusions", see :func:`confusions`;
-        "strata", see :func:`by_stratum`.
+        "metrics", 0-1, by mode; "resampled", GPS AP and mean GPS per resample of the images;
+        "parts", the tables over points; "confusions", see :func:`confusions`; "strata", see
+        :func:`by_stratum`.
     """
     tables = PointMeasures(card.points(), card.has_gps).tables()
     matches = list(card.matches()["gps"].values())
@@ -42,7 +42,7 @@ def measures(card: Scorecard) -> dict:
 
 
 def _resampled_gps(card: Scorecard) -> np.ndarray:
-    """Mean GPS of people, 0 for those not found, in each resample of the pictures. (R,)."""
+    """(R,) mean GPS of all people, 0 for missed ones, in each of R resamples of the images."""
     images = card.points()
     sums, counts = np.array([[one.gps.sum(), len(one.gps)] for one in images]).T
     weights = resample_counts(len(images), NUM_RESAMPLES, seed=0)
@@ -50,10 +50,10 @@ def _resampled_gps(card: Scorecard) -> np.ndarray:
 
 
 def confusions(table: np.ndarray) -> dict[str, float]:
-    """How points of the people found are told, in shares of all.
+    """How the points of detected people are classified, as shares of all points.
 
     Args:
-        table: (24, 25), points by true (from 1 on) and predicted part.
+        table: (24, 25) counts by true part (from 1) and predicted part (from 0).
 
     Returns:
         "right"; "left and right exchanged", the mirror part; "front and back exchanged", the same
@@ -77,10 +77,10 @@ def confusions(table: np.ndarray) -> dict[str, float]:
 
 
 def by_stratum(card: Scorecard) -> dict[str, dict[str, dict]]:
-    """GPS AP among the people of each stratum: the others are neither found nor missed.
+    """GPS AP on the people of each stratum; all others are ignored.
 
     Returns:
-        kind of strata -> stratum -> people, AP (-1 without people), and its 95% interval.
+        kind -> stratum -> "people", "AP" (-1 without people), and "interval" (95%).
     """
     images = card.images()
     table: dict[str, dict[str, dict]] = {}

@@ -1,4 +1,4 @@
-"""What a run of a study leaves, and under which name."""
+"""The results of a run, and the name of its folder."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-#: The file that says that a run is done.
+#: Its existence marks a run as done.
 MEASURES = "measures.json"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run has left.
+    """The results of a run.
 
     Attributes:
-        run: its name in the study. seed: of the training.
-        folder: of the run. measures: see ``measures.measures``.
+        run: name of the run in the study. seed: seed of its training.
+        folder: its files. measures: see ``measures.measures``.
     """
 
     run: str
@@ -27,10 +27,10 @@ class Outcome:
 
 
 def read_outcome(run: str, seed: int, folder: Path) -> Outcome:
-    """Of a run that is done."""
+    """Reads the results of a run that is done."""
     return Outcome(run, seed, folder, json.loads((folder / MEASURES).read_bytes()))
 
 
 def digest(settings: dict) -> str:
-    """The name of the folder of a run with these settings (fit for JSON)."""
+    """Folder name of a run with these settings."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

@@ -24,11 +24,11 @@ from .summary import COLUMNS, SCORES, Row, Score, summarize
 PAGE, RAW, TABLE, PLOT = "index.html", "study.json", "table.txt", "plot.png"
 
 _LEGEND = (
-    "In percent, on people that were not trained on; means over seeds. In brackets 95% intervals:"
-    " over resampled pictures and, with several seeds, seeds. A difference is that to the first"
-    " row, on the same pictures and seeds: where its interval holds 0, it may be chance. Mean GPS"
-    " is over all people, 0 for those that no box finds; right part and the areas AUC"
-    " are over points of people found."
+    "In percent, on test images, averaged over seeds. In brackets: 95% intervals over resampled"
+    " images and, with several seeds, resampled seeds. Differences are from the first row, on the"
+    " same images and seeds; if the interval contains 0, the difference may be chance. Mean GPS is"
+    " over all people, with 0 for missed ones; right part and AUC are over points of detected"
+    " people."
 )
 
 
@@ -42,13 +42,13 @@ def write_study(
     """Writes ``index.html``, ``study.json``, ``table.txt`` and ``plot.png``.
 
     Args:
-        facts: of all runs, in words.
-        outcomes: of the runs that are done.
-        folder: made if it is missing.
-        teacher: its error by body group, as of ``PointMeasures.tables``; None without a teacher.
+        facts: a description of all runs.
+        outcomes: the runs that are done.
+        folder: created if it does not exist.
+        teacher: the teacher's error, see ``teacher_error``; None without a teacher.
 
     Returns:
-        the page.
+        path of the page.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = summarize(outcomes)
@@ -84,7 +84,7 @@ def write_study(
         _picture(plot, "GPS AP of the runs"),
         *_differences(rows),
         "<h2>Where on the body</h2>",
-        '<p class="note">Points within 10 cm, of people found by a box, in percent.</p>',
+        '<p class="note">Points of detected people within 10 cm, in percent.</p>',
         table(*_groups(rows)),
         *_confusions(outcomes),
         *_strata(outcomes),
@@ -92,7 +92,7 @@ def write_study(
     if teacher is not None:
         sections += [
             "<h2>The teacher's own error</h2>",
-            '<p class="note">Its targets against the true ones, at pixels that have both.</p>',
+            '<p class="note">Compared with the true targets, at pixels that have both.</p>',
             table(*point_rows(teacher)),
         ]
     sections += ["<h2>Each run</h2>", _links(outcomes, folder)]
@@ -131,7 +131,7 @@ def _picture(png: str, what: str) -> str:
 
 
 def _differences(rows: Sequence[Row]) -> list[str]:
-    """A plot for each score."""
+    """A plot of the differences for each score."""
     pictures = []
     for name in SCORES:
         others = {r.run: r.scores[name] for r in rows if r.scores[name].difference_interval}
@@ -139,7 +139,7 @@ def _differences(rows: Sequence[Row]) -> list[str]:
             png = plots.interval_bars(
                 {run: score.difference for run, score in others.items()},
                 {run: score.difference_interval for run, score in others.items()},
-                f"{name} over that of {rows[0].run} (points), with 95% intervals",
+                f"{name}: difference from {rows[0].run} (points), with 95% intervals",
             )
             pictures.append(_picture(png, f"differences of {name}"))
     return pictures
@@ -152,7 +152,7 @@ def _groups(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 
 def _confusions(outcomes: Sequence[Outcome]) -> list[str]:
-    """What points are taken for; of each run, its first seed."""
+    """How points are classified, by each run's first seed."""
     first = _first_seeds(outcomes)
     if not first:
         return []
@@ -161,19 +161,19 @@ def _confusions(outcomes: Sequence[Outcome]) -> list[str]:
         [one.run, *(f"{100 * one.measures['confusions'][kind]:.1f}" for kind in kinds)]
         for one in first
     ]
-    note = '<p class="note">Points of people found by a box, in percent.</p>'
-    return ["<h2>What points are taken for</h2>", note, table(["run", *kinds], cells)]
+    note = '<p class="note">Points of detected people, in percent.</p>'
+    return ["<h2>How points are classified</h2>", note, table(["run", *kinds], cells)]
 
 
 def _strata(outcomes: Sequence[Outcome]) -> list[str]:
-    """GPS AP by what makes people hard; of each run, its first seed."""
+    """GPS AP by stratum, of each run's first seed."""
     first = _first_seeds(outcomes)
     if not first:
         return []
     sections = [
         "<h2>Which people</h2>",
-        '<p class="note">GPS AP among the people of each kind, with 95% intervals; the others'
-        " neither have to be found nor count as false.</p>",
+        '<p class="note">GPS AP on the people of each kind, with 95% intervals; all other people'
+        " are ignored.</p>",
     ]
     for kind, names in first[0].measures["strata"].items():
         headings = [kind, *(f"{name} ({row['people']} people)" for name, row in names.items())]
@@ -186,7 +186,7 @@ def _strata(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _table(headings: list[str], cells: list[list[str]]) -> str:
-    """A table whose values stay on one line, each with its interval."""
+    """A table whose cells do not wrap."""
     return table(headings, [[cell.replace(" ", "\u00a0") for cell in row] for row in cells])
 
 

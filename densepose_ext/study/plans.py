@@ -1,4 +1,4 @@
-"""What each study runs: names, changes of the config, and data."""
+"""The runs of each study: their names, config changes and data."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from .budget import Budget
 
 @dataclass(frozen=True)
 class Run:
-    """A training, and the test of what it gave.
+    """A training and its test.
 
     Attributes:
-        name: in tables, and in ``--runs``.
-        changes: ``KEY VALUE`` pairs on top of the budget's.
-        data: what it is trained on, see ``data.VARIANTS``.
+        name: used in tables, and by ``--runs``.
+        changes: ``KEY VALUE`` pairs that override the budget's config.
+        data: variant of the training annotations, see ``data.VARIANTS``.
     """
 
     name: str
@@ -24,11 +24,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Study:
-    """Runs that are compared with the first one.
+    """Runs to compare with the first one.
 
     Attributes:
-        question: what it asks, a sentence.
-        runs: of the study.
+        question: what the study asks.
+        runs: the first one is the baseline.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Study:
     runs: tuple[Run, ...]
 
 
-#: Names of the studies that train; robustness tests a model that is there.
+#: Studies that train models.
 TRAINING_STUDIES = ("ablation", "supervision")
 
-# As light as the dense pose head of these budgets.
+# Other heads are as small as the budgets' dense pose head.
 _MASKS = (
     *("MODEL.MASK_ON", True, "MODEL.ROI_MASK_HEAD.NAME", "MaskRCNNConvUpsampleHead"),
     *("MODEL.ROI_MASK_HEAD.NUM_CONV", 2, "MODEL.ROI_MASK_HEAD.CONV_DIM", 128),
@@ -57,12 +57,12 @@ def _cascade(*tasks: str) -> tuple:
 
 
 def plan(name: str, budget: Budget) -> Study:
-    """A study that trains, one of TRAINING_STUDIES."""
+    """The plan of a study, one of TRAINING_STUDIES."""
     return _ablation(budget) if name == "ablation" else _supervision()
 
 
 def _ablation(budget: Budget) -> Study:
-    """Rows of the paper's section 4.2: tasks, cascade, backbone."""
+    """Tasks, cascade and backbone, as in the paper's section 4.2."""
     both = (*_MASKS, *_KEYPOINTS)
     cascade = (*both, *_cascade("mask", "keypoint"))
     runs = [
@@ -83,12 +83,12 @@ def _ablation(budget: Budget) -> Study:
 
 
 def _supervision() -> Study:
-    """Sections 3.4 and 4.2 of the paper, with the truth beside the teacher."""
+    """Sparse and dense supervision, as in the paper's sections 3.4 and 4.2, and true targets."""
 
     def trained_on(what: str) -> tuple:
         return ("INPUT.DENSEPOSE_SUPERVISION", what)
 
-    question = "What is dense pose to be trained on: points, a teacher's answers, or the truth?"
+    question = "Which supervision is best: points, a teacher's dense targets, or the true ones?"
     runs = (
         Run("points"),
         Run("teacher", trained_on("dense"), "teacher"),

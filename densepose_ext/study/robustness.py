@@ -1,4 +1,4 @@
-"""The robustness of one model: what it loses where people are small, hidden, cut off, blurred."""
+"""Robustness of one model to small, occluded, truncated and blurred people."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .outcome import MEASURES, Outcome, digest, read_outcome
 from .plans import Run
 from .training import score
 
-#: Names of the tests, and the standard deviation of their blur, pixels.
+#: Test -> standard deviation of its blur, pixels.
 BLURS = {"as it is": 0.0, "blur of 1 pixel": 1.0, "blur of 2 pixels": 2.0, "blur of 4 pixels": 4.0}
 QUESTION = "Which people does a model fail on?"
 RUNS = tuple(Run(name) for name in BLURS)
 
 
 class Tester:
-    """Tests of one model on one set."""
+    """Tests one model on one dataset."""
 
     def __init__(self, model: str | None, weights: str | None, out: Path, data: StudyData):
         """
@@ -33,7 +33,7 @@ class Tester:
             out: folder for the tests.
 
         Raises:
-            OSError, ValueError: of a model that cannot be used.
+            OSError, ValueError: the model cannot be used.
         """
         device = "cuda" if torch.cuda.is_available() else "cpu"
         predictor = DensePosePredictor(model, weights, device)
@@ -44,7 +44,7 @@ class Tester:
         self._out, self._data = out, data
 
     def outcome(self, run: Run, seed: int) -> Outcome:
-        """Of a test that is done already, or is done now."""
+        """The result of a test, which is run unless it is done already."""
         cfg = self._cfg.clone()
         cfg.defrost()
         weights = Path(cfg.MODEL.WEIGHTS)

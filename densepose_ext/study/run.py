@@ -1,4 +1,4 @@
-"""A whole study: its data, its runs, its page."""
+"""Runs a whole study: data, runs and page."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ def run_study(
     weights: str | None = None,
     overrides: Sequence = (),
 ) -> Path:
-    """Executes what is not done yet of a study; the page is written anew after each run.
+    """Executes the runs of a study that are not done yet, and updates the page after each.
 
     Args:
-        name: one of STUDIES. budget: one of BUDGETS.
-        out: for everything but pictures, which go to $DETECTRON2_DATASETS or ``./datasets``.
-        seeds: trainings of each run.
-        chosen: names of the runs to execute; none for all.
-        model, weights: of robustness, as for DensePosePredictor.
+        name: one of STUDIES. budget: a key of BUDGETS.
+        out: output folder; images go to $DETECTRON2_DATASETS or ``./datasets``.
+        seeds: number of trainings per run.
+        chosen: names of the runs to execute; empty: all.
+        model, weights: the model for "robustness", as for DensePosePredictor.
         overrides: ``KEY VALUE`` pairs for every training.
 
     Returns:
-        the page.
+        path of the page.
 
     Raises:
-        ValueError: an unknown name, or a config that cannot be used.
+        ValueError: a name is unknown, or a config cannot be used.
     """
     if name not in STUDIES:
         raise ValueError(f"no study {name!r}; there are: {', '.join(STUDIES)}")
@@ -56,14 +56,16 @@ def run_study(
         raise ValueError(f"--seeds {seeds}, expected 1 or more")
     if name == ANNOTATION:
         if seeds > 1 or chosen or model or weights or overrides:
-            raise ValueError(f"{name} takes no options but --budget and --out")
+            raise ValueError(f"{name} takes only --budget and --out")
         return run_annotation_study(budget, out)
     size = BUDGETS[budget]
     trains = name != ROBUSTNESS
     if trains and (model or weights):
-        raise ValueError(f"--model and --weights are of {ROBUSTNESS}; {name} trains its models")
+        raise ValueError(
+            f"{name} trains its own models: --model and --weights are for {ROBUSTNESS}"
+        )
     if not trains and overrides:
-        raise ValueError(f"{name} trains nothing: {overrides[0]!r} changes nothing")
+        raise ValueError(f"{name} trains nothing: --set {overrides[0]} would have no effect")
     study = plan(name, size) if trains else Study(name, QUESTION, RUNS)
     runs = _chosen(study, chosen)
     root = Path(os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets")))
@@ -72,8 +74,8 @@ def run_study(
     data = StudyData(size, root, number_of_cores())
     executor = Runner(size, out, data, overrides) if trains else Tester(model, weights, out, data)
     folder = out / f"{name}_{budget}"
-    what = size.training(overrides) if trains else f"of {model or 'the shipped model'}"
-    facts = f"Budget {budget}: {what}; tested on {size.val} others"
+    what = size.training(overrides) if trains else model or "the shipped model"
+    facts = f"Budget {budget}: {what}; tested on {size.val} other images"
     outcomes: list[Outcome] = []
     error = None
     for seed in range(1, (seeds if trains else 1) + 1):

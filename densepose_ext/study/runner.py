@@ -1,4 +1,4 @@
-"""Executes the runs of a study. Each leaves a folder, and is passed over when it is done."""
+"""Executes the runs of a study. Each has its own folder, and is skipped if it is done."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ TEACHER = "densepose_teacher_EffLite0.yaml"
 
 
 def check_runs(budget: Budget, runs: Sequence[Run], overrides: Sequence) -> None:
-    """Stops before the first run at a config that cannot be used.
+    """Checks the configs of all runs before the first one starts.
 
     Raises:
-        ValueError: naming the run, and the key.
+        ValueError: a config cannot be used; the message names the run and the key.
     """
     for run in runs:
         try:
@@ -43,12 +43,12 @@ def check_runs(budget: Budget, runs: Sequence[Run], overrides: Sequence) -> None
 
 
 class Runner:
-    """Runs of one budget. Runs with the same settings, of whatever study, are one."""
+    """Executes runs of one budget. Studies share runs that have the same settings."""
 
     def __init__(self, budget: Budget, out: Path, data: StudyData, overrides: Sequence = ()):
         """
         Args:
-            out: folder for runs, teachers and annotations made for them.
+            out: folder for runs, teachers and their annotations.
             overrides: ``KEY VALUE`` pairs for every run, and for the teacher.
         """
         self._budget, self._out, self._data = budget, out, data
@@ -61,7 +61,7 @@ class Runner:
             self._own += ["MODEL.WEIGHTS", str(trunk), "MODEL.TIMM.WEIGHTS", ""]
 
     def outcome(self, run: Run, seed: int) -> Outcome:
-        """Of a run that is done already, or is done now.
+        """The results of a run, which is executed unless it is done already.
 
         Raises:
             ValueError, OSError: data or config cannot be used.
@@ -85,7 +85,7 @@ class Runner:
         return _config(self._budget, run, [*self._own, *self._overrides, "SEED", seed])
 
     def _fingerprint(self, cfg: CfgNode, variant: str) -> str:
-        """Of everything that a run's measures are a function of, but for the program."""
+        """A hash of everything that determines a run's results, except the program."""
         cfg = cfg.clone()
         cfg.defrost()
         record = {"data": self._data.record(variant)}
@@ -115,10 +115,10 @@ class Runner:
         return self._out / "teachers" / self._teacher_key()
 
     def _teach(self) -> Path:
-        """The annotations with a teacher's targets, which are made if they are not there."""
+        """The annotations with a teacher's targets; trains the teacher if they do not exist."""
         annotations = self.taught / "annotations.json"
         if not annotations.exists():
-            _say(f"a teacher: {self.taught}")
+            _say(f"teacher: {self.taught}")
             cfg = self._teacher_config()
             cfg.defrost()
             cfg.OUTPUT_DIR = str(self.taught / "teacher")
@@ -136,7 +136,7 @@ def _config(budget: Budget, run: Run, more: Sequence) -> CfgNode:
 
 
 def _of_device(overrides: Sequence) -> list:
-    """What the device asks for: the one given, else a GPU where there is one."""
+    """Config overrides for the device: the given one, else a GPU if there is one."""
     given = dict(zip(overrides[::2], overrides[1::2]))
     device = given.get("MODEL.DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
     workers = 0 if device == "cpu" else min(number_of_cores(), 8)

@@ -1,6 +1,6 @@
-"""People of a test set by what makes them hard.
+"""Groups the people of a test set by difficulty: size, occlusion, truncation, crowd and view.
 
-Taken from annotations as COCO has them: areas, keypoints, boxes, points.
+The groups are derived from COCO annotations: areas, keypoints, boxes and points.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from ..evaluation.pointwise import SIZES
 from ..evaluation.scorecard import Scorecard
 from ..surface.parts import FINE_PART_NAMES
 
-#: IoU of boxes from which two people are in each other's way.
+#: Minimum IoU of the boxes of two people who are close to each other.
 _TOUCHING = 0.05
 _IS_BACK = np.array(["back" in name.split() for name in FINE_PART_NAMES])
 _IS_FRONT = np.array(["front" in name.split() for name in FINE_PART_NAMES])
 
-#: What is known of a person beside what is scored: keypoints (17, 3).
+#: (person, keypoints (17, 3), number of others nearby) -> value.
 _Rule = Callable[[Person, np.ndarray, int], float]
 
-#: Kind -> rule that gives a number, and the upper bound of each stratum.
+#: Kind -> rule, and stratum -> its upper bound.
 _KINDS: dict[str, tuple[_Rule, dict[str, float]]] = {
     "size": (lambda person, keypoints, near: person.area, SIZES),
     "occlusion": (
@@ -49,7 +49,7 @@ _KINDS: dict[str, tuple[_Rule, dict[str, float]]] = {
 def strata(card: Scorecard) -> dict[str, dict[str, list[np.ndarray]]]:
     """
     Returns:
-        kind -> stratum -> of each image of ``card.images()``, which of its people are in it (G,).
+        kind -> stratum -> per image of ``card.images()``, which of its G people are in it (G,).
     """
     keypoints = _keypoints(card)
     members: dict[str, dict[str, list]] = {
@@ -67,7 +67,7 @@ def strata(card: Scorecard) -> dict[str, dict[str, list[np.ndarray]]]:
 
 
 def _keypoints(card: Scorecard) -> dict[int | str, np.ndarray]:
-    """(17, 3) of each annotation; people without any count as seen whole."""
+    """(17, 3) keypoints by annotation; without keypoints, all joints count as visible."""
     contents = json.loads(card.truth.source.read_bytes())
     seen = [0, 0, 2] * 17
     return {
@@ -82,7 +82,7 @@ def _share(keypoints: np.ndarray, visibility: int, among: np.ndarray) -> float:
 
 
 def _share_of_back(person: Person) -> float:
-    """Share of a person's points on the back, of those on parts that have a front and a back."""
+    """Share of a person's points on back parts, among points on front and back parts."""
     back, front = _IS_BACK[person.parts].sum(), _IS_FRONT[person.parts].sum()
     return float(back / (back + front)) if back + front else 0.5
 

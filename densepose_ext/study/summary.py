@@ -10,7 +10,7 @@ import numpy as np
 from ..evaluation.intervals import percentile_interval
 from .outcome import Outcome
 
-#: Scores with intervals: where the value (0-1, or -1 or None for none) stands, and its resamples.
+#: Scores with intervals: keys of the value (0-1; -1 or None: undefined), and of its resamples.
 SCORES = {
     "GPS AP": (("metrics", "gps", "AP"), "AP"),
     "mean GPS": (("parts", "mean_gps"), "mean_gps"),
@@ -29,9 +29,9 @@ class Score:
     """A score of a run over its seeds, in percent.
 
     Attributes:
-        value: mean over seeds. interval: 95% of it.
-        difference: from that of the study's first run, paired by picture and seed.
-        difference_interval: 95% of it; None for the first run itself.
+        value: mean over seeds. interval: its 95% interval.
+        difference: from the study's first run, paired by image and seed.
+        difference_interval: its 95% interval; None for the first run.
     """
 
     value: float
@@ -46,8 +46,8 @@ class Row:
 
     Attributes:
         scores: those of SCORES.
-        values: those of COLUMNS, means over seeds; None where there is nothing.
-        by_group: share of points within 10 cm by body group, mean over seeds.
+        values: those of COLUMNS, averaged over seeds; None: undefined.
+        by_group: share of points within 10 cm by body group, averaged over seeds.
     """
 
     run: str
@@ -58,10 +58,11 @@ class Row:
 
 
 def summarize(outcomes: Sequence[Outcome]) -> list[Row]:
-    """A row for each run, in the order of first appearance.
+    """One row per run, in order of first appearance.
 
-    Intervals are of resampled images (the same for all runs) and, with several seeds, of drawn
-    seeds. Runs of one seed see the same batches: differences are paired by seed.
+    Intervals are over resampled images (the same for all runs) and, with several seeds, over
+    resampled seeds. Differences are paired by seed, since runs with the same seed see the same
+    batches.
     """
     runs: dict[str, dict[int, Outcome]] = {}
     for outcome in outcomes:
@@ -109,7 +110,7 @@ def _score(
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
-    """Of values (seeds, R), in percent: each resample of images is a mean over drawn seeds."""
+    """95% interval in percent of values (seeds, R): seeds are resampled for each of R resamples."""
     count, resamples = values.shape
     drawn = np.random.default_rng(0).integers(0, count, (count, resamples))
     low, high = percentile_interval(np.take_along_axis(values, drawn, 0).mean(0))

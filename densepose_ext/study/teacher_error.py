@@ -1,4 +1,4 @@
-"""How far a teacher's dense targets are from the true ones of synthetic people."""
+"""The error of a teacher's dense targets on synthetic people, whose true targets are known."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..evaluation.pointwise import ImagePoints, PointMeasures
 from ..surface.dense_target import DENSE_KEY
 from ..surface.surface import BodySurface
 
-#: Pixels looked at of each person.
+#: Number of sampled pixels per person.
 _PIXELS = 60
 
 
 def teacher_error(taught: Path, truth: Path) -> dict[str, dict]:
-    """Measures at pixels that have a true and a taught target.
+    """Compares targets at pixels that have both a true and a teacher's target.
 
     Args:
-        taught: annotations that a teacher has written. truth: the true ones, with dense targets.
+        taught: annotations written by a teacher. truth: the true ones, with dense targets.
 
     Returns:
-        body group, and "all" -> points, right_part, median_cm, within_5cm and so on.
+        body group or "all" -> points, right_part, median_cm, within_5cm and so on.
     """
     rng = np.random.default_rng(0)
     surface = BodySurface.load()
@@ -46,7 +46,7 @@ def teacher_error(taught: Path, truth: Path) -> dict[str, dict]:
 def _points(
     true_path: Path, taught_path: Path, number: int, surface: BodySurface, rng: np.random.Generator
 ) -> ImagePoints:
-    """Of one person, as an image of its own."""
+    """The points of one person, as if they were an image."""
     true, taught = (cv2.imread(str(path))[:, :, ::-1] for path in (true_path, taught_path))
     shown = np.flatnonzero((true[:, :, 0] > 0) & (taught[:, :, 0] > 0))
     chosen = rng.permutation(shown)[:_PIXELS]

@@ -1,4 +1,4 @@
-"""A run of a study in each of its processes: training, then the test."""
+"""Training and test of a run, as executed in each of its processes."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from ..model_zoo import get
 from ..prediction.predictor import DensePosePredictor
 from .measures import measures
 
-#: What of the shipped model runs do not start from: the dense pose branch.
+#: Modules of the shipped model that runs do not start from: the dense pose branch.
 _LEARNT_ANEW = ("roi_heads.densepose", "roi_heads.decoder", "second_look")
 
 
 def train_and_test(cfg: CfgNode, folder: Path) -> None:
-    """Writes ``measures.json``; goes on from a checkpoint of an earlier run that was broken off.
+    """Trains a model, resuming from its last checkpoint, tests it, and writes ``measures.json``.
 
     Args:
-        cfg: of the model; OUTPUT_DIR holds checkpoints.
-        folder: for the log, the scores and the measures.
+        cfg: of the model; OUTPUT_DIR has its checkpoints.
+        folder: for the log and the results.
     """
     log_to(folder / "log.txt")
     if not trained_weights(cfg).exists():
         train(cfg)
-    comm.synchronize()  # the weights are written by one of the processes
+    comm.synchronize()  # only the main process writes the weights
     score(cfg, trained_weights(cfg), folder)
 
 
@@ -43,7 +43,7 @@ def score(cfg: CfgNode, weights: Path, folder: Path, blur: float = 0.0) -> None:
     """Tests a model on DATASETS.TEST, and writes ``measures.json`` and ``report.html``.
 
     Args:
-        blur: standard deviation of a Gaussian, pixels of the picture as the model takes it.
+        blur: standard deviation of a Gaussian blur, in pixels of the model's input.
     """
     log_to(folder / "log.txt")
     (dataset,) = cfg.DATASETS.TEST
@@ -57,7 +57,7 @@ def score(cfg: CfgNode, weights: Path, folder: Path, blur: float = 0.0) -> None:
 
 
 def write_trunk(path: Path) -> None:
-    """Writes the shipped model without its dense pose branch, unless it is there."""
+    """Writes the shipped model without its dense pose branch, unless the file exists."""
     if path.exists():
         return
     content = torch.load(get().weights, map_location="cpu", weights_only=True)
@@ -70,7 +70,7 @@ def write_trunk(path: Path) -> None:
 
 
 def _blurred(image: dict, sigma: float) -> dict:
-    """An image as the model takes it, (3, H, W) uint8, out of focus."""
+    """The model's input (3, H, W) uint8, blurred."""
     pixels = np.ascontiguousarray(image["image"].permute(1, 2, 0).numpy())
     blurred = cv2.GaussianBlur(pixels, (0, 0), sigma)
     return image | {"image": torch.from_numpy(blurred).permute(2, 0, 1).contiguous()}

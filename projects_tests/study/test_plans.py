@@ -35,8 +35,8 @@ def test_a_larger_backbone_is_compared_from_the_same_start():
         (["ablation", "--budget", "tpu"], "no budget 'tpu'; there are: quick, cpu, gpu"),
         (["ablation", "--seeds", "0"], "--seeds 0, expected 1 or more"),
         (["ablation", "--runs", "hands"], "ablation has no run 'hands'; it has: dense pose, masks"),
-        (["ablation", "--weights", "x.pth"], "--model and --weights are of robustness"),
-        (["robustness", "--set", "SEED", "2"], "robustness trains nothing: 'SEED'"),
+        (["ablation", "--weights", "x.pth"], "--model and --weights are for robustness"),
+        (["robustness", "--set", "SEED", "2"], "robustness trains nothing: --set SEED"),
         (["ablation", "--set", "SOLVER.STEPZ", "2"], "run 'dense pose': "),
     ],
 )

@@ -84,11 +84,12 @@ def study(name, out, *chosen, seeds=1):
 
 def test_a_page_with_scores_plots_and_what_was_not_run(ablation):
     text = (ablation / "index.html").read_text()
-    for heading in ("Scores", "Where on the body", "What points are taken for", "Which people"):
+    for heading in ("Scores", "Where on the body", "How points are classified", "Which people"):
         assert f"<h2>{heading}</h2>" in text
     assert "Not run: masks, keypoints, masks and keypoints, cascade, cascade masks" in text
     assert (
-        "Budget tiny: 2 steps of 2 of 4 pictures of 96 pixels, from ImageNet; tested on 3" in text
+        "Budget tiny: 2 steps of 2 images, 4 training images of 96 pixels, initialized from"
+        " ImageNet; tested on 3 other images" in text
     )
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
     assert len(pictures) == 3
