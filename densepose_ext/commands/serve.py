@@ -1,4 +1,4 @@
-"""``densepose-ext serve``: a local page and API that find people in pictures and films."""
+"""``densepose-ext serve``: a local page and API that find people in pictures and videos."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 
 from .finding_people import add_inference_arguments
 
-#: A token that does not change when the server starts again.
+#: Environment variable for a token that stays the same when the server restarts.
 TOKEN = "DENSEPOSE_EXT_TOKEN"
 
 
@@ -18,39 +18,55 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME|CONFIG",
-        help="model to offer besides the shipped one: a name (densepose-ext models lists them), a"
-        " config or an exported model (model.onnx); may be given several times, the default first",
+        help="model to offer besides the shipped ones: a name (see densepose-ext models), a config"
+        " or an exported model (model.onnx); may be repeated, the default first",
     )
     add_inference_arguments(parser, 0.2, "minimum score that requests may ask for")
-    parser.add_argument("--port", type=int, default=8000, help="default 8000; 0 for any free one")
+    parser.add_argument("--port", type=int, default=8000, help="default 8000; 0: any free port")
     parser.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen at; default 127.0.0.1, this machine alone; others need the token"
-        f" in the address that is printed, or that of the variable {TOKEN}",
+        help="address to listen on; default 127.0.0.1, for this machine only; with others, requests"
+        f" need the token in the printed URL, which {TOKEN} can set",
     )
     limits = parser.add_argument_group("limits of requests")
     limits.add_argument(
-        "--max-megabytes", type=float, default=32, metavar="N", help="of an upload; default 32"
+        "--max-megabytes",
+        type=float,
+        default=32,
+        metavar="N",
+        help="size of a picture file; default 32",
     )
     limits.add_argument(
-        "--max-megapixels", type=float, default=50, metavar="N", help="of a picture; default 50"
+        "--max-megapixels",
+        type=float,
+        default=50,
+        metavar="N",
+        help="size of a picture; default 50",
     )
     limits.add_argument(
-        "--max-requests", type=int, default=16, metavar="N", help="in progress; default 16"
+        "--max-requests", type=int, default=16, metavar="N", help="requests in progress; default 16"
     )
     limits.add_argument(
         "--max-seconds",
         type=float,
         default=60,
         metavar="N",
-        help="for an upload, and for the result of a picture; default 60",
+        help="time for an upload, and for the result of a picture; default 60",
     )
     limits.add_argument(
-        "--max-film-megabytes", type=float, default=100, metavar="N", help="of a film; default 100"
+        "--max-film-megabytes",
+        type=float,
+        default=100,
+        metavar="N",
+        help="size of a video file; default 100",
     )
     limits.add_argument(
-        "--max-film-frames", type=int, default=3000, metavar="N", help="of a film; default 3000"
+        "--max-film-frames",
+        type=int,
+        default=3000,
+        metavar="N",
+        help="frames of a video; default 3000",
     )
 
 
@@ -82,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _announce(address: str) -> None:
     print(
-        f"open {address} in a browser, or POST pictures to /predict, films to /video; Ctrl-C ends",
+        f"open {address} in a browser, or POST pictures to /predict, videos to /video; Ctrl-C"
+        " stops",
         flush=True,
     )

@@ -1,1 +1,1 @@
-"""A local page and a JSON API that find people in pictures: ``densepose-ext serve``."""
+"""A local web page and JSON API that find people in pictures: ``densepose-ext serve``."""

@@ -1,4 +1,4 @@
-"""The open body, for the page to show where on it a pixel is."""
+"""The mesh of the open body, on which the page shows surface points."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..visualization.palette import part_colours
 
 @cache
 def body_file() -> bytes:
-    """The mesh of the charts, cut along their seams, as one block of little-endian numbers.
+    """The mesh, cut along the seams of the charts, in a little-endian binary format.
 
-    Two uint32: M chart vertices and F triangles; then (M, 3) float32 positions (metres, x to the
-    person's left, -y to the front, z up), (M, 3) float32 normals, (M, 2) float32 U, V,
+    Two uint32: the numbers of vertices M and triangles F; then (M, 3) float32 positions (metres, x
+    to the person's left, -y to the front, z up), (M, 3) float32 normals, (M, 2) float32 U, V,
     (F, 3) uint16 triangles, (M,) uint8 parts.
     """
     surface = BodySurface.load()
@@ -37,7 +37,7 @@ def body_file() -> bytes:
 
 
 def colours() -> dict:
-    """Names and colours of the parts by I, and the colours of U and V, in terms of JSON."""
+    """Names and colours of the parts by I, and the colours of U and V, as JSON."""
     return {
         "parts": list(FINE_PART_NAMES),
         "part_colours": part_colours().tolist(),

@@ -1,4 +1,4 @@
-"""The endpoints of films."""
+"""The endpoints for videos."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .worker import Worker
 
 
 class FilmService:
-    """POST /video begins a film; at the address that it answers are progress and result."""
+    """POST /video starts drawing a video; progress and result are at the URL that it returns."""
 
     def __init__(self, models: Models, worker: Worker, limits: Limits):
         self._models = models
@@ -28,7 +28,7 @@ class FilmService:
         self._films = Films(models, worker, limits)
 
     def routes(self) -> list[Route]:
-        """Where the endpoints are."""
+        """The routes of the endpoints."""
         return [
             Route("/video", self.begin, methods=["POST"]),
             Route("/video/{name}", self.progress, methods=["GET"]),
@@ -37,7 +37,7 @@ class FilmService:
         ]
 
     def close(self) -> None:
-        """Stops the film in progress, and removes all files."""
+        """Stops the video in progress, and removes all files."""
         self._films.close()
 
     async def begin(self, request: Request) -> Response:
@@ -67,10 +67,10 @@ class FilmService:
         """GET /video/NAME/film."""
         film = self._film(request)
         if film.error:
-            raise Refusal(409, f"the film could not be drawn: {film.error}")
+            raise Refusal(409, f"the video could not be drawn: {film.error}")
         if not film.is_done:
-            raise Refusal(409, f"the film is not finished: {film.frames} frames are drawn")
-        # without a name of its own: the page names downloads after the film
+            raise Refusal(409, f"the video is not finished: {film.frames} frames are drawn")
+        # No file name here: the page names downloads after the upload.
         return FileResponse(film.result, media_type="video/mp4")
 
     async def remove(self, request: Request) -> Response:
@@ -83,7 +83,7 @@ class FilmService:
 
 
 def _described(film: Film) -> dict:
-    """A film in terms of JSON."""
+    """The state of a video as JSON."""
     status = "failed" if film.error else "done" if film.is_done else "running"
     answer = {"id": film.name, "status": status, "frames": film.frames, "of": film.count}
     if film.error:

@@ -1,4 +1,4 @@
-"""Films that are drawn frame by frame, between the pictures of other requests."""
+"""Videos ("films" in the API), drawn frame by frame between the pictures of other requests."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from .options import FilmOptions
 from .refusal import Refusal
 from .worker import Worker
 
-#: Results that are kept; the oldest makes room for the next.
+#: Maximum number of results; the oldest is removed for a new one.
 KEPT = 4
-#: Seconds that a film which is stopped has for ending its frame.
+#: Seconds that a stopped film gets to finish its frame.
 PATIENCE = 5.0
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 class Film:
-    """One film, drawn in a thread of its own; the network's part is done by the worker.
+    """A video that is drawn in its own thread, while the worker runs the network.
 
-    Each frame is a job at the end of the worker's queue, so that pictures which wait go first.
+    Each frame is a job at the end of the worker's queue, behind the pictures that wait.
 
     Attributes:
-        name: in its address.
-        count: number of frames that the file states; None if it does not.
-        result: the file that is drawn.
+        name: identifies it in URLs.
+        count: number of frames according to the file; None if unknown.
+        result: path of the drawn video.
         is_done: whether the result is complete.
-        error: why there is none; empty otherwise.
-        note: what the result lacks, such as damaged frames or sound; empty otherwise.
+        error: why drawing failed; else empty.
+        note: what the result lacks, such as damaged frames or sound; else empty.
     """
 
     def __init__(
@@ -62,19 +62,19 @@ class Film:
 
     @property
     def frames(self) -> int:
-        """Number of frames that are drawn."""
+        """Number of frames drawn so far."""
         return self._writer.frames if self._writer else 0
 
     @property
     def seconds_left(self) -> float:
-        """Estimate of the time until it is done; 1 if the number of frames is not known."""
+        """Estimated time until it is done; 1 if the number of frames is unknown."""
         return max((self.count or 0) - self.frames, 0) * self._worker.seconds or 1.0
 
     def start(self, options: FilmOptions, then: Callable[[], None]) -> None:
-        """Begins to draw.
+        """Starts drawing.
 
         Args:
-            then: is called when the work has ended, before the attributes say so.
+            then: called at the end, before ``is_done`` and ``error`` are set.
         """
 
         def run() -> None:
@@ -86,7 +86,7 @@ class Film:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends drawing if it goes on, and removes the files."""
+        """Stops drawing, and removes the files."""
         with self._change:
             self._stopping.set()
             if self._waiting:
@@ -94,17 +94,17 @@ class Film:
         if self._thread:
             self._thread.join(PATIENCE)
         for path in (self._source, self.result):
-            with suppress(OSError):  # Windows keeps files that are open; the folder goes at the end
+            with suppress(OSError):  # Windows keeps open files; the folder is removed at the end
                 path.unlink(missing_ok=True)
 
     def _run(self, options: FilmOptions) -> str:
-        """Draws; returns why it has failed."""
+        """Draws the video; returns an error message, or an empty string."""
         error = ""
         try:
             self._draw(options)
         except (Refusal, OSError, ValueError) as problem:
             error = self._without_paths(str(problem))
-        except Exception as problem:  # whatever the network raises: the film's address says it
+        except Exception as problem:  # whatever the network raises is reported at the film's URL
             if not self._stopping.is_set():
                 logger.error(f"a film: {problem!r}", exc_info=True)
             error = f"the server has failed: {type(problem).__name__}"
@@ -127,10 +127,10 @@ class Film:
         self.note = self._without_paths("; ".join(filter(None, notes)))
 
     def find(self, picture: np.ndarray, options: FilmOptions) -> People:
-        """The people of the next frame; waits until it has had its turn."""
+        """The people of the next frame; waits for the worker."""
         self._asked += 1
         if self._asked > self._limits.film_frames:
-            raise Refusal(413, f"the film has more than {self._limits.film_frames} frames")
+            raise Refusal(413, f"the video has more than {self._limits.film_frames} frames")
         with self._change:
             if self._stopping.is_set():
                 raise CancelledError
@@ -141,14 +141,14 @@ class Film:
         return above(self._waiting.result(), score)
 
     def _without_paths(self, words: str) -> str:
-        """Words about the files, whose places are nobody's business."""
+        """A message without the paths of the server's files."""
         for path in (self._source, self.result):
-            words = words.replace(str(path), "the film")
+            words = words.replace(str(path), "the video")
         return words
 
 
 class _Network:
-    """What ``draw_video`` takes for a predictor."""
+    """A predictor for ``draw_video`` that runs on the worker."""
 
     def __init__(self, film: Film, options: FilmOptions):
         self._film, self._options = film, options
@@ -158,7 +158,7 @@ class _Network:
 
 
 class Films:
-    """One film at a time, and the last results, in a temporary folder."""
+    """The film in progress, at most one, and the last results, in a temporary folder."""
 
     def __init__(self, models: Models, worker: Worker, limits: Limits):
         self._models, self._worker, self._limits = models, worker, limits
@@ -167,7 +167,7 @@ class Films:
         self._films: dict[str, Film] = {}
 
     def claim(self) -> None:
-        """Takes the place of the film in progress.
+        """Reserves the slot for the film in progress.
 
         Raises:
             Refusal: it is taken.
@@ -176,21 +176,21 @@ class Films:
             films = [film for film in self._films.values() if not (film.is_done or film.error)]
             later = max((film.seconds_left for film in films), default=1.0)
             raise Refusal(
-                503, "another film is in progress", {"retry-after": str(max(1, round(later)))}
+                503, "another video is in progress", {"retry-after": str(max(1, round(later)))}
             )
 
     def release(self) -> None:
-        """Gives the place back."""
+        """Frees the slot."""
         self._slot.release()
 
     def start(self, content: bytes, options: FilmOptions) -> Film:
-        """Begins to draw a film in the place that was claimed, which is released at the end.
+        """Starts drawing a film in the claimed slot, which is freed at the end.
 
         Args:
-            content: of its file.
+            content: content of the video file.
 
         Raises:
-            Refusal: it is no film that can be read, or too large.
+            Refusal: it is not a readable video, or too large.
         """
         with ExitStack() as undo:
             undo.callback(self.release)
@@ -208,17 +208,17 @@ class Films:
         """The film of a name.
 
         Raises:
-            Refusal: there is none, or no longer.
+            Refusal: it does not exist, or has been removed.
         """
         if name not in self._films:
-            raise Refusal(404, f"there is no film {name[:80]!r}, or no longer")
+            raise Refusal(404, f"there is no video {name[:80]!r}, or it has been removed")
         return self._films[name]
 
     def remove(self, name: str) -> None:
-        """Stops a film, and forgets it.
+        """Stops and removes a film.
 
         Raises:
-            Refusal: there is none, or no longer.
+            Refusal: it does not exist, or has been removed.
         """
         film = self.film(name)
         self._films.pop(name, None)

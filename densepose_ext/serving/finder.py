@@ -1,4 +1,4 @@
-"""Finds the people of uploaded pictures, and remembers them for a while."""
+"""Finds people in uploaded pictures, with a cache."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ..prediction.people import People
 from .models import Models, above
 from .uploads import decode_picture
 
-#: Size of the results that are remembered, bytes.
+#: Maximum size of the cache, bytes.
 REMEMBERED = 256 << 20
 
 
 class Finder:
-    """People by the content of a picture file and the name of a model.
+    """Finds people in pictures, and caches them by picture and model.
 
-    Whoever asks for another score or format of a picture, as the page does all the time, need not
-    wait for the network again.
+    So the network does not run again for another score or format of the same picture, which the
+    page requests often.
     """
 
     def __init__(self, models: Models, remembered: int = REMEMBERED):
         """
         Args:
-            remembered: results are kept up to this size, bytes.
+            remembered: maximum size of the cache, bytes.
         """
         self._models, self._limit = models, remembered
         self._known: OrderedDict[tuple[str, bytes], People] = OrderedDict()
@@ -36,14 +36,14 @@ class Finder:
     def find(
         self, content: bytes, model: str, min_score: float | None
     ) -> tuple[np.ndarray, People]:
-        """The picture (H, W, 3) BGR, and its people, best score first. Not for several threads.
+        """The picture (H, W, 3) BGR, and its people, best score first. Not thread-safe.
 
         Args:
-            content: of a picture file.
+            content: content of a picture file.
             min_score: people with lower scores are left out.
 
         Raises:
-            Refusal: the picture is damaged, the score lower than the model looks for, or the model
+            Refusal: the picture is damaged, the score is below the model's minimum, or the model
                 cannot be opened.
         """
         picture = decode_picture(content)
@@ -65,7 +65,7 @@ class Finder:
 
 
 def _size(people: People) -> int:
-    """Memory that people take, bytes."""
+    """Memory used by people, bytes."""
     size = 1000
     for person in people:
         values = [getattr(person.result, field.name) for field in fields(person.result)]

@@ -1,4 +1,4 @@
-"""The forms in which a result is answered: those of ``densepose-ext predict``, one file each."""
+"""The formats of responses: JSON, and files as ``densepose-ext predict`` writes them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MEDIA = {
 
 @dataclass(frozen=True)
 class Answer:
-    """A form of a result.
+    """A format of a response.
 
     Attributes:
-        purpose: in a few words.
-        ending: of the file's name.
-        media: type of the content.
-        content: (BGR picture, people, name of the model) -> the content.
+        purpose: a short description.
+        ending: suffix of the file name.
+        media: media type.
+        content: (BGR picture, people, name of the model) -> content.
     """
 
     purpose: str
@@ -44,7 +44,7 @@ def _json(picture: np.ndarray, people: People, model: str) -> bytes:
 
 
 def _file(form: str, number: int = 0, purpose: str = "") -> Answer:
-    """One of the files that predict writes for a format."""
+    """The n-th file that ``predict`` writes for a format."""
     ending = FILES[form].endings[number]
 
     def content(picture: np.ndarray, people: People, model: str) -> bytes:
@@ -58,15 +58,14 @@ def _file(form: str, number: int = 0, purpose: str = "") -> Answer:
 #: By name.
 ANSWERS = {
     "json": Answer(
-        "size, model and people: box (x, y, width, height), score, and I, U, V as in files of"
-        " results",
+        "size, model and people: box (x, y, width, height), score, and I, U, V as in results files",
         ".json",
         "application/json",
         _json,
     ),
     "overlay": _file("overlay"),
     "iuv": _file("iuv", 0, "I, U * 255, V * 255 in R, G, B"),
-    "instances": _file("iuv", 1, "number of the person at each pixel, from 1; 0: nobody"),
+    "instances": _file("iuv", 1, "number of the person at each pixel, from 1; 0: background"),
     "parts": _file("parts"),
     "u": _file("uv", 0, "U in colour on black"),
     "v": _file("uv", 1, "V in colour on black"),

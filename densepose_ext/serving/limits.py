@@ -1,4 +1,4 @@
-"""What a server takes on."""
+"""The limits of requests."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of requests; beyond them a request is refused with a reason.
+    """Limits of requests; those that exceed them are refused.
 
     Attributes:
-        megabytes: of an upload, in 10^6 bytes.
-        megapixels: of a picture, in 10^6 pixels.
-        requests: in progress at a time, waiting ones included.
-        seconds: for an upload to arrive; and for a result of a picture, waiting included.
-        film_megabytes: of a film, in 10^6 bytes.
-        film_frames: of a film.
+        megabytes: maximum size of a picture file, 10^6 bytes.
+        megapixels: maximum size of a picture or frame, 10^6 pixels.
+        requests: maximum number of requests in progress, including waiting ones.
+        seconds: maximum time for an upload, and for the result of a picture, including waiting.
+        film_megabytes: maximum size of a video file, 10^6 bytes.
+        film_frames: maximum number of frames of a video.
 
     Raises:
         ValueError: one is not positive.
@@ -38,10 +38,10 @@ class Limits:
 
     @property
     def bytes(self) -> int:
-        """Of an upload."""
+        """Maximum size of an upload."""
         return round(self.megabytes * 1e6)
 
     @property
     def pixels(self) -> int:
-        """Of a picture."""
+        """Maximum number of pixels of a picture or frame."""
         return round(self.megapixels * 1e6)

@@ -1,4 +1,4 @@
-"""The models that a server offers, each opened when it is first asked for."""
+"""The models that a server offers; most are opened on first use."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Predictor = DensePosePredictor | ExportedPredictor
 
 @dataclass(frozen=True)
 class Choice:
-    """A model to choose.
+    """A model on offer.
 
     Attributes:
-        name: that requests use.
-        source: what :func:`open_predictor` takes.
+        name: its name in requests.
+        source: the argument for :func:`open_predictor`.
         kind: shipped, official, exported or config.
     """
 
@@ -35,7 +35,7 @@ class Choice:
 
 
 class Models:
-    """Models by name. Requests cannot name files: they choose among these.
+    """Models by name. Requests choose among these, and cannot open other files.
 
     Attributes:
         choices: by name, the default first.
@@ -51,9 +51,9 @@ class Models:
     ):
         """
         Args:
-            given: names, configs and exported models, the default first; besides them there are
-                the shipped ones and the official ones that have been fetched before.
-            min_score: people with lower scores are not looked for, since each costs time.
+            given: names, configs and exported models, the default first; opened at once. The
+                shipped models, and official ones in the cache, are offered as well.
+            min_score: minimum score of detections; each costs time.
             device, precision, opening: see :func:`open_predictor`.
 
         Raises:
@@ -71,7 +71,7 @@ class Models:
 
     @property
     def default(self) -> str:
-        """Name of the model that is used unless a request chooses."""
+        """Name of the model for requests that do not choose one."""
         return next(iter(self.choices))
 
     def loaded(self) -> set[str]:
@@ -79,7 +79,7 @@ class Models:
         return set(self._given) | ({self._last[0]} if self._last else set())
 
     def lowest(self, name: str) -> float:
-        """The lowest score of people that a model looks for."""
+        """The minimum score of a model's detections."""
         return self._lowest.get(name, self.min_score)
 
     def check(self, name: str) -> None:
@@ -90,22 +90,25 @@ class Models:
             )
 
     def score(self, name: str, wanted: float | None) -> float:
-        """The lowest score of people that a request gets; None: the default.
+        """The minimum score for a request.
+
+        Args:
+            wanted: None: the default.
 
         Raises:
-            Refusal: the model does not look for people with scores that low.
+            Refusal: the score is below the model's minimum.
         """
         lowest = self.lowest(name)
         if wanted is None:
             return max(MIN_SCORE, lowest)
         if wanted < lowest:
             raise Refusal(
-                400, f"min_score is {wanted:g}; expected {lowest:g} to 1, which {name} looks for"
+                400, f"min_score is {wanted:g}; expected {lowest:g} to 1 for the model {name}"
             )
         return wanted
 
     def predictor(self, name: str) -> Predictor:
-        """The predictor of a name. Of those not given at the start, the last one stays in memory.
+        """The predictor of a model. Besides the given ones, only the last one stays in memory.
 
         Raises:
             Refusal: it cannot be opened.
@@ -113,7 +116,7 @@ class Models:
         if name in self._given:
             return self._given[name]
         if self._last is None or self._last[0] != name:
-            self._last = None  # makes room first
+            self._last = None  # frees memory first
             try:
                 self._last = name, self._open(self.choices[name])
             except (OSError, ValueError, ModuleNotFoundError) as error:

@@ -1,4 +1,4 @@
-"""The file in a form (multipart/form-data, RFC 7578)."""
+"""Extracts the file from a form (multipart/form-data, RFC 7578)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ def file_of_form(content_type: str, body: bytes) -> bytes:
     """The content of the only file of a form.
 
     Args:
-        content_type: the header, with its boundary.
+        content_type: the header, which has the boundary.
 
     Raises:
-        Refusal: it is no form, or has not one file.
+        Refusal: it is not a form with exactly one file.
     """
     boundary = _parameters(content_type, "content-type").get_param("boundary")
     if not isinstance(boundary, str) or not boundary or len(boundary) > 70:
         raise Refusal(400, "the form's Content-Type has no boundary")
     delimiter = b"\r\n--" + boundary.encode("latin-1", "replace")
-    # the first delimiter may be at the very beginning
+    # The first delimiter may be at the very beginning.
     parts = (b"\r\n" + body).split(delimiter)[1:]
     if not parts or not parts[-1].startswith(b"--"):
-        raise Refusal(400, "the form has no end: it is broken off, or its boundary is wrong")
+        raise Refusal(400, "the form has no end: it is incomplete, or its boundary is wrong")
     files = []
     for part in parts[:-1]:
         head, found, content = part.partition(b"\r\n\r\n")
@@ -32,7 +32,7 @@ def file_of_form(content_type: str, body: bytes) -> bytes:
         name, is_file = _field(head)
         if not is_file:
             raise Refusal(
-                400, f"the form has the field {name!r}; options belong in the address (?model=...)"
+                400, f"the form has the field {name!r}; options belong in the URL (?model=...)"
             )
         files.append(content)
     if len(files) != 1:

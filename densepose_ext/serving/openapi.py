@@ -1,4 +1,4 @@
-"""The description of the API in terms of OpenAPI 3.1."""
+"""The OpenAPI 3.1 description of the API."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from .models import Models
 from .options import FILM_PURPOSES, MIN_SCORE, PURPOSES
 
 _REASONS = {
-    400: "the picture is damaged, or an option is wrong",
+    400: "the picture is damaged, or an option is invalid",
     401: "the token is missing or wrong",
     403: "the request comes from a page of another site",
-    408: "the upload has taken too long",
+    408: "the upload took too long",
     413: "the upload or its picture is too large",
-    415: "the upload is no picture of a known format",
-    422: "the format does not go with the model",
-    500: "the model cannot be opened, or has failed",
-    503: "too many requests are in progress; Retry-After says how many seconds to wait",
-    504: "the result has taken too long",
+    415: "the upload is not a picture in a known format",
+    422: "the model does not support the format",
+    500: "the model cannot be opened, or failed",
+    503: "too many requests are in progress; Retry-After gives the seconds to wait",
+    504: "the result took too long",
 }
 
 
 def describe(models: Models, limits: Limits) -> dict:
-    """The description, in terms of JSON."""
+    """The description as JSON."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "densepose_ext",
             "version": densepose_ext.__version__,
-            "description": "Finds people in pictures and films, and the part (I) and place (U, V)"
-            " of the body at each of their pixels.",
+            "description": "Finds people in pictures and videos, with the body part (I) and the"
+            " surface coordinates (U, V) at each of their pixels.",
         },
         "components": {
             "schemas": {"Error": _ERROR, "People": _PEOPLE, "Film": _FILM},
@@ -46,15 +46,15 @@ def describe(models: Models, limits: Limits) -> dict:
             "/video": {"post": _video(models, limits)},
             "/video/{id}": {
                 "parameters": [_ID],
-                "get": _answering("progress of a film, or why it failed", 200, _json("Film")),
-                "delete": _answering("stops a film and removes it", 204, {}),
+                "get": _answering("progress of a video, or why it failed", 200, _json("Film")),
+                "delete": _answering("stops and removes a video", 204, {}),
             },
             "/video/{id}/film": {
                 "parameters": [_ID],
-                "get": _answering("the film, drawn", 200, {"video/mp4": {"schema": _BINARY}}),
+                "get": _answering("the drawn video", 200, {"video/mp4": {"schema": _BINARY}}),
             },
             "/models": {"get": _getting("the models and formats")},
-            "/health": {"get": _getting("whether the server works, and how much it has to do")},
+            "/health": {"get": _getting("status and load of the server")},
             "/openapi.json": {"get": _getting("this description")},
         },
     }
@@ -79,8 +79,8 @@ _PERSON = {
         },
         "score": {"type": "number", "minimum": 0, "maximum": 1},
         "uv_shape": {
-            "description": "3, height, width of the map, which begins at the pixel of the box's"
-            " corner, rounded down",
+            "description": "3, height, width of the map; its first pixel is the box's corner,"
+            " rounded down",
             "type": "array",
             "items": {"type": "integer"},
         },
@@ -88,8 +88,8 @@ _PERSON = {
             "description": "base64 of a PNG with I, U * 255, V * 255 in R, G, B",
             "type": "string",
         },
-        "ref_model": {"description": "the mesh, for models of vertices", "type": "string"},
-        "vertices": {"description": "the vertex of each pixel, for models of vertices"},
+        "ref_model": {"description": "the mesh, for CSE models", "type": "string"},
+        "vertices": {"description": "the vertex at each pixel, for CSE models"},
     },
 }
 
@@ -110,13 +110,13 @@ _FILM = {
     "properties": {
         "id": {"type": "string"},
         "status": {"enum": ["running", "done", "failed"]},
-        "frames": {"description": "number that is drawn", "type": "integer"},
+        "frames": {"description": "number of frames drawn", "type": "integer"},
         "of": {
-            "description": "number in the file; null if it does not state it",
+            "description": "number of frames in the file; null if unknown",
             "type": ["integer", "null"],
         },
         "error": {"description": "why it failed", "type": "string"},
-        "film": {"description": "address of the result", "type": "string"},
+        "film": {"description": "path of the result", "type": "string"},
         "note": {"description": "what the result lacks, such as sound", "type": "string"},
     },
 }
@@ -132,7 +132,7 @@ def _predict(models: Models, limits: Limits) -> dict:
         if name == "json":
             entry["schema"] = {"$ref": "#/components/schemas/People"}
     return {
-        "summary": "people of a picture",
+        "summary": "the people in a picture",
         "operationId": "predict",
         "parameters": [
             _option("format", {"enum": list(ANSWERS), "default": "json"}),
@@ -155,7 +155,7 @@ def _predict(models: Models, limits: Limits) -> dict:
 
 
 def _video(models: Models, limits: Limits) -> dict:
-    summary = "begins to draw a film, frame by frame, between pictures"
+    summary = "starts drawing a video, frame by frame, between pictures"
     answer = _answering(summary, 202, _json("Film"))
     purposes = FILM_PURPOSES
     return {
@@ -171,8 +171,8 @@ def _video(models: Models, limits: Limits) -> dict:
         ],
         "requestBody": _upload(
             "video/*",
-            f"a film of at most {limits.film_megabytes:g} MB, {limits.film_frames} frames and"
-            f" {limits.megapixels:g} million pixels a frame",
+            f"a video of at most {limits.film_megabytes:g} MB, {limits.film_frames} frames and"
+            f" {limits.megapixels:g} million pixels per frame",
         ),
     }
 
@@ -200,7 +200,7 @@ def _failing(reason: str) -> dict:
 
 def _answering(summary: str, status: int, content: dict) -> dict:
     answer = {"description": summary, **({"content": content} if content else {})}
-    failure = _failing("the reason why there is no other answer")
+    failure = _failing("why the request was refused")
     return {"summary": summary, "responses": {str(status): answer, "default": failure}}
 
 

@@ -1,4 +1,4 @@
-"""The options of a request: what they are, and reading them."""
+"""The options of requests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..video.run import DRAWINGS
 from .formats import ANSWERS
 from .refusal import Refusal
 
-#: Lowest score of people unless a request says otherwise, as in the commands.
+#: Default minimum score of people, as in the commands.
 MIN_SCORE = 0.5
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a request asks for.
+    """Options of a request with a picture.
 
     Attributes:
         format: a name in ``ANSWERS``.
@@ -31,12 +31,12 @@ class Options:
 
 @dataclass(frozen=True)
 class FilmOptions:
-    """What a request asks for that brings a film.
+    """Options of a request with a video.
 
     Attributes:
         model, min_score: see :class:`Options`.
         draw: a name in ``DRAWINGS``.
-        smooth: weight of the past when I, U and V are smoothed over time; 0: they are not.
+        smooth: weight of past frames when I, U and V are smoothed over time; 0: no smoothing.
     """
 
     model: str = ""
@@ -45,27 +45,27 @@ class FilmOptions:
     smooth: float = 0
 
 
-#: Option: what it does.
+#: Option -> description.
 PURPOSES = {
-    "format": "form of the answer",
+    "format": "format of the response",
     "model": "name of a model, see /models",
     "min_score": f"people with lower scores are left out, 0 to 1; default {MIN_SCORE}",
 }
 
-#: The same, of films.
+#: The same for videos.
 FILM_PURPOSES = {
     "model": PURPOSES["model"],
     "min_score": PURPOSES["min_score"],
-    "draw": "what is drawn, as by the command video; default parts",
-    "smooth": "smooth I, U and V over time: weight of the past, 0 to below 1; default 0",
+    "draw": "what to draw, as for densepose-ext video; default parts",
+    "smooth": "smooth I, U and V over time: weight of past frames, 0 to below 1; default 0",
 }
 
 
 def read_options(query: Sequence[tuple[str, str]]) -> Options:
-    """The options in the query of an address.
+    """Reads the options in the query of a URL.
 
     Raises:
-        Refusal: one is unknown, given twice, or has a value that it cannot have.
+        Refusal: an option is unknown, given twice, or has an invalid value.
     """
     given = _given(query, PURPOSES)
     form = given.get("format", "json")
@@ -75,7 +75,7 @@ def read_options(query: Sequence[tuple[str, str]]) -> Options:
 
 
 def read_film_options(query: Sequence[tuple[str, str]]) -> FilmOptions:
-    """The options of a film in the query of an address.
+    """Reads the options for a video in the query of a URL.
 
     Raises:
         Refusal: see :func:`read_options`.
@@ -117,7 +117,7 @@ def _score(given: dict[str, str]) -> float | None:
 
 
 def _number(text: str) -> float:
-    """The number, NaN if it is none."""
+    """The number, or NaN."""
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""An answer other than a result."""
+"""The exception for requests that cannot be answered."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ class Refusal(Exception):
     """A request cannot be answered.
 
     Attributes:
-        status: of HTTP: 4xx if the request is at fault, 5xx if the server is.
-        headers: of the answer.
+        status: HTTP status: 4xx if the request is at fault, 5xx if the server is.
+        headers: headers of the response.
     """
 
     def __init__(self, status: int, reason: str, headers: dict[str, str] | None = None):

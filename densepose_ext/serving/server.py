@@ -1,4 +1,4 @@
-"""The web application: the API, and the page that uses it."""
+"""The web application: the API and its page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .uploads import check_picture, discard_body, read_upload
 from .worker import Worker
 
 COOKIE = "densepose_serve"
-#: Results that are drawn at a time; each holds its picture in memory.
+#: Number of results drawn in parallel; each holds a picture in memory.
 DRAWN_AT_A_TIME = 2
 
 logger = logging.getLogger(f"detectron2.{__name__}")
@@ -46,7 +46,7 @@ class Service:
     """The endpoints.
 
     Attributes:
-        progress: number of requests for a result in progress.
+        progress: number of /predict requests in progress.
     """
 
     def __init__(self, models: Models, limits: Limits):
@@ -73,7 +73,7 @@ class Service:
                     made = await to_thread.run_sync(
                         answer.content, picture, people, model, limiter=self._drawers()
                     )
-                except (OSError, ValueError) as error:  # a mesh lacks charts, or is not here
+                except (OSError, ValueError) as error:  # a mesh has no charts, or is missing
                     raise Refusal(422, str(error)) from error
         except Refusal as refusal:
             if refusal.status not in (408, 413):
@@ -120,18 +120,18 @@ class Service:
         )
 
     def close(self) -> None:
-        """Stops what is in progress, and removes films."""
+        """Stops all work, and removes all videos."""
         self.films.close()
         self.worker.close()
 
     async def _result(self, job: Callable):
-        """What the worker makes of a job, in time."""
+        """Runs a job on the worker, within the time limit."""
         future = self.worker.submit(job)
         try:
             return await asyncio.wait_for(asyncio.wrap_future(future), self.limits.seconds)
         except asyncio.TimeoutError:
             raise Refusal(
-                504, f"the result has taken more than {self.limits.seconds:g} s", self._later()
+                504, f"the result took more than {self.limits.seconds:g} s", self._later()
             ) from None
         except asyncio.CancelledError:
             if future.cancelled():
@@ -152,7 +152,7 @@ class Service:
         return {"retry-after": str(max(1, math.ceil(self.worker.seconds * self.worker.waiting)))}
 
     def _drawers(self) -> CapacityLimiter:
-        if self._drawing is None:  # can only be made where the event loop runs
+        if self._drawing is None:  # can only be created inside the event loop
             self._drawing = CapacityLimiter(DRAWN_AT_A_TIME)
         return self._drawing
 
@@ -161,7 +161,7 @@ def make_app(models: Models, limits: Limits | None = None, token: str | None = N
     """The application.
 
     Args:
-        token: that requests need; None: those from this machine need none.
+        token: required from all requests; None: only this machine has access, without a token.
     """
     service = Service(models, limits or Limits())
     static = resources.files("densepose_ext.serving") / "static"
@@ -203,7 +203,7 @@ def _refused(request: Request, error: Refusal) -> Response:
 
 def _no_such_thing(request: Request, error: HTTPException) -> Response:
     path = request.url.path[:80]
-    reason = {404: f"there is no {path}", 405: f"{path} does not take {request.method}"}
+    reason = {404: f"there is no {path}", 405: f"{path} does not accept {request.method}"}
     answer = {"error": reason.get(error.status_code, error.detail)}
     return JSONResponse(answer, error.status_code, error.headers)
 
@@ -225,7 +225,7 @@ def serve(
 
     Args:
         host, port, token: see :func:`listen`.
-        announce: is told the address.
+        announce: called with the URL.
 
     Raises:
         OSError: the port cannot be used.

@@ -1,4 +1,4 @@
-"""The picture that a request brings."""
+"""Reads uploads, and checks and decodes pictures."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from .limits import Limits
 from .multipart import file_of_form
 from .refusal import Refusal
 
-#: Formats that are read. Pillow knows more, some of which start other programs.
+#: Accepted formats. Pillow has more, some of which start other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-#: How many times the limit is read of a body that is too large, so that its sender reads why.
+#: A body that is too large is read up to this multiple of the limit: clients that are still sending
+#: would not read the response.
 _READ_IN_VAIN = 2
 
 
 async def read_upload(request: Request, limits: Limits, media: str = "image") -> bytes:
-    """The content of a file: the body, or the only file of a form.
+    """The uploaded file: the body of a request, or the only file of a form.
 
     Args:
-        media: image or video.
+        media: "image" or "video".
 
     Raises:
-        Refusal: it is too large, too slow, empty or of another type.
+        Refusal: the upload is too large, too slow, empty, or of another type.
     """
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
@@ -50,18 +51,18 @@ async def read_upload(request: Request, limits: Limits, media: str = "image") ->
 async def _body_in_time(request: Request, limits: Limits) -> bytes:
     try:
         return await asyncio.wait_for(_body(request, limits), limits.seconds)
-    except asyncio.TimeoutError:  # the built-in one from Python 3.11 on
-        raise Refusal(408, f"the upload has taken more than {limits.seconds:g} s") from None
+    except asyncio.TimeoutError:  # not the built-in TimeoutError before Python 3.11
+        raise Refusal(408, f"the upload took more than {limits.seconds:g} s") from None
     except ClientDisconnect:
-        raise Refusal(408, "the upload was broken off") from None
+        raise Refusal(408, "the upload was interrupted") from None
 
 
 async def discard_body(request: Request, limits: Limits) -> None:
-    """Reads the body of a request that is refused: whoever still sends would not read why."""
+    """Reads the body of a refused request: a client that is still sending would not read why."""
     try:
         await asyncio.wait_for(_body(request, limits, is_kept=False), limits.seconds)
     except (Refusal, ClientDisconnect, asyncio.TimeoutError, RuntimeError):
-        return  # RuntimeError: it has been read before
+        return  # RuntimeError: it has already been read
 
 
 async def _body(request: Request, limits: Limits, is_kept: bool = True) -> bytes:
@@ -80,10 +81,10 @@ async def _body(request: Request, limits: Limits, is_kept: bool = True) -> bytes
 
 
 def check_picture(content: bytes, limits: Limits) -> None:
-    """Looks at the head of a picture file.
+    """Checks the header of a picture file.
 
     Raises:
-        Refusal: it is no picture (415), damaged (400), or has too many pixels (413).
+        Refusal: it is not a picture (415), damaged (400), or has too many pixels (413).
     """
     with _opened(content) as image:
         width, height = image.size
@@ -96,7 +97,7 @@ def check_picture(content: bytes, limits: Limits) -> None:
 
 
 def decode_picture(content: bytes) -> np.ndarray:
-    """A picture file as (H, W, 3) uint8 BGR, upright.
+    """Decodes a picture file: (H, W, 3) uint8 BGR, upright.
 
     Raises:
         Refusal: it is damaged.
@@ -110,7 +111,7 @@ def decode_picture(content: bytes) -> np.ndarray:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """Those of the formats that this Pillow was built with."""
+    """The accepted formats that this build of Pillow supports."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -120,8 +121,8 @@ def _opened(content: bytes) -> Image.Image:
         return Image.open(io.BytesIO(content), formats=_formats())
     except Image.UnidentifiedImageError:
         names = ", ".join(_formats())
-        raise Refusal(415, f"the upload is no picture of a known format ({names})") from None
+        raise Refusal(415, f"the upload is not a picture in a known format ({names})") from None
     except Image.DecompressionBombError as error:
         raise Refusal(413, f"the picture is too large: {error}") from None
     except (OSError, ValueError, SyntaxError, OverflowError, MemoryError) as error:
-        raise Refusal(400, f"the head of the picture is damaged: {error}") from error
+        raise Refusal(400, f"the header of the picture is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""One thread that runs jobs one after another."""
+"""A thread that runs jobs one by one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 
 class Worker:
-    """Runs jobs in a thread of its own, in the order in which they come.
+    """Runs jobs in one background thread, in order of arrival.
 
-    Networks are not made for several threads, and each uses all cores.
+    More threads would be of no use: networks are not thread-safe, and use all cores anyway.
 
     Attributes:
-        seconds: that jobs take, a running mean.
+        seconds: running mean of the duration of jobs.
     """
 
     def __init__(self) -> None:
@@ -29,11 +29,11 @@ class Worker:
 
     @property
     def waiting(self) -> int:
-        """Jobs that wait."""
+        """Number of waiting jobs."""
         return len(self._jobs)
 
     def submit(self, job: Callable[[], Any]) -> Future:
-        """The future result of a job. It can be cancelled as long as it has not started.
+        """Queues a job; its future can be cancelled until the job starts.
 
         Raises:
             RuntimeError: the worker is closed.
@@ -42,17 +42,17 @@ class Worker:
         with self._change:
             if self._is_closed:
                 raise RuntimeError("the worker is closed")
-            # what cancelled jobs hold on to is let go here, not when their turn has come
+            # Drops cancelled jobs at once, to free what they refer to.
             kept = [(other, work) for other, work in self._jobs if not other.cancelled()]
             self._jobs = deque([*kept, (future, job)])
             self._change.notify()
         return future
 
     def close(self, patience: float = 5.0) -> None:
-        """Cancels jobs that wait, and waits for the one that runs.
+        """Cancels waiting jobs, and waits for the running one.
 
         Args:
-            patience: seconds.
+            patience: maximum time to wait, seconds.
         """
         with self._change:
             self._is_closed = True
@@ -71,14 +71,14 @@ class Worker:
                 future, job = self._jobs.popleft()
             if future.set_running_or_notify_cancel():
                 self._run(future, job)
-            # while the thread waits it holds on to nothing of the last job
+            # Keeps no references to the last job while waiting.
             del future, job
 
     def _run(self, future: Future, job: Callable[[], Any]) -> None:
         start = time.monotonic()
         try:
             result = job()
-        except Exception as error:  # whatever it is, it is the answer to this job
+        except Exception as error:  # any error is the result of the job
             future.set_exception(error)
         else:
             future.set_result(result)

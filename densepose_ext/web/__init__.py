@@ -1,1 +1,1 @@
-"""What the local web servers of the package share: who may talk to them, and where they listen."""
+"""Shared by the package's local web servers: access control, listening and shutdown."""

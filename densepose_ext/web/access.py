@@ -1,4 +1,4 @@
-"""Who may talk to a local server: programs and pages of this machine, or whoever has its token."""
+"""Access control of local servers: requests addressed to this machine, or with a token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HEADERS = {
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine alone."""
+    """Whether a host name or address is a loopback one, which only this machine can reach."""
     host = host.strip("[]")
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -27,19 +27,19 @@ def is_loopback(host: str) -> bool:
 
 
 class Access:
-    """ASGI middleware.
+    """ASGI middleware that refuses requests without access.
 
-    Without a token a request has to be addressed to this machine: another site's page could
-    otherwise have its own name lead here. With a token, programs send it as
-    ``Authorization: Bearer TOKEN``; for people it is in the address of the first page, and in a
-    cookie from then on. What another site's page sends is refused in any case.
+    Without a token, requests must name a loopback host: another site could make its own host name
+    resolve to this machine (DNS rebinding). With a token, programs send it as
+    ``Authorization: Bearer TOKEN``; browsers get it in the URL of the first page, then keep it in a
+    cookie. Requests from pages of other sites are always refused.
     """
 
     def __init__(self, app, token: str | None, cookie: str):
         """
         Args:
-            token: None: none is needed.
-            cookie: name of the cookie, the server's own: servers on other ports share cookies.
+            token: None: no token is needed.
+            cookie: name of the cookie, unique to the server: ports of a host share their cookies.
         """
         self._app, self._token, self._cookie = app, token, cookie
 
@@ -60,12 +60,12 @@ class Access:
         await (answer or self._app)(scope, receive, send_with_headers)
 
     def _answer(self, request: Request) -> Response | None:
-        """The answer to a request that is not let through; None for one that is."""
+        """The response to a request without access; None if it has access."""
         if not _is_of_this_site(request):
-            return _refusal(403, "this is not for the pages of other sites")
+            return _refusal(403, "requests from pages of other sites are refused")
         if self._token is None:
             if not is_loopback(request.url.hostname or ""):
-                return _refusal(403, "this server is for this machine alone")
+                return _refusal(403, "this server is only for this machine")
             return None
         given = parse_qs(request.url.query).get("token", [""])[0]
         if given and request.method == "GET" and self._is_token(given):
@@ -79,8 +79,8 @@ class Access:
             return None
         return _refusal(
             401,
-            "open the address that the server printed, with its token; programs send the header"
-            " Authorization: Bearer TOKEN",
+            "the token is missing or wrong: open the URL that the server printed; programs send the"
+            " header Authorization: Bearer TOKEN",
             {"www-authenticate": "Bearer"},
         )
 
@@ -89,7 +89,7 @@ class Access:
 
 
 def _is_of_this_site(request: Request) -> bool:
-    """Whether no browser says that a page of another site has sent the request."""
+    """False if the browser says that a page of another site has sent the request."""
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 

@@ -1,4 +1,4 @@
-"""Where a local server listens, and how it runs and ends."""
+"""Listens on a port, and runs a local server until it is stopped."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .access import is_loopback
 
 @dataclass(frozen=True)
 class Listener:
-    """A socket that listens, and what its server is to be told.
+    """A listening socket, with the URL and the token of its server.
 
     Attributes:
-        address: to open in a browser; the token is in it if one is needed.
-        token: None on an address of this machine alone.
+        address: URL to open in a browser; includes the token if there is one.
+        token: None if no token is needed.
     """
 
     socket: socket.socket
@@ -33,10 +33,10 @@ class Listener:
         """Serves an ASGI application until Ctrl-C or SIGTERM.
 
         Args:
-            grace: seconds that requests in progress may take when it ends.
+            grace: seconds that requests in progress get to finish at shutdown.
 
         Raises:
-            KeyboardInterrupt: after Ctrl-C, when everything is closed.
+            KeyboardInterrupt: after Ctrl-C, once everything is closed.
         """
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=round(grace))
         with _sigterm_as_exit():
@@ -45,7 +45,7 @@ class Listener:
 
 @contextmanager
 def _sigterm_as_exit() -> Iterator[None]:
-    """SIGTERM raises SystemExit: uvicorn sends it again at its end, and what is open is closed."""
+    """Turns SIGTERM, which uvicorn raises again after shutdown, into SystemExit."""
 
     def leave(number, frame):
         raise SystemExit(128 + number)
@@ -62,12 +62,12 @@ def _sigterm_as_exit() -> Iterator[None]:
 
 @contextmanager
 def listen(host: str, port: int, token: str | None = None) -> Iterator[Listener]:
-    """A listener, closed in the end.
+    """Opens a listener, and closes it at the end.
 
     Args:
-        host: address to listen at. Any but this machine's own needs a token.
-        port: 0 for any that is free.
-        token: default: none is needed at an address of this machine, else a random one.
+        host: address to listen on.
+        port: 0 for any free port.
+        token: default: none for a loopback address, else a random one.
 
     Raises:
         OSError: the port cannot be used.
@@ -75,17 +75,17 @@ def listen(host: str, port: int, token: str | None = None) -> Iterator[Listener]
     if token is None and not is_loopback(host):
         token = secrets.token_urlsafe(24)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio switches Nagle's algorithm off where the protocol is named; it would hold answers
-    # back for 40 ms.
+    # Since the protocol is named, asyncio disables Nagle's algorithm, which delays responses by
+    # 40 ms.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        if sys.platform != "win32":  # where it lets two programs listen at one port
+        if sys.platform != "win32":  # where it would let two programs listen on one port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise OSError(f"cannot listen at {host}, port {port}: {reason}") from error
-        listener.listen(128)  # from now on browsers may connect, before the server is ready
+            raise OSError(f"cannot listen on {host}, port {port}: {reason}") from error
+        listener.listen(128)  # from now on, connections wait until the server is ready
         shown = f"[{host}]" if ":" in host else host
         shown = socket.gethostname() if host in ("0.0.0.0", "::") else shown
         query = f"?token={token}" if token else ""

@@ -110,4 +110,4 @@ def test_a_port_that_is_taken(capsys):
         port = taken.getsockname()[1]
         assert main(["serve", "--port", str(port)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"densepose-ext serve: cannot listen at 127.0.0.1, port {port}: ")
+    assert line.startswith(f"densepose-ext serve: cannot listen on 127.0.0.1, port {port}: ")

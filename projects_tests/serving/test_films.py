@@ -121,7 +121,7 @@ def test_one_at_a_time_until_it_is_stopped(film):
         assert "not finished" in unfinished.json()["error"]
         refused = service.post("/video", content=film)
         assert refused.status_code == 503
-        assert refused.json()["error"] == "another film is in progress"
+        assert refused.json()["error"] == "another video is in progress"
         assert int(refused.headers["retry-after"]) >= 1
         network.steps.release(2 * FRAMES)
         assert service.delete(address).status_code == 204
@@ -178,8 +178,12 @@ def test_wrong_options(service, film, query, status, reason):
 
 BAD_FILMS = {
     "nothing": (lambda film, path: b"", 400, "the upload is empty"),
-    "a picture": (lambda film, path: picture_file(), 415, "no film of a known format (MP4"),
-    "a list of other files": (lambda film, path: b"#EXTM3U\n#EXTINF:1,\na.ts\n", 415, "no film"),
+    "a picture": (lambda film, path: picture_file(), 415, "not a video in a known format (MP4"),
+    "a list of other files": (
+        lambda film, path: b"#EXTM3U\n#EXTINF:1,\na.ts\n",
+        415,
+        "not a video",
+    ),
     "a head": (lambda film, path: film[:40] + bytes(200), 400, "damaged: it cannot be read"),
     "much": (lambda film, path: bytes(300_000), 413, "more than 0.2 MB"),
     "long": (lambda film, path: of(path, frames=FRAMES + 1), 413, "6 frames; expected at most 5"),
@@ -213,7 +217,7 @@ def test_more_frames_than_the_file_says(film, tmp_path):
             assert begun.json()["of"] is None
             answer = ended(service, begun.headers["location"])
             assert answer["status"] == "failed"
-            assert answer["error"] == f"the film has more than {FRAMES} frames"
+            assert answer["error"] == f"the video has more than {FRAMES} frames"
             assert service.get(f"{begun.headers['location']}/film").status_code == 409
 
 

@@ -151,7 +151,7 @@ def test_what_cannot_be_used_is_said(page):
     give(page, b"<!doctype html>")
     error = page.locator("#error:not([hidden])")
     error.wait_for()
-    assert "no picture of a known format" in error.text_content()
+    assert "not a picture in a known format" in error.text_content()
     give(page, bytes(300_000))
     page.locator("#error", has_text="more than 0.2 MB").wait_for()
     give_a_picture(page)
@@ -177,7 +177,7 @@ def test_a_film(page, tmp_path):
     address = link.get_attribute("href").removesuffix("/film")
     assert page.locator("#canvas").is_hidden()
     page.set_input_files("#file", {**film, "buffer": content[:40]})
-    page.locator("#error", has_text="the film is damaged").wait_for()
+    page.locator("#error", has_text="the video is damaged").wait_for()
     give_a_picture(page)  # leaves the film
     assert page.locator("#film").is_hidden()
     page.wait_for_function(f"async () => (await fetch('{address}')).status === 404")

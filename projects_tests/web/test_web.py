@@ -32,7 +32,7 @@ def test_addresses_of_this_machine():
 def test_a_name_that_leads_here(host):
     answer = client().get("/", headers={"Host": host})
     assert answer.status_code == 403
-    assert answer.json() == {"error": "this server is for this machine alone"}
+    assert answer.json() == {"error": "this server is only for this machine"}
 
 
 @pytest.mark.parametrize("token", [None, "secret"])
@@ -81,7 +81,7 @@ def test_an_address_of_this_machine_needs_no_token():
         port = listener.socket.getsockname()[1]
         assert listener.address == f"http://127.0.0.1:{port}/"
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
-        with pytest.raises(OSError, match=f"cannot listen at 127.0.0.1, port {port}: .+"):
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1, port {port}: .+"):
             listen("127.0.0.1", port).__enter__()
 
 

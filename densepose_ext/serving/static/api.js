@@ -2,7 +2,7 @@
 
 export class Refused extends Error {}
 
-const PATIENCE = 5; // times that a busy server is asked again
+const PATIENCE = 5; // number of retries when the server is busy
 
 async function answered(path, options) {
   let answer;
@@ -24,17 +24,17 @@ async function answered(path, options) {
 export const getJson = async (path) => (await answered(path)).json();
 export const getBytes = async (path) => (await answered(path)).arrayBuffer();
 
-// Begins a film.
+// Starts drawing a video.
 export async function beginFilm(file, options) {
   const path = `/video?${new URLSearchParams(options)}`;
   const headers = { "Content-Type": "application/octet-stream" };
   return (await answered(path, { method: "POST", body: file, headers })).json();
 }
 
-// Ends a film; the request outlives the page.
+// Removes a video; `keepalive` sends the request even if the page is being closed.
 export const removeFilm = (address) => answered(address, { method: "DELETE", keepalive: true });
 
-// What the server answers for a picture, in a format; signal: of an AbortController.
+// Requests the people of a picture; `signal` is that of an AbortController.
 export async function predict(file, options, signal) {
   const path = `/predict?${new URLSearchParams(options)}`;
   for (let left = PATIENCE; ; left -= 1) {

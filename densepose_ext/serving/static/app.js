@@ -1,4 +1,4 @@
-// The page: a picture, what the server finds in it, and what is at the pointer.
+// The page: a picture, the people that the server finds in it, and the surface point at the pointer.
 
 import { getBytes, getJson, predict, Refused } from "/static/api.js";
 import { Body } from "/static/body.js";
@@ -8,7 +8,7 @@ import { People } from "/static/people.js";
 const byId = (id) => document.getElementById(id);
 const canvas = byId("canvas");
 const context = canvas.getContext("2d");
-// Views: name on the button, and what is below the colours. Those of the server are its formats.
+// Views: the page paints some from I, U, V, over the picture or on black; the server draws the others.
 const VIEWS = {
   picture: { name: "Picture" },
   parts: { name: "Parts", isPainted: true },
@@ -35,7 +35,7 @@ function lowestScore() { return Number(byId("score").value) / 100; }
 
 function chosenModel() { return models.models.find(({ name }) => name === byId("model").value); }
 
-// Asks for the people of the picture; an answer still under way is no longer wanted.
+// Requests the people of the picture, and cancels the previous request.
 async function find() {
   if (!state.file) return;
   asking.abort();
@@ -66,7 +66,7 @@ async function find() {
   }
 }
 
-// Applies the lowest score.
+// Applies the minimum score.
 function choose() {
   byId("score-value").textContent = lowestScore().toFixed(2);
   if (!state.people) return;
@@ -78,7 +78,7 @@ function choose() {
   readPointer();
 }
 
-// Makes the layer of the view that lies over the picture.
+// Prepares the view's layer over the picture.
 async function paint() {
   const { people } = state;
   for (const button of byId("views").children) {
@@ -100,7 +100,7 @@ async function paint() {
   draw();
 }
 
-// A picture that the server draws; one still under way is no longer wanted.
+// Requests a layer that the server draws, and cancels the previous request.
 async function fetchLayer(format) {
   drawing.abort();
   drawing = new AbortController();
@@ -136,7 +136,7 @@ function draw() {
     context.drawImage(layer, 0, 0, canvas.width, canvas.height);
     context.globalAlpha = 1;
   }
-  // lines keep their width on the screen
+  // Lines have a constant width on the screen.
   const unit = canvas.width / (canvas.clientWidth || canvas.width);
   if (people && byId("boxes").checked) people.chosen.forEach((person) => drawBox(person, unit));
   if (state.pointer && people) drawPointer(state.pointer, unit);
@@ -165,7 +165,7 @@ function drawPointer([x, y], unit) {
   }
 }
 
-// Says what is at the pointer, and shows it on the body.
+// Shows the surface point at the pointer, as text and on the body.
 function readPointer() {
   const { people, pointer } = state;
   const found = people && pointer && people.at(...pointer);
@@ -184,9 +184,9 @@ function readPointer() {
 }
 
 function hint() {
-  if (!state.people) return "Point at a person in a picture to see where on the body a pixel is.";
-  if (!state.people.hasCharts) return "This model finds vertices of a mesh, not I, U and V.";
-  return state.pointer ? "Nobody is here." : "Point at a person to see where on the body a pixel is.";
+  if (!state.people) return "Point at a person in a picture to see where each pixel lies on the body.";
+  if (!state.people.hasCharts) return "This model predicts vertices of a mesh, not I, U and V.";
+  return state.pointer ? "Nobody is here." : "Point at a person to see where each pixel lies on the body.";
 }
 
 function make(tag, className, text, ...children) {
@@ -209,7 +209,7 @@ function pointAt(event) {
   point(Math.floor((event.clientX - left) * scale), Math.floor((event.clientY - top) * scale));
 }
 
-// Has the film drawn with what is chosen; one still under way is no longer wanted.
+// Has the video drawn with the current options, and cancels the previous drawing.
 async function drawFilm() {
   showError(null);
   byId("film-download").hidden = true;
@@ -252,7 +252,7 @@ async function open(file) {
   try {
     state.picture = await createImageBitmap(file);
     fit(state.picture.width, state.picture.height);
-  } catch { // a format that browsers do not show; perhaps the server reads it, and says its size
+  } catch { // a format that the browser cannot show; the server may read it and return its size
     fit(640, 480);
   }
   byId("invitation").hidden = true;
@@ -310,7 +310,7 @@ function listen() {
     setShape(target, target.videoWidth, target.videoHeight);
   });
   byId("film-video").addEventListener("error", () => {
-    if (state.film?.isOver) showError(new Refused("This browser does not play the film; download it."));
+    if (state.film?.isOver) showError(new Refused("This browser cannot play the video; download it."));
   });
   window.addEventListener("pagehide", () => { if (state.film && !state.film.isOver) state.film.leave(); });
   byId("opacity").addEventListener("input", () => { showOpacity(); draw(); });
@@ -321,7 +321,7 @@ function listen() {
 
 function showOpacity() { byId("opacity-value").textContent = `${byId("opacity").value} %`; }
 
-// Models do not look for people below a score of their own.
+// Each model has a minimum score.
 function setScores() {
   byId("score").min = Math.ceil(chosenModel().min_score * 100);
   byId("score-value").textContent = lowestScore().toFixed(2);
@@ -331,12 +331,12 @@ function theme() { return document.documentElement.dataset.theme; }
 
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
-  try { localStorage.setItem("theme", name); } catch { /* storage is switched off */ }
+  try { localStorage.setItem("theme", name); } catch { /* storage is disabled */ }
 }
 
 function startTheme() {
   let kept = null;
-  try { kept = localStorage.getItem("theme"); } catch { /* storage is switched off */ }
+  try { kept = localStorage.getItem("theme"); } catch { /* storage is disabled */ }
   const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
   document.documentElement.dataset.theme = kept ?? (isDark ? "dark" : "light");
 }
@@ -373,7 +373,7 @@ async function start() {
   try {
     body = new Body(byId("body"), await getBytes("/body"), colours.part_colours);
   } catch (error) {
-    byId("body").hidden = true; // without WebGL the names of the parts remain
+    byId("body").hidden = true; // without WebGL, the page only names the parts
     console.warn(error.message);
   }
 }

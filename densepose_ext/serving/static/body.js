@@ -1,10 +1,10 @@
-// The body in 3-D: it turns until the place that is shown faces the viewer.
+// The body in 3-D, which turns until the marked point faces the viewer.
 
 const VERTEX = `
 attribute vec3 position, normal, colour;
 uniform mat3 turn;
 uniform vec2 scale;
-uniform mediump float size; // as in the other shader
+uniform mediump float size; // with the same precision as in the other shader
 varying vec3 paint;
 varying float light;
 void main() {
@@ -28,11 +28,11 @@ void main() {
   }
   gl_FragColor = vec4(shown, 1.);
 }`;
-const REST = .45; // radians, how far it is turned when nothing is shown
+const REST = .45; // angle when no point is shown, radians
 const MARK = 15; // diameter of the mark, CSS pixels
 
 export class Body {
-  // content: of the file /body; colours: RGB of each part.
+  // content: the file /body; colours: RGB of each part.
   constructor(canvas, content, colours) {
     this.canvas = canvas;
     this.read(content);
@@ -99,18 +99,18 @@ export class Body {
       (name) => [name, gl.getUniformLocation(program, name)]));
   }
 
-  // Shows the place of I, U, V; none for null.
+  // Marks the surface point {part, u, v}; null: none.
   show(place) {
     this.place = place && this.locate(place.part, place.u, place.v);
     if (this.place) {
       const [x, y] = this.place.normal;
-      // parts that look up or down are seen from anywhere
+      // Points that face up or down are visible from any side.
       if (Math.hypot(x, y) > .2) this.turnTo(Math.atan2(x, -y));
     }
     this.draw();
   }
 
-  // Position and normal of a surface point; one outside of its chart is moved to the border.
+  // Position and normal of a surface point; a point outside its chart is moved to the border.
   locate(part, u, v) {
     let best = null;
     for (const face of this.facesOf[part]) {
@@ -158,7 +158,7 @@ export class Body {
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     const [sin, cos] = [Math.sin(this.angle), Math.cos(this.angle)];
-    // columns: the body's x, y and z in terms of right, up and away from the viewer
+    // Columns: the body's x, y and z axes; rows: right, up, and away from the viewer.
     gl.uniformMatrix3fv(uniforms.turn, false, [cos, 0, -sin, sin, 0, cos, 0, 1, 0]);
     const scale = 1.06; // the body is about 1.7 m high
     gl.uniform2f(uniforms.scale, scale * canvas.height / canvas.width, scale);
@@ -175,7 +175,7 @@ export class Body {
       gl.vertexAttrib3fv(place, n ? [1, 1, 1] : this.place.position);
     });
     gl.uniform1f(uniforms.size, MARK * ratio);
-    gl.disable(gl.DEPTH_TEST); // it faces the viewer once the body has turned
+    gl.disable(gl.DEPTH_TEST); // the mark stays visible while the body turns
     gl.drawArrays(gl.POINTS, 0, 1);
     gl.enable(gl.DEPTH_TEST);
   }

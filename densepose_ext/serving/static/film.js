@@ -1,16 +1,16 @@
-// A film: the server draws it, and then it plays.
+// A video ("film" in the API): the server draws it, then the page plays it.
 
 import { beginFilm, getJson, Refused, removeFilm } from "/static/api.js";
 
 const byId = (id) => document.getElementById(id);
-const PAUSE = 400; // milliseconds between questions about progress
+const PAUSE = 400; // milliseconds between progress requests
 
 export const isFilm = (file) => file.type.startsWith("video/") || /\.(mp4|m4v|mov|mkv|webm|avi)$/i.test(file.name);
 
 export class Film {
   constructor(file) { Object.assign(this, { file, begun: null, isOver: false, isLeft: false }); }
 
-  // Has it drawn; options: of the API. Returns when it plays or has been left.
+  // Has the video drawn with options of the API. Returns once it plays, or is cancelled.
   async draw(options) {
     const progress = byId("film-progress");
     const bar = progress.querySelector("progress");
@@ -18,7 +18,7 @@ export class Film {
     progress.hidden = false;
     bar.removeAttribute("value");
     byId("film-count").textContent = "";
-    byId("status").textContent = "Sending the film…";
+    byId("status").textContent = "Sending the video…";
     this.begun = beginFilm(this.file, options);
     try {
       let answer = await this.begun;
@@ -48,7 +48,7 @@ export class Film {
     link.download = `${this.file.name.replace(/\.[^.]*$/, "")}-densepose.mp4`;
   }
 
-  // Nobody waits for it any more, nor plays it.
+  // Cancels or removes the video.
   async leave() {
     this.isLeft = true;
     byId("film-progress").hidden = byId("film-video").hidden = true;
@@ -57,6 +57,6 @@ export class Film {
     try {
       const { id } = await this.begun;
       await removeFilm(`/video/${id}`);
-    } catch { /* it never began, or is gone */ }
+    } catch { /* it was never started, or is already removed */ }
   }
 }

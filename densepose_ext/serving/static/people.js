@@ -1,10 +1,10 @@
-// The people of a picture, and what is at each of its pixels.
+// The people of a picture, and their I, U, V at each pixel.
 
-// A person of the server's answer, with I, U, V of the box in R, G, B.
+// Decodes a person from the server's response, with I, U, V in R, G, B.
 async function decoded(entry) {
   const [x, y] = entry.bbox.map(Math.floor);
   const person = { box: entry.bbox, score: entry.score, x, y };
-  if (!entry.uv_data) return person; // of a model of vertices
+  if (!entry.uv_data) return person; // of a CSE model
   const bytes = Uint8Array.from(atob(entry.uv_data), (letter) => letter.charCodeAt(0));
   const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }), {
     colorSpaceConversion: "none", premultiplyAlpha: "none",
@@ -27,7 +27,7 @@ export class People {
     this.choose(0);
   }
 
-  // Leaves out people with lower scores.
+  // Hides people with lower scores.
   choose(score) {
     this.chosen = this.everybody.filter((person) => person.score >= score);
     this.iuv = new Uint8Array(this.width * this.height * 3);
@@ -49,12 +49,12 @@ export class People {
     }
   }
 
-  // Person (from 1), I, U, V at a pixel; null where nobody is.
+  // Person (from 1), I, U, V at a pixel; null for background.
   at(x, y) {
     const place = y * this.width + x;
     if (!this.index[place]) return null;
     const [part, u, v] = this.iuv.subarray(3 * place, 3 * place + 3);
-    // the values were truncated to 8 bits
+    // The values were truncated to 8 bits.
     return { person: this.index[place], part, u: Math.min((u + .5) / 255, 1), v: Math.min((v + .5) / 255, 1) };
   }
 
