@@ -1,4 +1,4 @@
-"""Bootstrapping: training on unlabelled pictures, which a frozen model labels."""
+"""Bootstrapping: training on unlabelled images, which a frozen model labels."""
 
 from .build import build_train_loader
 from .labelling import Labeller

@@ -1,4 +1,4 @@
-"""The training loader of a config, bootstrapped if BOOTSTRAP_DATASETS is set."""
+"""Builds the training loader of a config, with bootstrapping if BOOTSTRAP_DATASETS is set."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_train_loader(
     """An infinite loader of training batches.
 
     Args:
-        load: (model, path) -> None, loads a checkpoint into the frozen model.
+        load: loads the checkpoint at a path into the frozen model.
 
     Raises:
         ValueError, OSError: as ``build_densepose_train_loader``; also if a dataset has nothing to

@@ -1,4 +1,4 @@
-"""Reads key frames of a video: those that can be decoded without others."""
+"""Reads the key frames of a video, which can be decoded without other frames."""
 
 from __future__ import annotations
 
@@ -73,5 +73,5 @@ def _opened(video: str):
         raise ValueError(f"{video} cannot be read as a video: {error}") from error
     if not container.streams.video:
         container.close()
-        raise ValueError(f"{video} has no pictures; expected a video")
+        raise ValueError(f"{video} has no video stream; expected a video")
     return container

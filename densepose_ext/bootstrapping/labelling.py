@@ -1,4 +1,4 @@
-"""Labels pictures with a frozen model: confident detections become annotations."""
+"""Labels images with a frozen model: confident detections become annotations."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from .points import box_coordinates, sampled_pixels
 Output = DensePoseOutput | DensePoseEmbeddingOutput
 Result = DensePoseResult | VertexResult
 
-#: DATA_SAMPLER.TYPE -> (field, sign): points are drawn where sign * field is low; None: anywhere.
-#: For the confidences of the segmentations of charts, this selects the least certain pixels, as in
-#: the official project, whose published students were trained that way.
+#: DATA_SAMPLER.TYPE -> (field, sign): points are sampled where sign * field is low; None: anywhere.
+#: With segmentation confidences of charts this selects the least certain pixels, as in the official
+#: project, whose published students were trained that way.
 ORDERS = {
     "densepose_uniform": None,
     "densepose_UV_confidence": ("sigma_2", 1),
@@ -84,11 +84,11 @@ class Labeller:
     def __call__(
         self, pictures: Sequence[np.ndarray], draws: Iterable[np.random.Generator]
     ) -> list[list[dict]]:
-        """Annotations of each picture; an empty list if no detection has the score.
+        """The annotations of each image; an empty list if no detection has the minimum score.
 
         Args:
-            pictures: (H, W, 3) uint8 each, in the model's format.
-            draws: a random generator per picture.
+            pictures: images (H, W, 3) uint8 in the model's format.
+            draws: a random generator per image.
         """
         found: list[Instances] = []
         for first in range(0, len(pictures), self._batch_size):
@@ -105,10 +105,10 @@ class Labeller:
         return [output["instances"] for output in self._model(inputs)]
 
     def annotations(self, people: Instances, draws: np.random.Generator) -> list[dict]:
-        """Detections as annotations, in the format of ``load_densepose_coco``.
+        """Converts detections to annotations, in the format of ``load_densepose_coco``.
 
         Args:
-            people: with pred_boxes, scores, pred_classes, pred_densepose.
+            people: with pred_boxes, scores, pred_classes and pred_densepose.
         """
         people = people[people.scores >= self._min_score].to("cpu")
         annotations = []
@@ -134,7 +134,7 @@ class Labeller:
         return annotations
 
     def _points(self, output: Output, result: Result, draws: np.random.Generator) -> dict:
-        """The points of an annotation, in the format of ``read_points``."""
+        """The sampled points of a person, in the format of ``read_points``."""
         by_vertices = isinstance(result, VertexResult)
         labels = (result.labels > 0).to(torch.uint8) if by_vertices else result.labels
         order = None
@@ -159,7 +159,7 @@ class Labeller:
 
 
 def _coarse_parts(output: Output) -> np.ndarray:
-    """(256, 256) uint8: coarse part at each cell of one person's box."""
+    """(256, 256) uint8: the coarse parts in a person's box, stretched to a square."""
     if isinstance(output, DensePoseEmbeddingOutput):
         return coarse_labels(output, (ANNOTATION_SIDE, ANNOTATION_SIDE)).numpy()
     square = torch.tensor([[0.0, 0.0, ANNOTATION_SIDE, ANNOTATION_SIDE]])
@@ -168,7 +168,7 @@ def _coarse_parts(output: Output) -> np.ndarray:
 
 
 def _mask(result: Result, box: torch.Tensor, image_size: tuple[int, int]) -> dict:
-    """The person's pixels as an RLE of the picture."""
+    """The person's pixels as an RLE of the image."""
     mask = np.zeros(image_size, np.uint8, order="F")
     left, top = int(box[0]), int(box[1])
     inside = mask[top : top + result.labels.shape[0], left : left + result.labels.shape[1]]
@@ -180,7 +180,7 @@ def with_true_categories(annotations: list[dict], true: Sequence[dict]) -> list[
     """Gives annotations the class of the true box that they overlap most; drops unmatched ones.
 
     Args:
-        true: annotations of the same picture, without crowds.
+        true: the dataset's annotations of the same image; crowds are ignored.
     """
     true = [one for one in true if not one.get("iscrowd", 0)]
     if not true or not annotations:

@@ -1,4 +1,4 @@
-"""Training batches that mix labelled pictures with pictures labelled by a frozen model."""
+"""Training batches that mix labelled images with images labelled by a frozen model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .pictures import UnlabelledPictures
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
-#: A picture in which nobody is found is replaced this many times, then by a labelled one.
+#: Number of unlabelled images to try before a labelled one takes the place.
 ATTEMPTS = 4
 #: Number of batches between log lines.
 LOG_PERIOD = 100
@@ -26,14 +26,14 @@ LOG_PERIOD = 100
 
 @dataclass
 class UnlabelledSet:
-    """An unlabelled dataset: its pictures, how to label them, and how often to use them.
+    """An unlabelled dataset: its images, how to label them, and how often to use them.
 
     Attributes:
         name: for the log.
-        pictures: read in this process or in workers.
-        batches: samples the pictures, as if this dataset filled every batch.
-        label: (pictures, generators) -> annotations.
-        ratio: pictures of this dataset per labelled picture.
+        pictures: reads the images, in this process or in workers.
+        batches: samples the images, as if this dataset filled every batch.
+        label: (images, generators) -> annotations.
+        ratio: images of this dataset per labelled image.
         surface: the body that the labels refer to.
         by_true_category: give detections the class of the dataset's annotations.
         num_workers: number of processes that read.
@@ -63,12 +63,12 @@ class _Counts:
 class BootstrappedLoader:
     """An infinite loader of batches (lists of mapped images), determined by seed and iteration.
 
-    Unlabelled pictures are labelled by the frozen model, then mapped like labelled ones: resizing,
-    flips and colour jitter make the student's input differ from its teacher's. A picture in which
+    Unlabelled images are labelled by the frozen model, then mapped like labelled ones: resizing,
+    flips and colour jitter make the student's input differ from its teacher's. An image in which
     nobody is found is replaced by another one of its dataset.
 
     Attributes:
-        batch_sampler: of the labelled dataset, on which a resumed run sets seed and iteration.
+        batch_sampler: of the labelled dataset; a resumed run sets its seed and first iteration.
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class BootstrappedLoader:
     ):
         """
         Args:
-            labelled: from ``training_loader``.
-            mapper: of its images.
-            batch_size: of all processes together.
+            labelled: the loader of the labelled dataset.
+            mapper: maps the records of images, as for the labelled dataset.
+            batch_size: total over all processes.
         """
         self.batch_sampler: TrainingBatches = labelled.batch_sampler
         self.dataset = labelled.dataset
@@ -105,7 +105,7 @@ class BootstrappedLoader:
         self._counts = [_Counts() for _ in unlabelled]
         for one, share in zip(unlabelled, self._mixture.shares[1:]):
             logger.info(
-                f"bootstrapping from {one.name}: {len(one.pictures)} pictures, {share:.1%} of each"
+                f"bootstrapping from {one.name}: {len(one.pictures)} images, {share:.1%} of each"
                 " batch"
             )
 
@@ -126,7 +126,7 @@ class BootstrappedLoader:
     def _label(
         self, number: int, read: list[tuple[Sample, np.ndarray | None]], iteration: int
     ) -> list[dict]:
-        """Labels and maps the pictures read for a dataset's places in a batch."""
+        """Labels and maps the images read for a dataset's places in a batch."""
         done: dict[int, dict] = {}  # by position
         waiting = dict.fromkeys(sample.position for sample, _ in read)
         for attempt in range(1, ATTEMPTS + 1):
@@ -156,7 +156,7 @@ class BootstrappedLoader:
     def _labelled_images(
         self, number: int, seen: list[tuple[Sample, np.ndarray]]
     ) -> list[dict | None]:
-        """A dataset record of each picture; None if nobody is found."""
+        """A dataset record for each image; None if nobody is found."""
         one, counts = self._sets[number], self._counts[number]
         draws = [generator(s.seed, Purpose.PSEUDO_LABELS, s.position) for s, _ in seen]
         images: list[dict | None] = []
@@ -198,10 +198,10 @@ class BootstrappedLoader:
             people = counts.people / max(counts.pictures, 1)
             logger.info(
                 f"{one.name}: in the last {min(batches, LOG_PERIOD)} batches"
-                f" {counts.pictures} pictures were bootstrapped, {people:.1f} people in each;"
-                f" {counts.empty} had nobody with the score of the filter,"
+                f" {counts.pictures} images were labelled, with {people:.1f} people each;"
+                f" {counts.empty} had nobody with the minimum score,"
                 f" {counts.unreadable} could not be read, {counts.replaced} were replaced by"
-                " labelled pictures"
+                " labelled images"
             )
             _put_scalars(one.name, people, counts)
         self._counts = [_Counts() for _ in self._sets]
@@ -210,7 +210,7 @@ class BootstrappedLoader:
 def _put_scalars(name: str, people: float, counts: _Counts) -> None:
     try:
         storage = get_event_storage()
-    except AssertionError:  # outside of training there is none
+    except AssertionError:  # there is none outside training
         return
     total = counts.pictures + counts.empty
     storage.put_scalar(f"bootstrap/{name}/people", people, smoothing_hint=False)

@@ -1,4 +1,4 @@
-"""The unlabelled pictures of a dataset: files, and key frames of videos."""
+"""The unlabelled images of a dataset: image files, and key frames of videos."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """A picture to label.
+    """An image to label.
 
     Attributes:
-        path: of the picture, or of its video.
-        key_frame: index of the key frame in the video; -1: a random one; None: not in a video.
-        annotations: of a labelled dataset, from ``load_densepose_coco``, for their categories.
+        path: path of the image or video.
+        key_frame: index of the key frame in the video; -1: a random one; None: not a video.
+        annotations: from ``load_densepose_coco``, used for their categories.
     """
 
     path: str
@@ -47,11 +47,11 @@ def find_unlabelled(
     categories: Sequence[int] | None = None,
     category_map: dict | None = None,
 ) -> list[Unlabelled]:
-    """The pictures of a dataset, with an entry for each key frame to take from a video.
+    """Lists the images of a dataset, with an entry for each key frame to take from a video.
 
     Args:
         dataset: a registered dataset (only the categories of its labels are used), or a folder.
-        where: the config's key, for messages.
+        where: key in the config, for messages.
         loader_type: "image" or "video_keyframe": only these; "": both.
         strategy, num_images: the key frames to take from a video: "random_k", "first_k" or "all".
         categories, category_map: for a registered dataset, as for ``load_densepose_coco``: use
@@ -80,19 +80,19 @@ def find_unlabelled(
             found += _key_frames(path, strategy, num_images)
     missing = sum(not os.path.isfile(picture.path) for picture in found)
     if missing == len(found):
-        kinds = {"": "pictures or videos", "image": "pictures", "video_keyframe": "videos"}
+        kinds = {"": "images or videos", "image": "images", "video_keyframe": "videos"}
         reason = f"none of its {len(found)} exists, the first is {found[0].path}" if found else ""
         raise FileNotFoundError(
             f"{where}.DATASET = {dataset!r} has no {kinds[loader_type]} to bootstrap from"
             + f": {reason}" * bool(reason)
         )
     if missing:
-        logger.warning(f"{dataset}: left out {missing} pictures or videos that are missing")
+        logger.warning(f"{dataset}: left out {missing} images or videos that are missing")
     return [picture for picture in found if os.path.isfile(picture.path)]
 
 
 def _files_of(folder: str) -> list[str]:
-    """All pictures and videos in a folder, recursively, in a fixed order."""
+    """All images and videos in a folder, recursively, in a fixed order."""
     paths = []
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -125,12 +125,12 @@ def surface_of(names: Sequence[str]) -> str | None:
 
 
 class UnlabelledPictures(Dataset):
-    """Reads the pictures of a dataset. The sample determines which one, and which key frame."""
+    """Reads the images of a dataset. The sample determines which one, and which key frame."""
 
     def __init__(self, pictures: Sequence[Unlabelled], image_format: str = "BGR"):
         """
         Args:
-            image_format: of Detectron2, INPUT.FORMAT.
+            image_format: Detectron2's INPUT.FORMAT.
         """
         self.pictures = pictures
         self._format = image_format
@@ -139,7 +139,7 @@ class UnlabelledPictures(Dataset):
         return len(self.pictures)
 
     def __getitem__(self, sample: Sample) -> tuple[Sample, np.ndarray | None]:
-        """The sample and its picture (H, W, 3) uint8, or None if it cannot be read."""
+        """The sample and its image (H, W, 3) uint8, or None if it cannot be read."""
         picture = self.pictures[sample.image]
         try:
             return sample, self._read(picture, sample)

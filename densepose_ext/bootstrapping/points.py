@@ -1,11 +1,11 @@
-"""Samples the pixels of a result that become annotated points."""
+"""Samples pixels of a result as annotated points."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-#: With a confidence, points are drawn from this share of a class's pixels.
+#: With a confidence, points are sampled from this share of the pixels of each class.
 BEST_SHARE = 0.5
 
 
@@ -21,8 +21,8 @@ def sampled_pixels(
         labels: (h, w) class of each pixel; 0: none.
         count_per_class: pixels per class; all pixels of a class that has fewer.
         draws: random generator.
-        order: (h, w): draw from the half of a class with the lowest values (but from at least
-            ``count_per_class`` pixels). None: from all.
+        order: (h, w): sample from the half of each class with the lowest values, but from at least
+            ``count_per_class`` pixels; None: from all pixels.
 
     Returns:
         (P,) int64 indices into ``labels.flatten()``, by class.

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    show = actions.add_parser("show", help="draw the people of pictures")
-    dump = actions.add_parser("dump", help="write the people of pictures to one file")
+    show = actions.add_parser("show", help="draw the people in pictures")
+    dump = actions.add_parser("dump", help="write the people in pictures to one file")
     for action in (show, dump):
         action.add_argument("cfg", metavar="CONFIG", help="YAML file, or the name of a config")
         action.add_argument(
             "model",
             metavar="MODEL",
-            help="file or URL of a checkpoint, or official: the one published for the config",
+            help="path or URL of a checkpoint, or official: the one published for the config",
         )
         action.add_argument("input", metavar="INPUT", help="picture, folder or quoted pattern")
     show.add_argument(
@@ -37,13 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("outputres.png"),
         metavar="FILE",
-        help="pictures to write: FILE.0001.png, FILE.0002.png, ... for FILE.png",
+        help="pictures to write: FILE.png becomes FILE.0001.png, FILE.0002.png, ...",
     )
     show.add_argument("--min_score", type=float, default=0.8, metavar="S", help="default 0.8")
     show.add_argument(
-        "--nms_thresh", type=float, metavar="T", help="threshold of the non-maximum suppression"
+        "--nms_thresh", type=float, metavar="T", help="IoU threshold of non-maximum suppression"
     )
-    show.add_argument("--texture_atlas", metavar="FILE", help="atlas of dp_iuv_texture")
+    show.add_argument("--texture_atlas", metavar="FILE", help="texture atlas for dp_iuv_texture")
     dump.add_argument(
         "--output",
         type=Path,
@@ -54,16 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dump.add_argument(
         "--official-pickle",
         action="store_true",
-        help="write objects of the official project's classes, which need it to be read",
+        help="write objects of the official project's classes, which only it can read",
     )
     for action in (show, dump):
-        action.add_argument("-v", "--verbosity", action="count", help="name the pictures")
+        action.add_argument("-v", "--verbosity", action="count", help="print the pictures' names")
         action.add_argument(
             "--opts",
             nargs=argparse.REMAINDER,
             default=[],
             metavar="KEY VALUE",
-            help="of the config",
+            help="change the config",
         )
 
 
@@ -103,10 +103,10 @@ def _dump(args: argparse.Namespace) -> int:
 
 
 def _people(args: argparse.Namespace, opts: list[str]) -> Iterator[tuple[str, np.ndarray, People]]:
-    """Path, picture and people of each picture that can be read; says of the others why not.
+    """Yields path, picture and people of each picture; reports those that cannot be read.
 
     Raises:
-        ValueError: there is none; or config or model cannot be used.
+        ValueError: no picture can be read, or config or model cannot be used.
     """
     from ..config import load_config
     from ..files.picture_reader import read_picture

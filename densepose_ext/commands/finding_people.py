@@ -1,4 +1,4 @@
-"""Options for commands that need people: found by a model, or given as I, U and V."""
+"""Options of commands that need people: found by a model, or given as IUV pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--model",
         metavar="NAME|CONFIG",
-        help="name of a model (densepose-ext models lists them; official ones are fetched once) or "
+        help="name of a model (see densepose-ext models; official ones are downloaded once) or "
         "config, a YAML file, or an exported model (model.onnx); default: the shipped model",
     )
     parser.add_argument(
@@ -59,10 +59,10 @@ def add_inference_arguments(
 
 
 def add_people_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the model, and those for given I, U and V."""
+    """Adds the options of the model, and those for IUV pictures."""
     found = parser.add_argument_group(
         "people found by a model",
-        "U and V are taken to be in the charts of the open body, on which the shipped model was "
+        "U and V are interpreted in the charts of the open body, on which the shipped model was "
         "trained. With models trained on other charts, such as the official ones, positions on "
         "the body are approximate.",
     )
@@ -87,7 +87,7 @@ def add_people_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def predictor_of(args: argparse.Namespace) -> DensePosePredictor | ExportedPredictor:
-    """The predictor that the options ask for."""
+    """The predictor for the given options."""
     from ..prediction.opening import open_predictor
 
     return open_predictor(

@@ -1,4 +1,4 @@
-"""``densepose-ext masks``: masks of chosen parts, as try-on and inpainting take them."""
+"""``densepose-ext masks``: masks of body parts, for virtual try-on and inpainting."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--parts",
         required=True,
         metavar="P,P,...",
-        help="white in the mask: torso, arms, hands, legs, feet, head, left-upper-arm, torso-front "
-        "and the like, upper-body (torso and arms), lower-body (legs), body, or numbers from 1 to "
-        "24. Hair is no part of its own: head has what of it the model takes for the head",
+        help="parts that are white in the mask: torso, arms, hands, legs, feet, head, "
+        "left-upper-arm, torso-front and so on, upper-body (torso and arms), lower-body (legs), "
+        "body, or numbers from 1 to 24; hair is included as far as the model labels it as head",
     )
     parser.add_argument(
         "--grow", type=int, default=0, metavar="N", help="grow the mask by N pixels; default 0"

@@ -1,4 +1,4 @@
-"""``densepose-ext models``: the models that have a name."""
+"""``densepose-ext models``: list the shipped and official models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument("name", nargs="?", help="print where the files of this model are")
+    parser.add_argument("name", nargs="?", help="print the paths of this model's files")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,7 +31,7 @@ def _print_one(name: str) -> None:
 
         model = official(name)
         path = cached_path(model.url)
-        state = "cached" if path.is_file() else "fetched to this file when it is first used"
+        state = "cached" if path.is_file() else "downloaded on first use"
         rows = {"config": model.config, "URL": model.url, "weights": f"{path} ({state})"}
         rows["licence"] = LICENCE
     for key, value in rows.items():
@@ -50,7 +50,7 @@ def _print_all() -> None:
         megabytes = os.path.getsize(get(name).weights) / 1e6
         default = "  default" if name == DEFAULT else ""
         print(f"  {name}  {megabytes:.1f} MB{default}")
-    print(f"\nofficial, fetched once ({LICENCE}):")
+    print(f"\nofficial, downloaded once ({LICENCE}):")
     models = [official(name) for name in official_names()]
     width = max(len(model.name) for model in models)
     heads = ("box AP", "segm AP", "GPS AP", "GPSm AP", "MB")
@@ -64,6 +64,6 @@ def _print_all() -> None:
             + f"{model.megabytes:>9.0f}  {cached}"
         )
     print(
-        "\nFigures of official models are those published: on COCO minival, of animals (and of"
-        "\nevolution/) on their own test sets. They were not measured again here."
+        "\nThe official models' scores are the published ones: on COCO minival; for animals and"
+        "\nevolution/, on their own test sets. They were not measured again."
     )

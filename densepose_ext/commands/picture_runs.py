@@ -1,4 +1,4 @@
-"""Options and report of commands that run over pictures and can be resumed."""
+"""Options and report of commands for resumable runs over pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of pictures, people, model and processes."""
+    """Adds the options for pictures, people, model and processes."""
     parser.add_argument(
         "inputs",
         nargs="+",
@@ -33,21 +33,21 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument("--batch", type=int, default=1, help="batch size; default 1")
     parser.add_argument(
-        "--workers", type=int, default=2, help="reader threads, and writer threads; default 2"
+        "--workers", type=int, default=2, help="number of reader and of writer threads; default 2"
     )
     parser.add_argument(
         "--num-gpus",
         type=int,
         default=1,
         metavar="N",
-        help="number of GPUs, one process each; on the CPU, number of processes",
+        help="number of GPUs with one process each; on the CPU, number of processes",
     )
     parser.add_argument(
         "--num-machines",
         type=int,
         default=1,
         metavar="N",
-        help="machines that share the pictures and --out",
+        help="number of machines that share the pictures and --out",
     )
     parser.add_argument(
         "--machine-rank", type=int, default=0, metavar="K", help="rank of this machine, from 0"
@@ -64,26 +64,26 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_person_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of who is taken, and how large."""
+    """Adds the options for selecting people, and for the size of the output."""
     parser.add_argument(
         "--person",
         choices=("all", "largest", "centre"),
-        help="who is taken: all, the largest, or the one nearest to the centre; default: the "
+        help="people to keep: all, the largest, or the one nearest to the centre; default: the "
         "preset's, or all",
     )
     parser.add_argument(
         "--size",
         metavar="WxH",
-        help="size of the outputs, such as 768x1024; labels are resized by nearest neighbour; "
-        "default: the input's",
+        help="size of the output, such as 768x1024; default: the input's; labels are resized "
+        "without interpolation",
     )
 
 
 def size_of(text: str | None) -> tuple[int, int] | None:
-    """(height, width) of WxH.
+    """Parses WxH to (height, width).
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the text has another form.
     """
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""``densepose-ext setup-detectron2``: installs Detectron2 into this environment."""
+"""``densepose-ext setup-detectron2``: install Detectron2 into this environment."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument(
-        "--constraints", metavar="FILE", help="versions of what is installed, as pip takes them"
-    )
+    parser.add_argument("--constraints", metavar="FILE", help="constraints file for pip")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -17,9 +15,9 @@ def run(args: argparse.Namespace) -> int:
     from ..processes.detectron2_setup import REQUIREMENT, install_detectron2, is_installed
 
     if is_installed("detectron2"):
-        print("Detectron2 is installed already, nothing to do")
+        print("Detectron2 is already installed")
         return 0
-    print(f"fetching Detectron2 ({REQUIREMENT}), and torch (3 GB) if it is missing", flush=True)
+    print(f"installing Detectron2 ({REQUIREMENT}), and torch (3 GB) if missing", flush=True)
     install_detectron2(args.constraints)
     print("done")
     return 0

@@ -1,4 +1,4 @@
-"""``densepose-ext teach``: train a teacher on sparse points, and have it write dense targets."""
+"""``densepose-ext teach``: train a teacher on sparse points, and write its dense targets."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--annotations", required=True, help="COCO JSON with dp_* keys and masks")
     parser.add_argument("--images", required=True, help="folder of the images")
     parser.add_argument(
-        "--surface", required=True, help="that I, U, V refer to: open, smpl, or a folder"
+        "--surface", required=True, help="surface that I, U, V refer to: open, smpl, or a folder"
     )
     parser.add_argument(
-        "--out", required=True, help="folder of the result; an interrupted run goes on there"
+        "--out", required=True, help="output folder, where an interrupted run resumes"
     )
     parser.add_argument(
-        "--config", default="densepose_teacher_EffLite0.yaml", help="name or file of the teacher's"
+        "--config",
+        default="densepose_teacher_EffLite0.yaml",
+        help="the teacher's config: a name or a YAML file",
     )
-    parser.add_argument("--processes", type=int, default=1, help="one a GPU, or on the CPU")
     parser.add_argument(
-        "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="changes of the config"
+        "--processes", type=int, default=1, help="number of processes: one per GPU, or on the CPU"
+    )
+    parser.add_argument(
+        "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="change the config"
     )
 
 

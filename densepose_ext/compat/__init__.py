@@ -1,4 +1,4 @@
-"""The official package's most used names, implemented on top of this package.
+"""The most used names of the official package ``densepose``, implemented with this package.
 
-Only after ``import densepose_ext.compat.install`` does ``import densepose`` find them.
+``import densepose`` finds them after ``import densepose_ext.compat.install``.
 """

@@ -1,4 +1,4 @@
-"""Extractors: they get the data for visualizers from Detectron2's Instances.
+"""Extractors, which get the data for visualizers from Detectron2's Instances.
 
 Letters: N people.
 """
@@ -30,12 +30,12 @@ __all__ = [
     "extract_scores_from_instances",
 ]
 
-#: Called with Instances, and a selection of them (None: all).
+#: Called with Instances and, optionally, a selection of them.
 Extractor = Callable[..., Any]
 
 
 def extract_scores_from_instances(instances: Instances, select: Any = None) -> torch.Tensor | None:
-    """(N,); None where there are no scores."""
+    """(N,) scores; None if there are none."""
     if not instances.has("scores"):
         return None
     return instances.scores if select is None else instances.scores[select]
@@ -44,7 +44,7 @@ def extract_scores_from_instances(instances: Instances, select: Any = None) -> t
 def extract_boxes_xywh_from_instances(
     instances: Instances, select: Any = None
 ) -> torch.Tensor | None:
-    """(N, 4): x, y, width, height; None where there are no boxes."""
+    """(N, 4) boxes x, y, width, height; None if there are none."""
     if not instances.has("pred_boxes"):
         return None
     boxes = instances.pred_boxes.tensor.clone()
@@ -53,18 +53,18 @@ def extract_boxes_xywh_from_instances(
 
 
 class DensePoseResultExtractor:
-    """Results in charts, and their boxes."""
+    """Extracts results with I, U, V, and their boxes."""
 
     def __call__(
         self, instances: Instances, select: Any = None
     ) -> tuple[list[DensePoseChartResult] | None, torch.Tensor | None]:
         """
         Returns:
-            the N results, on the CPU, and (N, 4) x, y, width, height; (None, None) of Instances
+            N results on the CPU, and (N, 4) boxes x, y, width, height; (None, None) for Instances
             without dense pose.
 
         Raises:
-            ValueError: they are of a mesh without charts.
+            ValueError: the mesh of the results has no charts.
         """
         if not instances.has("pred_densepose") or not instances.has("pred_boxes"):
             return None, None
@@ -84,7 +84,7 @@ def _in_charts(result: DensePoseResult | VertexResult) -> DensePoseChartResult:
 
 
 class CompoundExtractor:
-    """The outputs of several extractors, as a list."""
+    """Returns the outputs of several extractors as a list."""
 
     def __init__(self, extractors: Sequence[Extractor]):
         self.extractors = list(extractors)
@@ -97,7 +97,7 @@ def create_extractor(visualizer: object) -> Extractor:
     """The extractor for a visualizer.
 
     Raises:
-        ValueError: the visualizer is not one of ours.
+        ValueError: it is not a visualizer of this package.
     """
     if isinstance(visualizer, CompoundVisualizer):
         return CompoundExtractor([create_extractor(one) for one in visualizer.visualizers])

@@ -1,11 +1,11 @@
 """Makes ``import densepose`` find the names of :mod:`densepose_ext.compat`.
 
-Import this module before it, or, without changing the program, run it as
-``DETECTRON2_ENV_MODULE=densepose_ext.compat.install python program.py``: Detectron2 imports the
-module named by that variable during its own import, and calls :func:`setup_environment`.
+Import this module first. Alternatively, run the unchanged program with
+``DETECTRON2_ENV_MODULE=densepose_ext.compat.install python program.py``: when Detectron2 is
+imported, it imports the module in that variable, and calls :func:`setup_environment`.
 
 Raises:
-    ImportError: the official package, or another one of that name, is installed.
+    ImportError: the official package, or another package of that name, is installed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from types import ModuleType
 
 _OURS = "densepose_ext.compat"
 
-#: Module of the official package -> modules that provide its names.
+#: Module of the official package -> modules of this package with its names.
 MODULES = {
     "densepose": ("densepose_ext.config", "densepose_ext.compat.structures"),
     "densepose.config": ("densepose_ext.config",),
@@ -51,7 +51,7 @@ class _Finder(MetaPathFinder):
 
 class _Loader(Loader):
     def create_module(self, spec: ModuleSpec) -> None:
-        return None  # an ordinary one
+        return None  # the default
 
     def exec_module(self, module: ModuleType) -> None:
         for name in MODULES[module.__name__]:
@@ -61,7 +61,7 @@ class _Loader(Loader):
 
 
 def setup_environment() -> None:
-    """Called by Detectron2. Does nothing: importing this module has done everything."""
+    """Called by Detectron2. Does nothing, since importing this module is enough."""
 
 
 def _install() -> None:
@@ -71,8 +71,8 @@ def _install() -> None:
     if spec is not None:
         place = spec.origin or ", ".join(spec.submodule_search_locations or ()) or "somewhere"
         raise ImportError(
-            f"a package densepose is installed ({place}), and programs that import it get that one;"
-            f" {_OURS}.install is for environments without it",
+            f"a package densepose is already installed ({place}), and programs would import it"
+            f" instead; {_OURS}.install is for environments without one",
             name="densepose",
         )
     sys.meta_path.append(_Finder())

@@ -1,4 +1,4 @@
-"""Result classes of the official ``densepose.structures``."""
+"""The result classes of the official ``densepose.structures``."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = [
 
 @dataclass
 class DensePoseChartResult:
-    """Dense pose of a person in a box of whole pixels.
+    """Dense pose of a person, in a box of whole pixels.
 
     Attributes:
-        labels: (h, w), fine part of each pixel, 0 for background.
+        labels: (h, w) fine part at each pixel, 0 for background.
         uv: (2, h, w) float32.
     """
 
@@ -40,7 +40,7 @@ class DensePoseChartResult:
 
 @dataclass
 class DensePoseChartResultWithConfidences(DensePoseChartResult):
-    """The same with confidences (h, w); None if the model does not predict them."""
+    """The same with confidences (h, w); None if the model does not predict one."""
 
     sigma_1: Any = None
     sigma_2: Any = None
@@ -51,18 +51,18 @@ class DensePoseChartResultWithConfidences(DensePoseChartResult):
 
 
 class DensePoseResult:
-    """The format of earlier versions and of results files: a PNG of I, U * 255, V * 255."""
+    """The encoding of results files and earlier versions: a PNG of I, U * 255, V * 255."""
 
     @staticmethod
     def encode_png_data(arr: np.ndarray) -> str:
-        """Base64 of the PNG of (3, h, w) uint8."""
+        """Encodes (3, h, w) uint8 as a PNG in base64."""
         return encode_iuv(arr)
 
     @staticmethod
     def decode_png_data(shape: tuple[int, int, int], s: str) -> np.ndarray:
-        """(3, h, w) uint8 from a PNG in base64.
+        """Decodes a PNG in base64 to (3, h, w) uint8.
 
         Raises:
-            ValueError: it is not such a PNG.
+            ValueError: it is not a PNG of this shape.
         """
         return decode_iuv(s, list(shape))

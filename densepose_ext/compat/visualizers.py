@@ -1,10 +1,10 @@
-"""Visualizers with the constructors and calls of the official project's.
+"""Visualizers with the constructors and methods of the official project's.
 
-Each has ``visualize(image_bgr, data)``, where ``data`` comes from its extractor. As there, the
-picture is changed in place unless ``inplace=False``, later people are drawn over earlier ones, and
-options for other drawings are accepted and ignored.
+Each has ``visualize(image_bgr, data)``, where ``data`` comes from its extractor. As in the official
+project, the image is changed in place unless ``inplace=False``, later people are drawn over earlier
+ones, and options for other visualizers are ignored.
 
-Letters: N people, (H, W) the picture.
+Letters: N people, (H, W) the image.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 
 
 class DensePoseResultsVisualizer(ABC):
-    """Base class of visualizers of results in charts."""
+    """Base class of visualizers for results with I, U, V."""
 
     def __init__(self, inplace: bool = True, **ignored: Any):
         self.inplace = inplace
@@ -49,8 +49,8 @@ class DensePoseResultsVisualizer(ABC):
 
         Args:
             image_bgr: (H, W, 3) uint8.
-            results_and_boxes_xywh: N results with ``labels`` and ``uv``, and (N, 4); or (None,
-                None), which leaves the picture as it is.
+            results_and_boxes_xywh: N results with ``labels`` and ``uv``, and (N, 4) boxes; or
+                (None, None), which leaves the image unchanged.
         """
         results, boxes = results_and_boxes_xywh
         if results is None or boxes is None:
@@ -59,16 +59,16 @@ class DensePoseResultsVisualizer(ABC):
 
     @abstractmethod
     def _drawn(self, picture: np.ndarray, people: list[Person]) -> np.ndarray:
-        """A copy of the picture with people drawn on it."""
+        """A copy of the image with people drawn on it."""
 
 
 class _MappedVisualizer(DensePoseResultsVisualizer):
     """Draws one quantity in a colour map of OpenCV.
 
     Args:
-        cmap: number of the map, cv2.COLORMAP_*.
+        cmap: the colour map, cv2.COLORMAP_*.
         alpha: opacity.
-        val_scale: factor of the quantity; the product, as uint8, is looked up in the map.
+        val_scale: factor that maps the quantity to 0..255, the indices of the colour map.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class _MappedVisualizer(DensePoseResultsVisualizer):
 
     @abstractmethod
     def _quantity(self, result: DensePoseResult) -> np.ndarray:
-        """(h, w): what is drawn, at each pixel of a person's box."""
+        """(h, w) values to draw, at each pixel of a person's box."""
 
     def _drawn(self, picture: np.ndarray, people: list[Person]) -> np.ndarray:
         drawn = picture.copy()
@@ -98,7 +98,7 @@ class _MappedVisualizer(DensePoseResultsVisualizer):
 
 
 class DensePoseResultsFineSegmentationVisualizer(_MappedVisualizer):
-    """Parts."""
+    """Draws the parts."""
 
     def __init__(
         self,
@@ -114,36 +114,36 @@ class DensePoseResultsFineSegmentationVisualizer(_MappedVisualizer):
 
 
 class DensePoseResultsUVisualizer(_MappedVisualizer):
-    """U."""
+    """Draws U."""
 
     def _quantity(self, result: DensePoseResult) -> np.ndarray:
         return result.uv[0].numpy()
 
 
 class DensePoseResultsVVisualizer(_MappedVisualizer):
-    """V."""
+    """Draws V."""
 
     def _quantity(self, result: DensePoseResult) -> np.ndarray:
         return result.uv[1].numpy()
 
 
 class DensePoseResultsContourVisualizer(DensePoseResultsVisualizer):
-    """Lines of equal U and V: those of this package, at tenths, whatever ``levels`` says."""
+    """Draws lines of equal U and V at tenths, whatever ``levels`` says."""
 
     def _drawn(self, picture: np.ndarray, people: list[Person]) -> np.ndarray:
         return draw_contours(picture, people)
 
 
 def get_texture_atlas(path: str | None) -> Atlas | None:
-    """An atlas of 6 rows and 4 columns of tiles, from a picture file."""
+    """Reads a texture atlas of 6 x 4 tiles from an image file."""
     return None if path is None else Atlas.read(path)
 
 
 class DensePoseResultsVisualizerWithTexture(DensePoseResultsVisualizer):
-    """An atlas on people.
+    """Draws people with a texture.
 
     Args:
-        texture_atlas: of :func:`get_texture_atlas`, or an array (6 S, 4 S, 3) uint8 BGR.
+        texture_atlas: from :func:`get_texture_atlas`, or an array (6 S, 4 S, 3) uint8 BGR.
     """
 
     def __init__(self, texture_atlas: Atlas | np.ndarray, inplace: bool = True, **ignored: Any):
@@ -155,41 +155,41 @@ class DensePoseResultsVisualizerWithTexture(DensePoseResultsVisualizer):
 
 
 class BoundingBoxVisualizer:
-    """Boxes."""
+    """Draws boxes."""
 
     def __init__(self, inplace: bool = True, **ignored: Any):
         self.inplace = inplace
 
     def visualize(self, image_bgr: np.ndarray, boxes_xywh: Any) -> np.ndarray:
-        """Draws (N, 4) x, y, width, height."""
+        """Draws boxes (N, 4) x, y, width, height."""
         people = _boxed(boxes_xywh, [1.0] * len(boxes_xywh))
         return _placed(image_bgr, draw_boxes(image_bgr, people, scores=False), self.inplace)
 
 
 class ScoredBoundingBoxVisualizer:
-    """Boxes with their scores."""
+    """Draws boxes with their scores."""
 
     def __init__(self, inplace: bool = True, **ignored: Any):
         self.inplace = inplace
 
     def visualize(self, image_bgr: np.ndarray, boxes_and_scores: tuple[Any, Any]) -> np.ndarray:
-        """Draws (N, 4) x, y, width, height, and (N,)."""
+        """Draws boxes (N, 4) x, y, width, height, and scores (N,)."""
         boxes, scores = boxes_and_scores
         drawn = draw_boxes(image_bgr, _boxed(boxes, _array(scores).tolist()))
         return _placed(image_bgr, drawn, self.inplace)
 
 
 class CompoundVisualizer:
-    """Several visualizers, one after the other."""
+    """Applies several visualizers in turn."""
 
     def __init__(self, visualizers: Sequence[Any]):
         self.visualizers = list(visualizers)
 
     def visualize(self, image_bgr: np.ndarray, data: Sequence[Any]) -> np.ndarray:
-        """Draws the data of each.
+        """Draws with each visualizer, which gets one item of ``data``.
 
         Raises:
-            ValueError: there are more or fewer data than visualizers.
+            ValueError: the numbers of items and visualizers differ.
         """
         if len(data) != len(self.visualizers):
             raise ValueError(f"{len(data)} data for {len(self.visualizers)} visualizers")
@@ -203,7 +203,7 @@ def _array(values: Any) -> np.ndarray:
 
 
 def _people(results: Sequence[Any], boxes_xywh: Any) -> list[Person]:
-    """People with ascending scores, so that later ones are on top."""
+    """People with increasing scores, so that later ones are drawn on top."""
     boxes = _xyxy(boxes_xywh)
     return [
         Person(
@@ -227,7 +227,7 @@ def _xyxy(boxes_xywh: Any) -> np.ndarray:
 
 
 def _placed(picture: np.ndarray, drawn: np.ndarray, inplace: bool) -> np.ndarray:
-    """The drawing, copied into the picture's array if ``inplace``."""
+    """The drawing, copied into the image's array if ``inplace``."""
     if not inplace:
         return drawn
     picture[:] = drawn

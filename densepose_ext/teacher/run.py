@@ -1,4 +1,4 @@
-"""Trains a teacher on a dataset, and writes dense targets for it."""
+"""Trains a teacher on a dataset, and writes its dense targets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def teach(cfg: CfgNode, json_file: str, image_root: str, surface: str, out: Path
     Called in every process that ``launch`` starts.
 
     Args:
-        cfg: of the teacher; its checkpoints are in OUTPUT_DIR.
+        cfg: config of the teacher; OUTPUT_DIR has its checkpoints.
         json_file, image_root, surface: as for ``register_densepose_coco``.
         out: folder for the targets.
 

@@ -36,13 +36,13 @@ def write_targets(
 ) -> None:
     """Writes ``dense/ID.png`` for every person with a mask, unless the file exists.
 
-    Processes share the images.
+    Each process handles its share of the images.
 
     Args:
         teacher: in evaluation mode.
         images: as returned by ``load_densepose_coco``.
-        image_format: INPUT.FORMAT of the teacher.
-        folder: made if it is missing.
+        image_format: the teacher's INPUT.FORMAT.
+        folder: created if it does not exist.
 
     Raises:
         ValueError, OSError: an image cannot be read, or the folder cannot be written to.
@@ -78,13 +78,13 @@ def write_targets(
 
 
 def write_annotations(json_file: str, folder: Path, surface: str) -> Path:
-    """Writes ``annotations.json``: a copy of a file that refers to the existing targets.
+    """Writes ``annotations.json``: a copy of an annotation file, with references to the targets.
 
     Args:
-        surface: of the targets, to record in the file.
+        surface: surface of the targets, which the file records.
 
     Returns:
-        its path.
+        path of the file.
     """
     contents = json.loads(Path(json_file).read_bytes())
     contents["info"] = {**(contents.get("info") or {}), SURFACE_KEY: body_of(surface)}
@@ -116,19 +116,19 @@ def _mask(segmentation: list | dict, image: dict) -> np.ndarray:
 
 
 def _without_background(output: DensePoseOutput) -> DensePoseOutput:
-    """Maps without background, since the mask is known."""
+    """Excludes the background from all maps, since the mask is known."""
     output.coarse_segm[:, 0] = output.coarse_segm.min() - 1
     output.fine_segm[:, 0] = output.fine_segm.min() - 1
     return output
 
 
 def _in_mask(iuv: np.ndarray, corner: list[int], mask: np.ndarray, bbox) -> np.ndarray:
-    """The crop of a square's IUV picture to a person's box, 0 outside the mask.
+    """Crops the IUV image of a square to a person's box, with 0 outside the mask.
 
     Args:
         iuv: (side, side, 3) uint8.
-        corner: column and row of the square in the image.
-        mask: (H, W) bool of the image.
+        corner: column and row of the square's corner in the image.
+        mask: (H, W) bool, of the whole image.
         bbox: XYWH.
     """
     height, width = dense_target_size(bbox)

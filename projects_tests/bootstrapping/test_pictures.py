@@ -105,7 +105,7 @@ def test_a_registered_set_with_some_categories(tmp_path):
 
 def test_sets_without_anything_to_label(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=rf"BOOTSTRAP_DATASETS\[0\]\.DATASET = '{tmp_path}' has no pictures"
+        FileNotFoundError, match=rf"BOOTSTRAP_DATASETS\[0\]\.DATASET = '{tmp_path}' has no images"
     ):
         find_unlabelled(str(tmp_path), where=KEY)
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((9, 9, 3), np.uint8))

@@ -173,7 +173,7 @@ def test_refused_where_the_official_package_is(tmp_path):
     status, printed = run(tmp_path, INSTALL)
     assert status != 0
     last = printed.strip().splitlines()[-1]
-    assert last.startswith("ImportError: a package densepose is installed (")
+    assert last.startswith("ImportError: a package densepose is already installed (")
     assert str(tmp_path / "densepose") in last
 
 

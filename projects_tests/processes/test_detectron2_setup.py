@@ -82,5 +82,5 @@ def test_what_is_refused(pip, monkeypatch):
 def test_the_command_does_nothing_where_it_is_installed(pip, capsys):
     assert is_installed("detectron2")
     assert main(["setup-detectron2"]) == 0
-    assert capsys.readouterr().out == "Detectron2 is installed already, nothing to do\n"
+    assert capsys.readouterr().out == "Detectron2 is already installed\n"
     assert not pip
