@@ -53,6 +53,13 @@ def check_config(cfg: CN) -> None:
         raise ValueError(
             f"{prefix}ASPP_DILATIONS = {dilations}, expected one or more positive whole numbers"
         )
+    if head.FULLY_CONVOLUTIONAL and (not head.DECODER_ON or cfg.MODEL.DENSEPOSE_CASCADE.STAGES > 1):
+        raise ValueError(
+            f"{prefix}FULLY_CONVOLUTIONAL = True, expected False with {prefix}DECODER_ON ="
+            f" {head.DECODER_ON} and MODEL.DENSEPOSE_CASCADE.STAGES ="
+            f" {cfg.MODEL.DENSEPOSE_CASCADE.STAGES}: it needs the decoder's single map, and has no"
+            " further stages"
+        )
     if not 0 <= cfg.SOLVER.BETA2 < 1:
         raise ValueError(f"SOLVER.BETA2 = {cfg.SOLVER.BETA2}, expected at least 0 and less than 1")
     if cfg.SOLVER.OPTIMIZER == "SGD" and cfg.SOLVER.BACKBONE_LR_FACTOR != 1.0:

@@ -177,6 +177,10 @@ def _add_own(cfg: CN) -> None:
     cfg.MODEL.ROI_DENSEPOSE_HEAD.PERSON_THRESHOLD = 0.5
     # With 15 coarse channels, add the logit of each coarse part to those of its fine parts.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.FINE_FROM_COARSE = False
+    # Apply the head to the decoder's whole map and pool RoIs from the result, as in the paper's
+    # fully convolutional baseline (DP-FCN, section 4.2): the head then sees people at their size in
+    # the image, not at that of a RoI.
+    cfg.MODEL.ROI_DENSEPOSE_HEAD.FULLY_CONVOLUTIONAL = False
     # Dilations of the 3 x 3 branches of DensePoseDeepLabHead, in cells. The official ones suit maps
     # of 28 cells. On maps of 14, smaller ones see more: 12 and 56 reach beyond the map.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.ASPP_DILATIONS = [6, 12, 56]

@@ -59,6 +59,7 @@ class DensePoseROIHeads(CascadeROIHeads):
         densepose_embedder: nn.Module | None = None,
         densepose_class_meshes: Sequence[str] | None = None,
         densepose_iou_threshold: float = 0.7,
+        densepose_fully_convolutional: bool = False,
         densepose_precision: str = "fp32",
         densepose_parts_together: bool = False,
         densepose_person_threshold: float = 0.5,
@@ -73,6 +74,8 @@ class DensePoseROIHeads(CascadeROIHeads):
             densepose_decoder: makes one map of all levels; None: pool from the levels.
             densepose_pooler: (list of maps, list of boxes) -> RoI features.
             densepose_head, densepose_predictor: RoI features -> features -> maps.
+            densepose_fully_convolutional: the head is applied to the decoder's map, and RoIs are
+                pooled from its features (DP-FCN, section 4.2).
             densepose_loss: (RoIs, maps), and the embedder if there is one -> dict of losses.
             densepose_embedder: for CSE models: mesh name -> embeddings of its vertices.
             densepose_class_meshes: name of the mesh of each class, for CSE models.
@@ -118,6 +121,7 @@ class DensePoseROIHeads(CascadeROIHeads):
         self.embedder: Any = densepose_embedder
         self.densepose_class_meshes = densepose_class_meshes or ()
         self.densepose_iou_threshold = densepose_iou_threshold
+        self.densepose_fully_convolutional = densepose_fully_convolutional
         self.densepose_precision = densepose_precision
         self.densepose_parts_together = densepose_parts_together
         self.densepose_person_threshold = densepose_person_threshold
@@ -176,6 +180,7 @@ class DensePoseROIHeads(CascadeROIHeads):
                 else {}
             ),
             "densepose_iou_threshold": head_cfg.FG_IOU_THRESHOLD,
+            "densepose_fully_convolutional": head_cfg.FULLY_CONVOLUTIONAL,
             "densepose_precision": head_cfg.INFERENCE_PRECISION,
             "densepose_parts_together": head_cfg.COARSE_PARTS_TOGETHER,
             "densepose_person_threshold": head_cfg.PERSON_THRESHOLD,
@@ -265,7 +270,7 @@ class DensePoseROIHeads(CascadeROIHeads):
             return self._cascade_losses(features, proposals)
         proposals = self._select_annotated(proposals)
         rois = self._densepose_rois(features, [image.proposal_boxes for image in proposals])
-        return self._densepose_loss(proposals, self.densepose_predictor(self.densepose_head(rois)))
+        return self._densepose_loss(proposals, self.densepose_predictor(self._headed(rois)))
 
     def _densepose_loss(self, proposals: list[Instances], output) -> dict[str, torch.Tensor]:
         if self.embedder is not None:
@@ -303,7 +308,7 @@ class DensePoseROIHeads(CascadeROIHeads):
         if answer is None:
             rois = self._densepose_rois(features, boxes)
             with self._precision():
-                output = self.densepose_predictor(self.densepose_head(rois))
+                output = self.densepose_predictor(self._headed(rois))
         else:
             output = self.cascade.last.densepose_predictor.output(answer.outputs)
         if self.densepose_parts_together:
@@ -344,6 +349,10 @@ class DensePoseROIHeads(CascadeROIHeads):
         rois = self.densepose_pooler([level.float() for level in maps], boxes)
         return rois.contiguous(memory_format=torch.channels_last)
 
+    def _headed(self, rois: torch.Tensor) -> torch.Tensor:
+        """The head's features of pooled RoIs."""
+        return rois if self.densepose_fully_convolutional else self.densepose_head(rois)
+
     def _precision(self) -> torch.autocast:
         """Context for the precision of the dense pose branch at inference."""
         dtype = PRECISIONS[self.densepose_precision]
@@ -351,6 +360,8 @@ class DensePoseROIHeads(CascadeROIHeads):
         return torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
 
     def _decode(self, features: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        if self.densepose_fully_convolutional:
+            return [self.densepose_head(self.decoder(features))]
         if self.decoder is not None:
             return [self.decoder(features)]
         return [features[name] for name in self.densepose_in_features]

@@ -20,6 +20,7 @@ class Budget:
         from_shipped: initialize from the shipped model's backbone, FPN and box heads, so that only
             dense pose is learnt; otherwise from ImageNet.
         teacher: ``KEY VALUE`` pairs that override the teacher's config.
+        finest_stride: smallest stride of the FPN levels that RoIs are pooled from.
         larger_backbone: ``KEY VALUE`` pairs; empty if it could not be initialized like the others.
     """
 
@@ -31,6 +32,7 @@ class Budget:
     changes: tuple
     from_shipped: bool
     teacher: tuple
+    finest_stride: int
     larger_backbone: tuple = ()
 
     def training(self, overrides: Sequence = ()) -> str:
@@ -85,6 +87,7 @@ BUDGETS = {
                 *("SOLVER.IMS_PER_BATCH", 8, "SOLVER.WARMUP_ITERS", 20),
                 *("SOLVER.MAX_ITER", 200, "SOLVER.STEPS", (150, 180)),
             ),
+            finest_stride=4,
         ),
         Budget(
             "cpu",  # about 20 minutes per run on two cores with bfloat16 units
@@ -99,6 +102,7 @@ BUDGETS = {
                 *("MODEL.ROI_DENSEPOSE_HEAD.NUM_STACKED_CONVS", 2),
                 *("SOLVER.MAX_ITER", 1500, "SOLVER.STEPS", (1100, 1350)),
             ),
+            finest_stride=8,
             larger_backbone=(
                 *("MODEL.TIMM.NAME", "tf_efficientnet_lite2"),
                 *("MODEL.TIMM.WEIGHTS", "package:efficientnet-lite2"),
@@ -113,6 +117,7 @@ BUDGETS = {
             changes=(*_PLAIN, "SOLVER.IMS_PER_BATCH", 16, "SOLVER.MAX_ITER", 8000),
             from_shipped=False,
             teacher=(),
+            finest_stride=8,
             larger_backbone=(
                 *("MODEL.TIMM.NAME", "tf_efficientnet_lite2"),
                 *("MODEL.TIMM.WEIGHTS", "package:efficientnet-lite2"),

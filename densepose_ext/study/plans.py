@@ -56,6 +56,16 @@ def _cascade(*tasks: str) -> tuple:
     )
 
 
+def _fully_convolutional(budget: Budget) -> tuple:
+    """The paper's DP-FCN: no RoIs before the last layer."""
+    head = "MODEL.ROI_DENSEPOSE_HEAD."
+    return (
+        *(head + "FULLY_CONVOLUTIONAL", True, head + "DECODER_ON", True),
+        *(head + "DECODER_CONV_DIMS", 128, head + "DECODER_NUM_CLASSES", 128),
+        *(head + "DECODER_COMMON_STRIDE", budget.finest_stride),
+    )
+
+
 def plan(name: str, budget: Budget) -> Study:
     """The plan of a study, one of TRAINING_STUDIES."""
     return _ablation(budget) if name == "ablation" else _supervision()
@@ -76,6 +86,7 @@ def _ablation(budget: Budget) -> Study:
         Run("cascade masks and keypoints", cascade),
         Run("no cross-talk", (*cascade, "MODEL.DENSEPOSE_CASCADE.CROSS_TALK", [])),
     ]
+    runs.append(Run("fully convolutional", _fully_convolutional(budget)))
     if budget.larger_backbone:
         runs.append(Run("larger backbone", budget.larger_backbone))
     question = "What do other tasks, a second stage and a larger backbone add to dense pose alone?"

@@ -27,6 +27,7 @@ VARIANTS = {
         HEAD + "SEGM_CONFIDENCE.ENABLED", True,
     ],
     "multitask": ["MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True],
+    "fully convolutional": [HEAD + "FULLY_CONVOLUTIONAL", True],
     "coarse from masks": [HEAD + "COARSE_SEGM_TRAINED_BY_MASKS", True],
 }  # fmt: skip
 
@@ -128,6 +129,27 @@ def test_low_precision_changes_few_labels_and_no_box(precision):
 def test_unknown_precision():
     with pytest.raises(ValueError, match=r"INFERENCE_PRECISION = 'int8', expected 'fp32' or"):
         tiny_config(HEAD + "INFERENCE_PRECISION", "int8")
+
+
+def test_a_fully_convolutional_head_sees_the_whole_image():
+    model = tiny_model(HEAD + "FULLY_CONVOLUTIONAL", True)
+    heads = model.roi_heads
+    shapes = []
+    heads.densepose_head.register_forward_hook(lambda _, args, out: shapes.append(args[0].shape))
+    boxes = Boxes(torch.tensor([[10.0, 10, 100, 90], [40, 30, 60, 60]]))
+    with torch.no_grad():
+        features = model.backbone(model.preprocess_image([picture()]).tensor)
+        heads._densepose_inference(features, [boxes])
+        whole = heads.decoder(features)
+    assert shapes == [whole.shape]
+
+
+@pytest.mark.parametrize(
+    "others", [[HEAD + "DECODER_ON", False], ["MODEL.DENSEPOSE_CASCADE.STAGES", 2]]
+)
+def test_a_fully_convolutional_head_needs_a_single_map_and_stage(others):
+    with pytest.raises(ValueError, match="FULLY_CONVOLUTIONAL = True, expected False with"):
+        tiny_config(HEAD + "FULLY_CONVOLUTIONAL", True, *others)
 
 
 def test_coarse_parts_together_are_the_sum_of_their_probabilities():

@@ -38,6 +38,7 @@ TINY = Budget(
         *("SOLVER.MAX_ITER", 1, "SOLVER.IMS_PER_BATCH", 2),
         *("MODEL.ROI_DENSEPOSE_HEAD.CONV_HEAD_DIM", 32),
     ),
+    finest_stride=4,
 )
 
 
