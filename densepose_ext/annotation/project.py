@@ -57,7 +57,7 @@ class Person:
         source: keys kept from the COCO annotation that the person was imported from.
         regions: ``dp_masks``; None until they are drawn.
         points: (x, y, region 1..14) of the points to place.
-        answers: per annotator, point -> answer.
+        answers: per annotator (events call their number the layer), point -> answer.
         annotators: names of the annotators.
         finished: annotators who have placed all points.
         taken: point -> annotator whose answer was chosen in review; the first one's by default.

@@ -230,7 +230,7 @@ class Store:
     # Stage 2
 
     def layer(self, person: int, name: str) -> int:
-        """As which of a person's annotators, from 0, somebody places points.
+        """The annotator's number, from 0, under which somebody places a person's points.
 
         Raises:
             Conflict: others have placed all points.

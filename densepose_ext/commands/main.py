@@ -15,7 +15,7 @@ from ..processes.notices import hide_notices
 
 #: Command: what it does. Its module, with _ for -, has add_arguments(parser) and run(args).
 COMMANDS = {
-    "agreement": "measure how far annotators are apart on the body",
+    "agreement": "measure distances on the body between two annotators' answers",
     "apply_net": "draw or dump people with the arguments of the official apply_net.py",
     "annotate": "annotate people's dense pose in a browser",
     "check": "count what an annotation file holds, and report what cannot be used",
@@ -31,7 +31,7 @@ COMMANDS = {
     "study": "train models side by side, or test one where it is hard, and write a page about it",
     "serve": "find people in pictures that a browser or a program sends",
     "synth": "render a dataset of synthetic people with exact dense pose",
-    "teach": "train a teacher on sparse points, and write dense targets by it",
+    "teach": "train a teacher on sparse points, and write its dense targets",
     "texture": "apply a texture atlas to people, extract one, or transfer one",
     "video": "find, track and draw people in a video",
 }
