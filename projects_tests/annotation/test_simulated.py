@@ -72,5 +72,5 @@ def test_the_study(straight, tmp_path, monkeypatch):
     assert files == {"index.html", "study.json", "table.txt", "plot.png", "body.png", "people"}
     before = page.stat().st_mtime_ns
     assert run_study("annotation", "quick", tmp_path).stat().st_mtime_ns == before
-    with pytest.raises(ValueError, match="takes no options"):
+    with pytest.raises(ValueError, match="takes only --budget and --out"):
         run_study("annotation", "quick", tmp_path, seeds=2)
