@@ -112,7 +112,7 @@ class DensePoseROIHeads(CascadeROIHeads):
             return
         self.densepose_in_features = densepose_in_features
         # Without a prefix, as in published checkpoints.
-        self.decoder = densepose_decoder
+        self.decoder: Any = densepose_decoder
         self.densepose_pooler: Any = densepose_pooler
         self.densepose_head: Any = densepose_head
         self.densepose_predictor: Any = densepose_predictor
