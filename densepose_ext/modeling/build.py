@@ -10,12 +10,15 @@ from detectron2.modeling import build_model as build_detectron2_model
 from detectron2.modeling.roi_heads import BaseKeypointRCNNHead
 from torch import nn
 
+from .frozen_conv import fold_frozen_norms
+
 logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 def build_model(cfg: CfgNode) -> nn.Module:
     """The model of a config on its device, with random weights except those of the backbone."""
     model = build_detectron2_model(cfg)
+    fold_frozen_norms(model)
     if cfg.MODEL.CHANNELS_LAST:
         model.to(memory_format=torch.channels_last)
         _keep_keypoints_contiguous(model)

