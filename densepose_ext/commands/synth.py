@@ -37,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of background photographs; default: drawn backgrounds",
     )
     parser.add_argument(
+        "--printed",
+        action="store_true",
+        help="print half of the clothes with patches of those photographs",
+    )
+    parser.add_argument(
         "--by-hand", action="store_true", help="simulate the errors of human annotators"
     )
     parser.add_argument(
@@ -64,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
         dense=args.dense,
         backgrounds=args.backgrounds,
         things=args.things,
+        printed=args.printed,
     )
     if args.preview:
         write_picture(args.preview, contact_sheet(settings)[:, :, ::-1])

@@ -14,6 +14,7 @@ from ..surface.surface import BodySurface
 from .annotations import annotate, part_map
 from .annotators import annotate_by_hand
 from .backdrop import backdrop
+from .prints import print_clothes
 from .render import Seen, develop, render
 from .scene import Scene, sample_scene
 from .settings import SPLITS, VERSION, Settings
@@ -41,7 +42,10 @@ def make_example(settings: Settings, split: str, number: int) -> Example:
     surface = BodySurface.load()
     while True:
         scene = sample_scene(rng, surface.body, settings.size, settings.people, settings.things)
-        background = backdrop(rng, scene.camera, list(settings.pictures))
+        pictures = list(settings.pictures)
+        if settings.printed:
+            print_clothes(rng, scene.people, pictures)
+        background = backdrop(rng, scene.camera, pictures)
         image, seen = render(rng, scene, background, surface.body.faces)
         annotations = annotate(rng, scene, seen, surface, settings.points)
         if any("dp_I" in a for a in annotations):

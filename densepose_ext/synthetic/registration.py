@@ -2,6 +2,7 @@
 
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
@@ -27,8 +28,17 @@ DEFAULTS = {
         4000,
         Settings(size=384, seed=1, points=40, things=5),
     ),
+    "densepose_synth_photographs_train": (
+        "train",
+        6000,
+        Settings(size=384, seed=2, points=40, things=4),
+    ),
     "densepose_synth_val": ("val", 120, Settings(size=384)),
 }
+#: Those whose backgrounds and prints on clothes come from photographs, where there are any in
+#: PHOTOGRAPHS, under $DETECTRON2_DATASETS; tools/gather_photographs.py gathers them.
+WITH_PHOTOGRAPHS = ("densepose_synth_photographs_train",)
+PHOTOGRAPHS = "photographs"
 
 
 def register_synthetic(
@@ -39,6 +49,7 @@ def register_synthetic(
     folder: str | os.PathLike | None = None,
     workers: int | None = None,
     vertices: bool = False,
+    photographs: str | os.PathLike | None = None,
 ) -> None:
     """Registers a synthetic dataset, which is generated when Detectron2 first asks for it.
 
@@ -52,6 +63,8 @@ def register_synthetic(
         workers: number of generating processes; default: one for each core.
         vertices: people also have ``dp_vertex`` on the mesh "open". These annotations are in a
             separate file, so the folder can be shared with a dataset without vertices.
+        photographs: folder of photographs for backgrounds and prints on clothes; if there is none
+            when images are generated, both are drawn.
 
     Raises:
         ValueError: the split is unknown, or the count below 1.
@@ -72,9 +85,12 @@ def register_synthetic(
         # Imported on use: registration should stay fast.
         from .dataset import generate
 
+        rendered = settings
+        if photographs is not None and os.path.isdir(photographs):
+            rendered = replace(settings, backgrounds=os.fspath(photographs), printed=True)
         if not Path(annotations).exists():
             logger.info("generating %d synthetic images (%s) in %s, once", count, split, folder)
-        generate(folder, settings, {split: count}, workers or number_of_cores())
+        generate(folder, rendered, {split: count}, workers or number_of_cores())
         if vertices and _is_older(Path(used), Path(annotations)):
             write_with_vertices(annotations, used)
         return load_densepose_coco(used, images, name, surface="open")
@@ -96,8 +112,16 @@ def register_default_synthetic() -> None:
     """
     root = os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets"))
     for name, (split, count, settings) in DEFAULTS.items():
-        if name not in DatasetCatalog:
-            register_synthetic(name, split, count, settings)
-        if f"{name}_cse" not in DatasetCatalog:
-            folder = os.path.join(root, name)
-            register_synthetic(f"{name}_cse", split, count, settings, folder, vertices=True)
+        folder = os.path.join(root, name)
+        photographs = os.path.join(root, PHOTOGRAPHS) if name in WITH_PHOTOGRAPHS else None
+        for registered, vertices in ((name, False), (f"{name}_cse", True)):
+            if registered not in DatasetCatalog:
+                register_synthetic(
+                    registered,
+                    split,
+                    count,
+                    settings,
+                    folder,
+                    vertices=vertices,
+                    photographs=photographs,
+                )

@@ -26,6 +26,7 @@ class Settings:
         dense: also write I, U, V, depth and the bodies' parameters, and dense targets.
         backgrounds: folder of photographs for backgrounds; None renders them.
         things: the most objects (cars, animals, plants, chairs, ...) in an image.
+        printed: print half of the clothes with patches of the photographs in `backgrounds`.
     """
 
     size: int = 512
@@ -36,6 +37,7 @@ class Settings:
     dense: bool = False
     backgrounds: str | None = None
     things: int = 0
+    printed: bool = False
     pictures: tuple[Path, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self):
@@ -47,6 +49,8 @@ class Settings:
             raise ValueError(f"points is {self.points}; expected 1 to 100 a part")
         if not 0 <= self.things <= 20:
             raise ValueError(f"things is {self.things}; expected 0 to 20 an image")
+        if self.printed and self.backgrounds is None:
+            raise ValueError("printed clothes need a folder of photographs as backgrounds")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; expected 0 or more")
         if self.backgrounds is not None:
@@ -59,6 +63,8 @@ class Settings:
         del record["pictures"]
         if not self.things:
             del record["things"]  # as in datasets made before this setting existed
+        if not self.printed:
+            del record["printed"]  # likewise
         if self.backgrounds is not None:
             digest = hashlib.sha256()
             for path in self.pictures:

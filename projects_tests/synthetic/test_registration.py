@@ -1,7 +1,10 @@
 """Synthetic data sets in Detectron2's catalogues, and the command."""
 
 import argparse
+import json
 
+import cv2
+import numpy as np
 import pytest
 
 detectron2 = pytest.importorskip("detectron2.data")
@@ -34,6 +37,30 @@ def test_generated_on_first_use(name, tmp_path, monkeypatch):
     assert metadata.thing_classes == ["person"]
     assert (tmp_path / name / "densepose_val.json").is_file()
     assert any("dp_x" in a for d in found for a in d["annotations"])
+
+
+def test_photographs_are_used_where_there_are_any(name, tmp_path):
+    def image(folder):
+        for catalog in (DatasetCatalog, MetadataCatalog):
+            if name in catalog.list():
+                catalog.remove(name)
+        register_synthetic(
+            name,
+            "val",
+            1,
+            SMALL,
+            tmp_path / folder,
+            workers=1,
+            photographs=tmp_path / "photographs",
+        )
+        return cv2.imread(DatasetCatalog.get(name)[0]["file_name"])
+
+    drawn = image("drawn")
+    (tmp_path / "photographs").mkdir()
+    cv2.imwrite(str(tmp_path / "photographs/a.png"), np.full((64, 64, 3), (200, 40, 40), np.uint8))
+    assert np.abs(image("printed").astype(int) - drawn).mean() > 10
+    record = json.loads((tmp_path / "printed" / "settings.json").read_text())
+    assert record["printed"] and record["backgrounds"]
 
 
 def test_nonsense_is_refused(name):
