@@ -40,6 +40,8 @@ def test_generated_on_first_use(name, tmp_path, monkeypatch):
 
 
 def test_photographs_are_used_where_there_are_any(name, tmp_path):
+    photographs = tmp_path / "photographs"
+
     def image(folder):
         for catalog in (DatasetCatalog, MetadataCatalog):
             if name in catalog.list():
@@ -56,11 +58,12 @@ def test_photographs_are_used_where_there_are_any(name, tmp_path):
         return cv2.imread(DatasetCatalog.get(name)[0]["file_name"])
 
     drawn = image("drawn")
-    (tmp_path / "photographs").mkdir()
-    cv2.imwrite(str(tmp_path / "photographs/a.png"), np.full((64, 64, 3), (200, 40, 40), np.uint8))
+    photographs.mkdir()
+    cv2.imwrite(str(photographs / "a.png"), np.full((64, 64, 3), (200, 40, 40), np.uint8))
     assert np.abs(image("printed").astype(int) - drawn).mean() > 10
     record = json.loads((tmp_path / "printed" / "settings.json").read_text())
-    assert record["printed"] and record["backgrounds"]
+    assert record["printed"]
+    assert record["backgrounds"]
 
 
 def test_nonsense_is_refused(name):
