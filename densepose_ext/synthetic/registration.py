@@ -85,12 +85,16 @@ def register_synthetic(
         # Imported on use: registration should stay fast.
         from .dataset import generate
 
-        rendered = settings
-        if photographs is not None and os.path.isdir(photographs):
-            rendered = replace(settings, backgrounds=os.fspath(photographs), printed=True)
-        if not Path(annotations).exists():
+        finished = Path(annotations).exists()
+        here = photographs is not None and os.path.isdir(photographs)
+        if not finished:
             logger.info("generating %d synthetic images (%s) in %s, once", count, split, folder)
-        generate(folder, rendered, {split: count}, workers or number_of_cores())
+        # A finished dataset is of use where its photographs are not.
+        if here or photographs is None or not finished:
+            rendered = settings
+            if here:
+                rendered = replace(settings, backgrounds=os.fspath(photographs), printed=True)
+            generate(folder, rendered, {split: count}, workers or number_of_cores())
         if vertices and _is_older(Path(used), Path(annotations)):
             write_with_vertices(annotations, used)
         return load_densepose_coco(used, images, name, surface="open")

@@ -64,6 +64,10 @@ def test_photographs_are_used_where_there_are_any(name, tmp_path):
     record = json.loads((tmp_path / "printed" / "settings.json").read_text())
     assert record["printed"]
     assert record["backgrounds"]
+    printed = image("printed")
+    (photographs / "a.png").unlink()
+    photographs.rmdir()
+    np.testing.assert_array_equal(image("printed"), printed)
 
 
 def test_nonsense_is_refused(name):
