@@ -1,7 +1,7 @@
 # make setup          make an environment in .venv, from the package index only
 # make demo           render people, train, evaluate, and write a page about it; see output/demo
 # make model          train the shipped model: hours on two cores, less with DEVICE=cuda; resumes;
-#                     output/synth_finetune
+#                     output/synth
 # make test           lint, check types and run the tests on all cores; makes the environment if needed
 # make quick          run only the tests that take less than half a second each
 # make test ORDER="--random-order-seed=1"    run the tests in another order
@@ -25,10 +25,12 @@ demo: $(if $(OWN),setup)
 	@$(PYTHON) -W ignore -m densepose_ext demo --out output/demo
 
 model: $(if $(OWN),setup)
-	@for part in synth synth_finetune; do $(PYTHON) train_net.py --resume \
-	  --config-file configs/densepose_rcnn_EffLite0_FPN_$$part.yaml \
-	  OUTPUT_DIR output/$$part MODEL.DEVICE $(DEVICE) \
-	  $(if $(filter cuda%,$(DEVICE)),DATALOADER.NUM_WORKERS 8) || exit 1; done
+	@photographs="$${DETECTRON2_DATASETS:-datasets}/photographs"; \
+	[ -e "$$photographs/SOURCES.tsv" ] || $(PYTHON) tools/gather_photographs.py "$$photographs" \
+	  || echo "backgrounds and clothes will be drawn"
+	@$(PYTHON) train_net.py --resume --config-file configs/densepose_rcnn_EffLite0_FPN_synth.yaml \
+	  OUTPUT_DIR output/synth MODEL.DEVICE $(DEVICE) \
+	  $(if $(filter cuda%,$(DEVICE)),DATALOADER.NUM_WORKERS 8)
 
 lint: $(if $(OWN),setup)
 	@if $(PYTHON) -c 'import ruff' 2>/dev/null; then \

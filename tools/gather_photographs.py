@@ -192,19 +192,28 @@ def debian_files(folder: Path) -> list[Path]:
 
 
 def gather(out: Path) -> int:
-    """Writes photographs and SOURCES.tsv; returns their number."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Writes photographs and, last, SOURCES.tsv; returns their number.
+
+    Raises:
+        ValueError: no photographs were found.
+    """
     rows = ["file\tauthor\tlicence\tsource"]
     with tempfile.TemporaryDirectory() as temporary:
         found = list(of_scikit_image())
         for root in debian_files(Path(temporary)):
             found += [*of_gcompris(root), *of_wallpapers(root)]
-        for photograph in {p.path: p for p in found}.values():
-            if is_wanted(photograph):
-                name = "_".join(Path(photograph.path).parts[-3:])
-                (out / name).write_bytes(photograph.content)
-                said = (photograph.author, photograph.licence, photograph.source)
-                rows.append("\t".join([name, *said]))
+        wanted = [p for p in {p.path: p for p in found}.values() if is_wanted(p)]
+        if not wanted:
+            raise ValueError(
+                f"no photographs found; expected the Debian packages {', '.join(DEBIAN)}, or"
+                " scikit-image"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        for photograph in wanted:
+            name = "_".join(Path(photograph.path).parts[-3:])
+            (out / name).write_bytes(photograph.content)
+            said = (photograph.author, photograph.licence, photograph.source)
+            rows.append("\t".join([name, *said]))
     (out / "SOURCES.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return len(rows) - 1
 
@@ -213,5 +222,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=Path, help="folder for the photographs")
     given = parser.parse_args()
-    count = gather(given.out)
+    try:
+        count = gather(given.out)
+    except ValueError as error:
+        sys.exit(f"gather_photographs: {error}")
     print(f"{count} photographs in {given.out}")
