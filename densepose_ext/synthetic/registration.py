@@ -86,14 +86,16 @@ def register_synthetic(
         from .dataset import generate
 
         finished = Path(annotations).exists()
-        here = photographs is not None and os.path.isdir(photographs)
+        found = None if photographs is None else Path(photographs)
+        if found is not None and not found.is_dir():
+            found = None
         if not finished:
             logger.info("generating %d synthetic images (%s) in %s, once", count, split, folder)
         # A finished dataset is of use where its photographs are not.
-        if here or photographs is None or not finished:
+        if found is not None or photographs is None or not finished:
             rendered = settings
-            if here:
-                rendered = replace(settings, backgrounds=os.fspath(photographs), printed=True)
+            if found is not None:
+                rendered = replace(settings, backgrounds=str(found), printed=True)
             generate(folder, rendered, {split: count}, workers or number_of_cores())
         if vertices and _is_older(Path(used), Path(annotations)):
             write_with_vertices(annotations, used)
