@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,10 +118,12 @@ def test_raw_figures(ablation):
         assert min(outcome["resampled"]["mean_gps"]) <= gps <= max(outcome["resampled"]["mean_gps"])
 
 
-def test_runs_that_are_done_are_kept_whatever_the_study(ablation, out, monkeypatch):
+def test_runs_that_are_done_are_kept_whatever_the_study(ablation, out, tmp_path, monkeypatch):
     def begun(*args):
         raise AssertionError("trained again")
 
+    out = shutil.copytree(out, tmp_path / "out")
+    ablation = out / ablation.name
     (ablation / "index.html").unlink()
     with monkeypatch.context() as patch:
         patch.setattr(training, "train", begun)
