@@ -21,6 +21,8 @@ from .imagenet import NOBODY
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
+#: Side of what is seen of small boxes, relative to the classifier's input.
+SURROUNDINGS = 0.7
 #: Mean and standard deviation of RGB in [0, 1] that the classifiers were trained with.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -30,9 +32,8 @@ class SecondLook(nn.Module):
 
     If the total probability of certain classes exceeds one half, the score is multiplied by twice
     the probability of all others (at one half: by 1). The classifier sees only the box, resized to
-    a
-    square: the horse under a rider, or the car behind a passer-by, is mostly outside. Boxes that
-    would be enlarged more than twice keep their scores.
+    a square: the horse under a rider, or the car behind a passer-by, is mostly outside. Of boxes
+    that would be enlarged more than twice, it sees the surroundings: many are parts of animals.
 
     The classifier is not part of the model's state: checkpoints and optimizers do not contain it.
     """
@@ -53,8 +54,8 @@ class SecondLook(nn.Module):
         Args:
             classifier: RGB pictures (N, 3, S, S), normalized as for timm's models -> logits.
             classes: indices of the classifier's classes that are not people.
-            size: side S of the classifier's input, pixels. Boxes whose longer side is less than
-                half of it keep their scores.
+            size: side S of the classifier's input, pixels. Of boxes whose longer side is less than
+                half of it, it sees a square of SURROUNDINGS * S.
             min_score: boxes whose score drops below it are removed.
             pixel_mean, pixel_std, input_format: of the detector's input.
         """
@@ -110,6 +111,14 @@ class SecondLook(nn.Module):
         probabilities = self._classifier[0](crops).softmax(1)
         return probabilities[:, self._classes].sum(1)
 
+    def _seen(self, boxes: Boxes) -> Boxes:
+        """What the classifier sees of boxes: themselves, or a square around small ones."""
+        low, high = boxes.tensor[:, :2], boxes.tensor[:, 2:]
+        centre, half = (low + high) / 2, self.size * SURROUNDINGS / 2
+        is_small = (high - low).amax(1, keepdim=True) < self.size / 2
+        around = torch.cat([centre - half, centre + half], 1)
+        return Boxes(torch.where(is_small, around, boxes.tensor))
+
     @torch.no_grad()
     def rescore(
         self, image: torch.Tensor, people: Instances, boxes: Boxes | None = None
@@ -122,9 +131,7 @@ class SecondLook(nn.Module):
             boxes: their boxes in ``image``. Default: ``pred_boxes``.
         """
         boxes = people.pred_boxes if boxes is None else boxes
-        factor = (2 - 2 * self(image, boxes)).clamp(max=1)
-        longer_side = (boxes.tensor[:, 2:] - boxes.tensor[:, :2]).amax(1)
-        factor = torch.where(longer_side < self.size / 2, torch.ones_like(factor), factor)
+        factor = (2 - 2 * self(image, self._seen(boxes))).clamp(max=1)
         scores, order = (people.scores * factor).sort(descending=True)
         kept = scores >= self.min_score
         people = people[order[kept]]

@@ -87,11 +87,20 @@ def test_scores_on_nobody_are_lowered_and_the_best_come_first(input_format):
 )
 def test_a_score_is_lowered_by_what_goes_beyond_a_draw(nobody, factor):
     look = SecondLook(classifier=Constant(nobody), classes=[0], size=32)
-    # of the size that is looked at, and one of less than half that
     people = people_of([5, 5, 9, 21], [5, 5, 9, 20], scores=[0.8, 0.8])
     looked = look.rescore(torch.zeros(3, 60, 60), people)
-    scores = dict(zip(looked.number.tolist(), looked.scores.tolist()))
-    assert scores == {0: pytest.approx(0.8 * factor), 1: pytest.approx(0.8)}
+    assert looked.scores.tolist() == pytest.approx([0.8 * factor] * 2)
+
+
+def test_of_small_boxes_the_surroundings_are_seen():
+    """A blue patch on red."""
+    image, pixels = half_red("BGR")
+    image[:, :, 30:] = image[:, :, :30]
+    image[:, 20:28, 20:28] = half_red("BGR")[0][:, 20:28, 40:48]
+    look = SecondLook(classifier=Redness(), classes=[0], size=40, min_score=0.0, **pixels)
+    people = people_of([21, 21, 27, 27], scores=[0.9])
+    assert look(image, people.pred_boxes).item() == pytest.approx(0, abs=1e-3)
+    assert look.rescore(image, people).scores.item() == pytest.approx(0, abs=1e-3)
 
 
 def test_boxes_may_be_given_apart_from_the_people():
