@@ -106,6 +106,8 @@ def test_a_person_from_the_first_click_to_the_file(tmp_path):
         points = store.project.people[1].points
         clicked = {}
         while len(clicked) < 6:
+            # Between two points, there is none for a moment.
+            until(page, lambda: page.evaluate("annotation.stage.point") is not None)
             number = page.evaluate("annotation.stage.point")
             px, py, region = points[number]
             click = click_for(region, *true_iuv(px, py), margin=3)
