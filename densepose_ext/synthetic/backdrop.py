@@ -71,11 +71,20 @@ def backdrop(
     return image
 
 
-def _photograph(rng, size, path: Path) -> np.ndarray:
+def read_photograph(path: Path) -> np.ndarray:
+    """A photograph for backgrounds or clothes: (H, W, 3) uint8, RGB.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
         raise ValueError(f"background picture {path} cannot be read")
-    picture = picture[:, :, ::-1]
+    return picture[:, :, ::-1]
+
+
+def _photograph(rng, size, path: Path) -> np.ndarray:
+    picture = read_photograph(path)
     scale = max(size[0] / picture.shape[0], size[1] / picture.shape[1])
     scale *= np.exp(rng.uniform(0, np.log(1.8)))
     width = max(int(np.ceil(picture.shape[1] * scale)), size[1])

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from .backdrop import read_photograph
 from .scene import Person
 from .texture import Solid
 
@@ -52,12 +53,10 @@ def printed(rng: np.random.Generator, picture: Path, plain: Solid) -> Solid:
 
 def _patch(rng: np.random.Generator, path: Path) -> np.ndarray:
     """A square patch (SIDE, SIDE, 3) of a photograph, RGB, brighter or darker than it was."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f"photograph {path} cannot be read")
+    picture = read_photograph(path)
     side = int(min(picture.shape[:2]) * rng.uniform(0.2, 1))
     top, left = (rng.integers(0, length - side + 1) for length in picture.shape[:2])
-    patch = picture[top : top + side, left : left + side, ::-1]
+    patch = picture[top : top + side, left : left + side]
     patch = cv2.resize(patch, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     if rng.random() < 0.5:
         patch = patch[..., rng.permutation(3)]  # other dyes
