@@ -2,7 +2,9 @@
 
 import json
 import os
+import queue
 import subprocess
+import sys
 from dataclasses import replace
 
 import cv2
@@ -15,6 +17,7 @@ from densepose_ext.surface.body import COCO_KEYPOINTS
 from densepose_ext.surface.parts import FINE_PART_NAMES, FINE_TO_COARSE, FINE_TO_GROUP
 from densepose_ext.surface.raster import project
 from densepose_ext.surface.surface import BodySurface
+from densepose_ext.synthetic import workers
 from densepose_ext.synthetic.annotations import part_map
 from densepose_ext.synthetic.annotators import MEAN_ERROR, annotate_by_hand
 from densepose_ext.synthetic.dataset import generate
@@ -186,6 +189,19 @@ def test_an_interrupted_run_goes_on(folder, tmp_path):
     generate(out, SMALL, {"train": 4, "val": 2})
     assert kept.stat().st_mtime_ns == stamp
     assert _contents(out) == _contents(folder)
+
+
+def test_a_worker_that_dies_before_it_reads_is_reported(tmp_path, monkeypatch):
+    program = [sys.executable, "-S", "-c", "raise SystemExit('no memory')"]
+    monkeypatch.setattr(workers, "command", lambda code: program)
+    waiting, finished = queue.SimpleQueue(), queue.SimpleQueue()
+    worker = workers._Worker(tmp_path, SMALL, "train", waiting, finished)
+    worker._process.wait()
+    with pytest.raises(OSError, match="pipe"):
+        worker._say("0")
+    worker.stop()  # what could not be sent does not matter
+    with pytest.raises(RuntimeError, match=r"died \(status 1\): no memory; run again"):
+        list(run_workers(tmp_path, SMALL, "train", [0, 1, 2], 2))
 
 
 @pytest.mark.slow
