@@ -28,7 +28,9 @@ def _ids(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of image ids like 1,2,3") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of image ids such as 1,2,3"
+        ) from None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -79,8 +79,8 @@ def load_official_pickle(path: str | os.PathLike) -> Any:
     Objects of its result classes become ones that have the same attributes.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is anything else; the message says what.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is of another kind; the message says what was found.
     """
     try:
         return torch.load(
@@ -88,7 +88,7 @@ def load_official_pickle(path: str | os.PathLike) -> Any:
         )
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError) as error:
         raise ValueError(
-            f"{path} is no file of predictions of the official project: {error}"
+            f"{path} is not a file of predictions of the official project: {error}"
         ) from error
 
 
@@ -97,7 +97,7 @@ def read_official_predictions(path: str | os.PathLike) -> Iterator[dict]:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        ValueError: it is of another kind; the message says which.
+        ValueError: it is of another kind; the message says what was found.
     """
     predictions = load_official_pickle(path)
     if not isinstance(predictions, list):

@@ -132,7 +132,7 @@ class GroundTruth:
         Raises:
             FileNotFoundError: the file does not exist.
             ValueError: it is not COCO JSON, nobody in it has dense pose, or it lacks one of the
-            ids.
+                ids.
         """
         if not isinstance(annotations, AnnotationFile):
             annotations = read_annotations(annotations)

@@ -75,7 +75,7 @@ def read_dump(path: str | os.PathLike) -> Iterator[tuple[str, People]]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is of another kind; the message says which.
+        ValueError: it is of another kind; the message says what was found.
     """
     content = load_official_pickle(path)
     if not isinstance(content, list):

@@ -46,12 +46,12 @@ def write_dense_target(path: Path, iuv: np.ndarray) -> None:
 
 
 def check_dense_target(person: dict) -> None:
-    """Whether the picture of a loaded annotation is a whole PNG of the right size.
+    """Checks that the picture of a loaded annotation is a whole PNG of the right size.
 
     It looks at the first and the last bytes only: fast enough for all people of a dataset.
 
     Raises:
-        FileNotFoundError, ValueError: naming the file and the annotation.
+        FileNotFoundError, ValueError: it is not; the message names the file and the annotation.
     """
     path = person[DENSE_KEY]
     try:
@@ -73,8 +73,8 @@ def read_dense_target(person: dict) -> np.ndarray:
     """The picture of a loaded annotation, (h, w, 3) uint8: I, U * 255, V * 255.
 
     Raises:
-        ValueError: it cannot be read, has another size, or parts that are none; naming the file
-            and the annotation.
+        ValueError: it cannot be read, has another size, or has a part above 24; the message names
+            the file and the annotation.
     """
     picture = cv2.imread(person[DENSE_KEY], cv2.IMREAD_COLOR)
     if picture is None:

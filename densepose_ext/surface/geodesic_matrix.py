@@ -36,17 +36,17 @@ class GeodesicMatrix:
         """Opens a cache file.
 
         Raises:
-            ValueError: if it is no such file, or a shortened one.
+            ValueError: it is another file, or truncated.
         """
         self.path = Path(path)
         try:
             matrix = np.load(self.path, mmap_mode="r", allow_pickle=False)
         except ValueError as error:
-            raise ValueError(f"{self.path} is no matrix of geodesics: {error}") from error
+            raise ValueError(f"{self.path} is not a matrix of geodesics: {error}") from error
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.dtype != np.float32:
             raise ValueError(
-                f"{self.path} is no matrix of geodesics: {matrix.dtype} of shape {matrix.shape}; "
-                "delete it to have it built again"
+                f"{self.path} is not a matrix of geodesics: {matrix.dtype} of shape"
+                f" {matrix.shape}; delete it to have it built again"
             )
         self.num_vertices = len(matrix)
         self._matrix = matrix
@@ -56,7 +56,7 @@ class GeodesicMatrix:
         """Distances (P, n) from vertices (P,) to all vertices, float32.
 
         Raises:
-            IndexError: for a vertex outside [0, n).
+            IndexError: a vertex is outside [0, n).
         """
         vertices = self._checked(vertices)
         distinct, place = np.unique(vertices, return_inverse=True)
@@ -98,7 +98,7 @@ def cached_matrix(
         values: gives the n * n distances in metres, row by row, in arrays of any length.
 
     Raises:
-        ValueError: if there are more or fewer of them, or any is negative or NaN.
+        ValueError: there are more or fewer of them, or one is negative or NaN.
     """
 
     def build(path: Path) -> None:

@@ -50,13 +50,13 @@ class GeodesicTable:
                 np.lib.format.read_magic(stream)
                 shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
             except ValueError as error:
-                raise ValueError(f"{self.path} is no table of geodesics: {error}") from error
+                raise ValueError(f"{self.path} is not a table of geodesics: {error}") from error
             offset = stream.tell()
             self.num_vertices = vertices_of(shape[0]) if len(shape) == 1 else 0
             size = os.fstat(stream.fileno()).st_size
             if dtype != np.float32 or not self.num_vertices or size != offset + 4 * shape[0]:
                 raise ValueError(
-                    f"{self.path} is no table of geodesics: {size} bytes of {dtype} {shape}; "
+                    f"{self.path} is not a table of geodesics: {size} bytes of {dtype} {shape}; "
                     "expected n (n - 1) / 2 values of float32; delete it to have it built again"
                 )
             self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)

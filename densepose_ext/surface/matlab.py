@@ -31,4 +31,4 @@ def read_matlab(
         *(MatReadError, NotImplementedError, zlib.error),
         *(OSError, ValueError, TypeError, IndexError),
     ) as error:
-        raise ValueError(f"{path} is no MATLAB file that can be read: {error}") from error
+        raise ValueError(f"{path} is not a readable MATLAB file: {error}") from error

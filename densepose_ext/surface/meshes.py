@@ -83,10 +83,10 @@ def register_mesh(name: str, factory: Callable[[], Mesh]) -> None:
     """Makes a mesh known under a name; ``factory()`` is called when it is first asked for.
 
     Raises:
-        ValueError: if the name is taken.
+        ValueError: the name is taken.
     """
     if name in mesh_names():
-        raise ValueError(f"there is a mesh {name!r} already")
+        raise ValueError(f"a mesh {name!r} is registered already")
     _factories[name] = factory
 
 

@@ -58,7 +58,7 @@ class OfficialSurface:
         """
         self.folder = Path(folder) if folder is not None else download_cache()
         if folder is not None and not self.folder.is_dir():
-            raise NotADirectoryError(f"{self.folder} is no folder of official DensePose files")
+            raise NotADirectoryError(f"{self.folder} is not a folder of official DensePose files")
 
     def file(self, name: str) -> Path:
         """Path of an official file.

@@ -109,11 +109,11 @@ class OfficialMesh:
             try:
                 content = read_plain_pickle(stream)
             except ValueError as error:
-                raise ValueError(f"{path} is no pickle of arrays: {error}") from error
+                raise ValueError(f"{path} is not a pickle of arrays: {error}") from error
         found = content if key is None else content.get(key) if isinstance(content, dict) else None
         what = f"{path}: {key}" if key else f"{path}"
         if not isinstance(found, np.ndarray) or found.dtype.kind not in kinds:
-            raise ValueError(f"{what} is no array of numbers ({type(found).__name__})")
+            raise ValueError(f"{what} is not an array of numbers ({type(found).__name__})")
         fits = len(found.shape) == len(shape) and all(
             expected in (None, length) for length, expected in zip(found.shape, shape)
         )

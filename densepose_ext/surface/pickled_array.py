@@ -162,8 +162,8 @@ def read_pickled_array(path: Path, key: str | None = None) -> StoredArray:
     """The array ``key`` of a pickled dictionary of numpy arrays of numbers; None: the one array.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is anything else than such a pickle.
+        FileNotFoundError: the file does not exist.
+        ValueError: it is not such a pickle.
     """
     with open(path, "rb") as stream:
         try:
@@ -179,7 +179,7 @@ def read_pickled_array(path: Path, key: str | None = None) -> StoredArray:
             AttributeError,
             OverflowError,
         ) as error:
-            raise ValueError(f"{path} is no pickle of arrays: {error}") from error
+            raise ValueError(f"{path} is not a pickle of arrays: {error}") from error
     array = content if key is None else content.get(key) if isinstance(content, dict) else None
     if not isinstance(array, StoredArray) or array.dtype.kind not in "iuf":
         raise ValueError(f"{path} has no array of numbers {key or ''}".rstrip())

@@ -78,7 +78,8 @@ def _list_pictures(folder: Path) -> list[Path]:
     """Pictures of a folder, by name.
 
     Raises:
-        NotADirectoryError, ValueError: if it is no folder, or holds no pictures.
+        NotADirectoryError: it is not a folder.
+        ValueError: it holds no pictures.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"background folder {folder} is not a folder")

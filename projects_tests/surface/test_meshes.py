@@ -97,7 +97,7 @@ def test_a_file_that_is_missing_is_named_with_its_source(folder):
         ("symmetry/symmetry_", print, "symmetry", r"it holds a builtins.print"),
         ("texcoords/texcoords_", np.full((20, 2), np.nan), "texture_coordinates", r"finite"),
         ("", {"vertices": np.zeros((3, 2))}, "vertices", r"shape \(3, 2\), expected .*'n', 3"),
-        ("", {"faces": np.zeros((3, 3), int)}, "vertices", r"vertices is no array"),
+        ("", {"faces": np.zeros((3, 3), int)}, "vertices", r"vertices is not an array"),
     ],
 )
 def test_files_that_cannot_be_used_are_named(folder, file, content, use, message):
@@ -109,7 +109,7 @@ def test_files_that_cannot_be_used_are_named(folder, file, content, use, message
 
 
 def test_registered_meshes_have_names_of_their_own(folder):
-    with pytest.raises(ValueError, match="there is a mesh 'open' already"):
+    with pytest.raises(ValueError, match="a mesh 'open' is registered already"):
         register_mesh("open", lambda: None)
 
 
@@ -133,5 +133,5 @@ def test_matrices_are_whole_or_refused(tmp_path, monkeypatch):
     with pytest.raises(IndexError, match="0 to 2"):
         matrix.rows(np.array([3]))
     matrix.path.write_bytes(matrix.path.read_bytes()[:-4])
-    with pytest.raises(ValueError, match="no matrix of geodesics"):
+    with pytest.raises(ValueError, match="not a matrix of geodesics"):
         GeodesicMatrix(matrix.path)

@@ -148,11 +148,11 @@ class _Malicious:
     [
         (pickle.dumps(_Malicious()), "system"),
         (pickle.dumps({"Pdist_matrix": _Malicious()}), "system"),
-        (b"not a pickle", "no pickle of"),
-        (b"", "no pickle of"),
+        (b"not a pickle", "not a pickle of"),
+        (b"", "not a pickle of"),
         (pickle.dumps({"other": np.ones(3)}), "Pdist_matrix"),
         (pickle.dumps([1]), "Pdist_matrix"),
-        (pickle.dumps({"Pdist_matrix": np.ones((9999, 1))}, protocol=4)[:60000], "no pickle of"),
+        (pickle.dumps({"Pdist_matrix": np.ones((9999, 1))}, protocol=4)[:60000], "not a pickle of"),
         (pickle.dumps({"Pdist_matrix": np.ones((4, 1), np.float32)}, protocol=2), "4 distances"),
         (pickle.dumps({"Pdist_matrix": np.ones((3, 1), np.float32)}, protocol=2), "n = 40"),
     ],
@@ -195,7 +195,7 @@ def test_unusable_matrices_are_named(tmp_path):
         with pytest.raises(ValueError, match=message):
             OfficialSurface(folder).closest_vertex([1], [0.5], [0.5])
     (folder / "SMPL_SUBDIV_TRANSFORM.mat").write_bytes(b"no such thing")
-    with pytest.raises(ValueError, match=r"TRANSFORM\.mat is no MATLAB"):
+    with pytest.raises(ValueError, match=r"TRANSFORM\.mat is not a readable MATLAB"):
         OfficialSurface(folder).closest_vertex([1], [0.5], [0.5])
 
 

@@ -113,7 +113,7 @@ def test_background_stays_background(surface, tmp_path):
 def test_files_that_do_not_fit_are_named(surface, tmp_path):
     path = tmp_path / "UV_Processed.mat"
     path.write_bytes(b"nothing of the kind")
-    with pytest.raises(ValueError, match=r"UV_Processed\.mat is no MATLAB file"):
+    with pytest.raises(ValueError, match=r"UV_Processed\.mat is not a readable MATLAB file"):
         OfficialCharts(path)
     _write(path, surface, All_U_norm=None)
     with pytest.raises(ValueError, match="lacks All_U_norm"):

@@ -173,7 +173,7 @@ def test_damaged_files(tmp_path, contents, compress):
 def test_files_that_are_no_matlab_files(tmp_path, content):
     path = tmp_path / SYMMETRY_FILE
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{SYMMETRY_FILE} is no MATLAB file"):
+    with pytest.raises(ValueError, match=rf"{SYMMETRY_FILE} is not a readable MATLAB file"):
         MirrorTables(path)
 
 
