@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from ..files.picture_encoding import encode_picture
 from ..visualization.palette import PART_COLOURS
 from .people import GroundTruth, Image, Person
 from .results import decode_iuv, encode_iuv
@@ -182,10 +183,6 @@ def draw_people(
         key = entry["image_id"], entry["person_id"]
         (person,) = (p for p in truth.people(key[0]) if p.id == key[1])
         picture = draw(by_person.get(key), person)
-        done, jpeg = cv2.imencode(
-            ".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 85]
-        )
-        if not done:
-            raise ValueError(f"OpenCV cannot write a JPEG of shape {picture.shape}")
+        jpeg = encode_picture(".jpg", np.ascontiguousarray(picture[..., ::-1]), 85)
         drawn.append((entry, base64.b64encode(jpeg).decode("ascii")))
     return drawn

@@ -8,8 +8,6 @@ vertices instead: see :mod:`vertex_results_file`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import math
 import os
@@ -18,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from ..data.values import identifier, whole_number
@@ -26,6 +23,7 @@ from ..files.atomic import replacing
 from ..surface.meshes import get_mesh
 from ..surface.parts import NUM_FINE_PARTS
 from .detections import ArrayMaps, Detections, PersonMaps
+from .entry_fields import common_fields, decode_png, encode_png
 from .people import Image
 from .vertex_maps import VertexArrayMaps
 from .vertex_results_file import decode_vertices
@@ -36,10 +34,7 @@ _CHART_KEYS, _VERTEX_KEYS = ("uv_shape", "uv_data"), ("ref_model", "vertices")
 
 def encode_iuv(iuv: np.ndarray) -> str:
     """Base64 of the PNG of an IUV map. uint8, (3, h, w)."""
-    done, png = cv2.imencode(".png", np.ascontiguousarray(iuv[::-1].transpose(1, 2, 0)))
-    if not done:
-        raise ValueError(f"OpenCV cannot write a PNG of shape {iuv.shape}")
-    return base64.b64encode(png).decode("ascii")
+    return encode_png(np.ascontiguousarray(iuv[::-1].transpose(1, 2, 0)))
 
 
 def decode_iuv(data: str, shape: Iterable[int]) -> np.ndarray:
@@ -51,14 +46,7 @@ def decode_iuv(data: str, shape: Iterable[int]) -> np.ndarray:
     Raises:
         ValueError: it is not a PNG in base64, has another shape, or has parts above 24.
     """
-    try:
-        # Older files have line breaks in the base64.
-        png = np.frombuffer(base64.b64decode(data.replace("\n", ""), validate=True), np.uint8)
-    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"uv_data is not base64: {error}") from error
-    image = cv2.imdecode(png, cv2.IMREAD_UNCHANGED) if len(png) else None
-    if image is None:
-        raise ValueError("uv_data is not a PNG")
+    image = decode_png(data, "uv_data")
     found = (image.shape[2] if image.ndim == 3 else 1, *image.shape[:2])
     if image.dtype != np.uint8 or list(found) != list(shape):
         raise ValueError(
@@ -76,10 +64,7 @@ def result_entry(
 ) -> dict:
     """An entry of the results format. box: xywh. iuv: uint8, (3, h, w)."""
     return {
-        "image_id": image_id if isinstance(image_id, str) else int(image_id),
-        "category_id": int(category),
-        "bbox": [float(value) for value in box],
-        "score": float(score),
+        **common_fields(image_id, category, box, score),
         "uv_shape": [int(length) for length in iuv.shape],
         "uv_data": encode_iuv(iuv),
     }

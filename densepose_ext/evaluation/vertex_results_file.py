@@ -6,15 +6,12 @@ Instead of uv_shape and uv_data, an entry has ``ref_model``, the mesh, and ``ver
 
 from __future__ import annotations
 
-import base64
-import binascii
-
-import cv2
 import numpy as np
 import torch
 
 from ..structures import VertexResult
 from ..surface.meshes import get_mesh
+from .entry_fields import common_fields, decode_png, encode_png
 
 
 def encode_vertices(result: VertexResult) -> str:
@@ -26,10 +23,7 @@ def encode_vertices(result: VertexResult) -> str:
     values = np.where(np.asarray(result.labels) > 0, np.asarray(result.vertices) + 1, 0)
     if values.size and values.max() > 65535:
         raise ValueError(f"vertex {values.max() - 1} of {result.mesh} does not fit into 16 bits")
-    done, png = cv2.imencode(".png", values.astype(np.uint16))
-    if not done:
-        raise ValueError(f"OpenCV cannot write a PNG of shape {values.shape}")
-    return base64.b64encode(png).decode("ascii")
+    return encode_png(values.astype(np.uint16))
 
 
 def decode_vertices(data: str, mesh: str) -> VertexResult:
@@ -39,12 +33,8 @@ def decode_vertices(data: str, mesh: str) -> VertexResult:
         ValueError: it is not a 16-bit PNG of one channel in base64, or has vertices that the mesh
             does not have.
     """
-    try:
-        png = np.frombuffer(base64.b64decode(data, validate=True), np.uint8)
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise ValueError(f"vertices is not base64: {error}") from error
-    values = cv2.imdecode(png, cv2.IMREAD_UNCHANGED) if len(png) else None
-    if values is None or values.dtype != np.uint16 or values.ndim != 2:
+    values = decode_png(data, "vertices")
+    if values.dtype != np.uint16 or values.ndim != 2:
         raise ValueError("vertices is not a 16-bit PNG of one channel")
     number = get_mesh(mesh).num_vertices
     if values.size and values.max() > number:
@@ -59,10 +49,7 @@ def vertex_entry(
 ) -> dict:
     """An entry of a results file. box: xywh."""
     return {
-        "image_id": image_id if isinstance(image_id, str) else int(image_id),
-        "category_id": int(category),
-        "bbox": [float(value) for value in box],
-        "score": float(score),
+        **common_fields(image_id, category, box, score),
         "ref_model": result.mesh,
         "vertices": encode_vertices(result),
     }

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from ..files.atomic import replacing
+from ..files.picture_encoding import encode_picture
 from ..structures import VertexResult
 from ..visualization import (
     control_picture,
@@ -64,11 +65,7 @@ class Format:
 
 def encoded(ending: str, picture: np.ndarray) -> bytes:
     """The content of a file with a BGR or grey picture."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if ending == ".jpg" else []
-    done, content = cv2.imencode(ending, picture, quality)
-    if not done:
-        raise ValueError(f"OpenCV cannot write a {ending} of shape {picture.shape}")
-    return content.tobytes()
+    return encode_picture(ending, picture, _JPEG_QUALITY)
 
 
 def _packed(arrays: dict[str, np.ndarray]) -> bytes:

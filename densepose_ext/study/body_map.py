@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
+from ..files.picture_encoding import encode_picture
 from ..surface.body import vertex_normals
 from ..surface.raster import rasterize
 from ..surface.surface import BodySurface
@@ -51,4 +51,4 @@ def draw_body_map(places: np.ndarray, values: np.ndarray, top: float, height: in
         picture[drawn.hit] = (colours[corners] * weights).sum(1) * (0.7 - 0.3 * facing)
         views.append(picture)
     picture = np.concatenate(views, 1).clip(0, 255).astype(np.uint8)
-    return cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes()
+    return encode_picture(".png", picture[:, :, ::-1])

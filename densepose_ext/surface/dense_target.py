@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from ..files.atomic import write_whole
+from ..files.picture_encoding import encode_picture
 from .parts import NUM_FINE_PARTS
 
 #: The key of an annotation.
@@ -41,8 +42,7 @@ def dense_target_size(bbox: Sequence[float]) -> tuple[int, int]:
 
 def write_dense_target(path: Path, iuv: np.ndarray) -> None:
     """Writes a picture (h, w, 3) uint8 of I, U * 255, V * 255."""
-    _, png = cv2.imencode(".png", iuv[:, :, ::-1])
-    write_whole(path, png.tobytes())
+    write_whole(path, encode_picture(".png", iuv[:, :, ::-1]))
 
 
 def check_dense_target(person: dict) -> None:

@@ -5,10 +5,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ..files.atomic import write_whole
+from ..files.picture_encoding import encode_picture
 from ..surface.dense_target import DENSE_KEY, write_dense_target
 from ..surface.surface import BodySurface
 from .annotations import annotate, part_map
@@ -59,8 +59,8 @@ def make_files(out: Path, settings: Settings, split: str, number: int) -> int:
     """Writes one image, its annotations and its dense ground truth; returns its number."""
     example = make_example(settings, split, number)
     quality = int(np.random.default_rng([settings.seed, number]).integers(70, 97))
-    _, jpeg = cv2.imencode(".jpg", example.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    write_whole(out / split / f"{number:06d}.jpg", jpeg.tobytes())
+    jpeg = encode_picture(".jpg", example.image[:, :, ::-1], quality)
+    write_whole(out / split / f"{number:06d}.jpg", jpeg)
     people = [{k: v for k, v in a.items() if k != "person"} for a in example.annotations]
     if settings.dense:
         folder = out / "dense" / split
@@ -104,8 +104,7 @@ def _write_dense(folder: Path, number: int, example: Example) -> list[Path]:
         targets.append(folder / f"{number:06d}_{place}_iuv.png")
         write_dense_target(targets[-1], iuv[window] * shown[window][:, :, None])
     for name, picture in (("iuv", iuv[:, :, ::-1]), ("person", person), ("depth", depth)):
-        _, png = cv2.imencode(".png", picture)
-        write_whole(folder / f"{number:06d}_{name}.png", png.tobytes())
+        write_whole(folder / f"{number:06d}_{name}.png", encode_picture(".png", picture))
     people, camera = [example.scene.people[k] for k in indices], example.scene.camera
     temporary = folder / f".{number:06d}_bodies.tmp.npz"
     np.savez_compressed(

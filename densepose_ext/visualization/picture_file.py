@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..files.picture_encoding import encode_picture
+
 #: Endings of formats with an alpha channel.
 _TRANSPARENT = (".png", ".webp", ".tif", ".tiff")
 
@@ -26,11 +28,12 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
     check_ending(path)
     if picture.ndim == 3 and picture.shape[2] == 4 and path.suffix.lower() not in _TRANSPARENT:
         raise ValueError(f"{path}: this kind keeps no transparency; expected .png")
-    done, encoded = cv2.imencode(path.suffix, picture)
-    if not done:
-        raise ValueError(f"{path}: OpenCV cannot write a picture of shape {picture.shape} there")
+    try:
+        content = encode_picture(path.suffix, picture)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded.tobytes())
+    path.write_bytes(content)
 
 
 def check_ending(path: str | os.PathLike) -> None:
