@@ -20,7 +20,7 @@ def truth_as_detections(truth: GroundTruth, image: Image) -> Detections:
     """The people of an image with dense pose, as detections of score 1."""
     people = [person for person in truth.people(image.id) if person.has_points]
     boxes = [_box(person) for person in people]
-    return Detections.best(
+    return Detections.best_first(
         np.array(boxes),
         np.ones(len(people)),
         np.array([person.category for person in people], int),
@@ -29,7 +29,7 @@ def truth_as_detections(truth: GroundTruth, image: Image) -> Detections:
 
 
 def _box(person: Person) -> np.ndarray:
-    """The person's box in whole pixels, including those on its right and lower border."""
+    """The person's box grown to whole pixels, with the pixels of points on its last edges."""
     x, y, w, h = person.box
     x0, y0 = math.floor(x), math.floor(y)
     return np.array([x0, y0, math.floor(x + w) + 1 - x0, math.floor(y + h) + 1 - y0], float)

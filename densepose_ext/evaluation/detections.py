@@ -27,7 +27,7 @@ VALUES_AT_ONCE = 25 << 20
 
 
 class PersonMaps(Protocol):
-    """The masks of the detections of an image, in charts or as vertices."""
+    """The maps of the detections of an image, in charts or as vertices."""
 
     def mask(self, n: int) -> np.ndarray:
         """Where detection ``n`` has a person. bool, shape (h, w)."""
@@ -60,10 +60,10 @@ class Detections:
     order: np.ndarray
 
     @classmethod
-    def best(
+    def best_first(
         cls, boxes: np.ndarray, scores: np.ndarray, categories: np.ndarray, maps: PersonMaps
     ) -> Detections:
-        """All detections, sorted.
+        """Sorts detections.
 
         Raises:
             ValueError: boxes or scores are not finite, or a size is negative.

@@ -244,7 +244,7 @@ class DensePoseEvaluator(DatasetEvaluator):
                 )
             maps = self._maps(instances.pred_densepose, boxes[:, 2:])
         try:
-            return Detections.best(
+            return Detections.best_first(
                 boxes.astype(float),
                 instances.scores.detach().cpu().numpy().astype(float) if count else np.zeros(0),
                 np.array([self._category_of_class.get(n, -1) for n in classes], int),

@@ -74,7 +74,7 @@ def geodesic_errors(surface: Surface, true_vertices: np.ndarray, iuv: np.ndarray
     return errors
 
 
-def point_similarity(errors: np.ndarray, kappa: np.ndarray) -> np.ndarray:
+def point_similarity(errors: np.ndarray, kappa: np.ndarray | float) -> np.ndarray:
     """exp(-g² / 2 kappa²) of each point, 0 for an infinite distance. Shapes broadcast."""
     return np.exp(-(errors**2) / (2 * kappa**2))
 

@@ -16,25 +16,25 @@ from .matching import AREA_RANGES, RECALLS, THRESHOLDS, Matches
 
 NUM_RESAMPLES = 500
 
+#: Of the resamples: modes and models are compared on the same ones.
+SEED = 0
+
 #: Bounds of the interval, in percent.
 _PERCENTILES = (2.5, 97.5)
 
 
 def bootstrap(
-    categories: Sequence[Matches],
-    thresholds: np.ndarray,
-    num_resamples: int = NUM_RESAMPLES,
-    seed: int = 0,
+    categories: Sequence[Matches], thresholds: np.ndarray
 ) -> dict[str, tuple[float, float]]:
     """95% intervals of AP, AP50, AP75, APm and APl.
 
     Args:
-        categories, thresholds, num_resamples, seed: as for :func:`resampled`.
+        categories, thresholds: as for :func:`resampled`.
 
     Returns:
         bounds between 0 and 1, for every metric with ground truth.
     """
-    values = resampled(categories, thresholds, num_resamples, seed)
+    values = resampled(categories, thresholds)
     return {metric: percentile_interval(of[~np.isnan(of)]) for metric, of in values.items()}
 
 
@@ -44,23 +44,16 @@ def percentile_interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def resampled(
-    categories: Sequence[Matches],
-    thresholds: np.ndarray,
-    num_resamples: int = NUM_RESAMPLES,
-    seed: int = 0,
-) -> dict[str, np.ndarray]:
+def resampled(categories: Sequence[Matches], thresholds: np.ndarray) -> dict[str, np.ndarray]:
     """AP, AP50, AP75, APm and APl of each resample.
 
     Args:
         categories: the matches of each category.
         thresholds: (T,) that they were matched at.
-        num_resamples: R.
-        seed: of the resamples; with the same seed, modes and models are compared on the same
-            resamples.
 
     Returns:
-        (R,) values between 0 and 1 for every metric with ground truth, nan for a resample without.
+        (NUM_RESAMPLES,) values between 0 and 1 for every metric with ground truth, nan for a
+        resample without.
     """
     metrics = {
         "AP": ("all", THRESHOLDS),
@@ -72,7 +65,7 @@ def resampled(
     names = list(AREA_RANGES)
     precisions: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for matches in categories:
-        weights = resample_counts(matches.people.shape[1], num_resamples, seed)
+        weights = resample_counts(matches.people.shape[1])
         for a, name in enumerate(names):
             if matches.people[a].sum():
                 precisions[name].append(_precisions(matches, a, weights, thresholds))
@@ -88,12 +81,12 @@ def resampled(
     return found
 
 
-def resample_counts(num_images: int, num_resamples: int, seed: int) -> np.ndarray:
-    """How many times each image is drawn. (R, images) float32."""
-    drawn = np.random.default_rng(seed).integers(0, num_images, (num_resamples, num_images))
-    drawn += np.arange(num_resamples)[:, None] * num_images
-    counts = np.bincount(drawn.ravel(), minlength=num_resamples * num_images)
-    return counts.reshape(num_resamples, num_images).astype(np.float32)
+def resample_counts(num_images: int) -> np.ndarray:
+    """How many times each image is drawn. (NUM_RESAMPLES, images) float32."""
+    drawn = np.random.default_rng(SEED).integers(0, num_images, (NUM_RESAMPLES, num_images))
+    drawn += np.arange(NUM_RESAMPLES)[:, None] * num_images
+    counts = np.bincount(drawn.ravel(), minlength=NUM_RESAMPLES * num_images)
+    return counts.reshape(NUM_RESAMPLES, num_images).astype(np.float32)
 
 
 def _precisions(

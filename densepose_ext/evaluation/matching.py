@@ -65,17 +65,16 @@ def match(
     has_points: np.ndarray,
     crowd: np.ndarray,
     thresholds: np.ndarray = THRESHOLDS,
-    area_ranges: Sequence[tuple[float, float]] = tuple(AREA_RANGES.values()),
 ) -> ImageMatches:
-    """Matches the detections of an image, given best first, to its people.
+    """Matches the detections of an image, given best first, to its people in all area ranges.
 
     Args:
         similarity, box_iou: (D, G). detection_areas: (D,). areas: (G,).
         has_points: (G,) bool; people without are ignored. crowd: (G,) bool; crowds can be matched
             any number of times.
-        thresholds: (T,) rising. area_ranges: A pairs.
+        thresholds: (T,) rising.
     """
-    low, high = np.array(area_ranges).T[..., None]
+    low, high = np.array(list(AREA_RANGES.values())).T[..., None]
     # (A, G): a crowd with points is not ignored, unlike in COCO
     ignored_people = ~has_points | (areas < low) | (areas > high)
     count, num_people = similarity.shape

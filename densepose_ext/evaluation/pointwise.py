@@ -100,6 +100,8 @@ class ImagePoints:
         """The points of the people who count, with the predictions of their detections.
 
         Args:
+            people: G, of one image and category.
+            scores, predictions: of their detections.
             chosen: (G,) index of the detection of each person; -1: none.
         """
         has_parts = np.array([person.parts.all() for person in people], bool)
@@ -236,14 +238,11 @@ class PointMeasures:
 
     def tables(self) -> dict:
         """All measures, as JSON values."""
-        every = np.ones(len(self.true), bool)
         parts, groups = FINE_PART_NAMES, GROUP_NAMES
         return {
             **self.people(np.ones(len(self.found), bool)),
             "curve": self.curve(),
-            "by_part": {
-                parts[i]: self.shares(every & (self.true == i)) for i in range(1, len(parts))
-            },
+            "by_part": {parts[i]: self.shares(self.true == i) for i in range(1, len(parts))},
             "by_group": {
                 groups[g]: self.shares(FINE_TO_GROUP[self.true] == g) for g in range(1, len(groups))
             },

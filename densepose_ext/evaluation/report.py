@@ -20,7 +20,8 @@ from .scorecard import Scorecard
 #: Headings of the three similarities.
 MODE_NAMES = {"gps": "GPS", "gpsm": "GPSm", "iou": "mask IoU"}
 
-NUM_RANKED = 10
+#: Length of the lists of people, and of that of confused parts.
+NUM_RANKED, NUM_CONFUSIONS = 10, 8
 
 
 @dataclass
@@ -128,14 +129,12 @@ def point_rows(table: dict[str, dict]) -> tuple[list[str], list[list[str]]]:
     return ["", *(heading for heading, _ in shown.values())], rows
 
 
-def common_confusions(
-    confusion: list[list[int]], count: int = 8
-) -> list[tuple[str, str, int, float]]:
+def common_confusions(confusion: list[list[int]]) -> list[tuple[str, str, int, float]]:
     """The commonest wrong parts: true part, predicted part, points, share of the true part's."""
     table = np.array(confusion)
     wrong = table.copy()
     wrong[np.arange(len(table)), np.arange(len(table)) + 1] = 0
-    order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+    order = np.argsort(-wrong, axis=None, kind="stable")[:NUM_CONFUSIONS]
     return [
         (FINE_PART_NAMES[i + 1], FINE_PART_NAMES[j], int(wrong[i, j]), wrong[i, j] / table[i].sum())
         for i, j in zip(*np.unravel_index(order, wrong.shape))

@@ -106,7 +106,7 @@ class Results:
         self.by_vertices = False
         for number, entry in enumerate(entries):
             try:
-                by_vertices = _check(entry)
+                by_vertices = _normalise(entry)
                 if number and by_vertices != self.by_vertices:
                     kinds = ("charts", "vertices") if by_vertices else ("vertices", "charts")
                     raise ValueError(f" has {kinds[1]}, those before it have {kinds[0]}")
@@ -152,7 +152,7 @@ class Results:
                     f"{self.source}: a detection of image {image.id} has the bbox {entry['bbox']}, "
                     f"outside the image of {image.width} x {image.height}"
                 )
-        return Detections.best(
+        return Detections.best_first(
             np.array([entry["bbox"] for entry in entries], float),
             np.array([entry["score"] for entry in entries], float),
             np.array([entry["category_id"] for entry in entries], int),
@@ -175,8 +175,12 @@ class Results:
             ) from error
 
 
-def _check(entry: dict) -> bool:
-    """Raises a ValueError if an entry is invalid, which says why; whether it is of vertices."""
+def _normalise(entry: dict) -> bool:
+    """Checks an entry and converts its values, in place; returns whether it has vertices.
+
+    Raises:
+        ValueError: it is invalid; the message says why, for the end of a sentence.
+    """
     if not isinstance(entry, dict):
         raise ValueError(f" is {str(entry)[:40]!r}; expected a dictionary")
     by_vertices = "vertices" in entry and "uv_data" not in entry

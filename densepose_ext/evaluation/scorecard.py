@@ -15,7 +15,7 @@ import numpy as np
 from ..surface.registry import Surface
 from .detections import ArrayMaps, Detections
 from .gps import Kappa
-from .intervals import NUM_RESAMPLES, bootstrap
+from .intervals import bootstrap
 from .matching import (
     MODES,
     Matches,
@@ -34,7 +34,9 @@ from .scoring import (
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
-_NO_DETECTIONS = Detections.best(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), ArrayMaps([]))
+_NO_DETECTIONS = Detections.best_first(
+    np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), ArrayMaps([])
+)
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Scorecard:
         self.has_gps = self._scorer.has_gps
         self._records: dict[int | str, ImageRecord] = {}
         self._matches: dict[str, dict[int, Matches]] | None = None
-        self._unknown_categories = 0
+        self._warned_of_categories = False
         if surface is not None:
             vertex = surface.closest_vertex(np.array([1]), np.array([0.5]), np.array([0.5]))
             surface.geodesic(vertex, vertex)
@@ -109,7 +111,7 @@ class Scorecard:
         # As in the official evaluation, regions are ignored in images without people.
         region = image.ignore_regions if self.truth.has_people(image.id) else None
         detections = outside_regions(image, detections, region)
-        self._count_unknown(detections)
+        self._warn_of_unknown_categories(detections)
         record, found = ImageRecord([], []), []
         for category in self.truth.categories:
             best = best_of_category(detections, category)
@@ -129,16 +131,16 @@ class Scorecard:
         self._matches = None
         return found
 
-    def _count_unknown(self, detections: Detections) -> None:
+    def _warn_of_unknown_categories(self, detections: Detections) -> None:
         unknown = ~np.isin(detections.categories, list(self.truth.categories))
-        if unknown.any() and not self._unknown_categories:
+        if unknown.any() and not self._warned_of_categories:
+            self._warned_of_categories = True
             logger.warning(
                 "detections of category %s are left out: %s has the categories %s",
                 detections.categories[unknown][0],
                 self.truth.source,
                 sorted(self.truth.categories),
             )
-        self._unknown_categories += int(unknown.sum())
 
     def state(self) -> dict[int | str, ImageRecord]:
         """The scores, to send to another process: some hundred bytes per person."""
@@ -203,13 +205,11 @@ class Scorecard:
             metrics[mode] = dict.fromkeys(values, -1.0) if nothing else values
         return metrics
 
-    def intervals(
-        self, num_resamples: int = NUM_RESAMPLES
-    ) -> dict[str, dict[str, tuple[float, float]]]:
+    def intervals(self) -> dict[str, dict[str, tuple[float, float]]]:
         """The 95% interval of every AP over resampled images; empty without detections."""
         if not self.num_detections():
             return {}
         return {
-            mode: bootstrap(list(matches.values()), self.thresholds, num_resamples=num_resamples)
+            mode: bootstrap(list(matches.values()), self.thresholds)
             for mode, matches in self.matches().items()
         }

@@ -36,10 +36,8 @@ class VertexScorer(ImageScorer):
         return VertexReading(people, detections, self.has_gps)
 
     def _tolerance(self, parts: np.ndarray) -> np.ndarray:
-        return np.where(parts > 0, point_kappa(parts, self._kappa), self._otherwise())
-
-    def _otherwise(self) -> float:
-        return PAPER_KAPPA if self._kappa == "per-part" else float(self._kappa)
+        of_unknown_parts = PAPER_KAPPA if self._kappa == "per-part" else float(self._kappa)
+        return np.where(parts > 0, point_kappa(parts, self._kappa), of_unknown_parts)
 
 
 class VertexReading:

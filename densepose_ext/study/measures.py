@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from ..evaluation.intervals import (
-    NUM_RESAMPLES,
     percentile_interval,
     resample_counts,
     resampled,
@@ -45,7 +44,7 @@ def _resampled_gps(card: Scorecard) -> np.ndarray:
     """(R,) mean GPS of all people, 0 for missed ones, in each of R resamples of the images."""
     images = card.points()
     sums, counts = np.array([[one.gps.sum(), len(one.gps)] for one in images]).T
-    weights = resample_counts(len(images), NUM_RESAMPLES, seed=0)
+    weights = resample_counts(len(images))
     return (weights @ sums) / np.maximum(weights @ counts, 1)
 
 

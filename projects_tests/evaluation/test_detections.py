@@ -77,7 +77,7 @@ def test_order_is_stable_and_subsets_keep_their_maps():
     arrays = [np.full((3, 1, 1), n, np.uint8) for n in range(4)]
     maps = ArrayMaps([lambda n=n: arrays[n] for n in range(4)])
     boxes = np.arange(16.0).reshape(4, 4)
-    best = Detections.best(boxes, [0.5, 0.9, 0.5, 0.9], [1, 1, 2, 2], maps)
+    best = Detections.best_first(boxes, [0.5, 0.9, 0.5, 0.9], [1, 1, 2, 2], maps)
     assert best.order.tolist() == [1, 3, 0, 2]
     subset = best[np.array([1, 2])]
     assert [subset.iuv(n)[0, 0, 0] for n in range(2)] == [3, 0]
@@ -87,7 +87,7 @@ def test_order_is_stable_and_subsets_keep_their_maps():
 
 def test_maps_are_read_when_they_are_needed():
     maps = ArrayMaps([lambda: pytest.fail("read")])
-    best = Detections.best(np.ones((1, 4)), [1.0], [1], maps)
+    best = Detections.best_first(np.ones((1, 4)), [1.0], [1], maps)
     assert len(best) == 1
 
 
@@ -107,7 +107,7 @@ def test_pixels_beyond_a_smaller_map_are_background():
 )
 def test_bad_values_are_named(box, score, message):
     with pytest.raises(ValueError, match=message):
-        Detections.best(np.array([box]), [score], [1], ArrayMaps([]))
+        Detections.best_first(np.array([box]), [score], [1], ArrayMaps([]))
 
 
 def test_half_precision_maps():
