@@ -1,0 +1,1 @@
+"""Rendered people with exact ground truth: scenes, pictures, annotations and datasets."""

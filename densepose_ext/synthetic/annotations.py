@@ -6,15 +6,18 @@ from pycocotools import mask as rle
 
 from ..data.rle import encode_part_masks, text_of_rle
 from ..data.spread_points import spread
-from ..surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS
+from ..surface.parts import (
+    ANNOTATION_SIDE,
+    COARSE_PART_NAMES,
+    FINE_TO_COARSE,
+    NUM_COARSE_PARTS,
+)
 from ..surface.raster import project
 from ..surface.surface import BodySurface
 from .backdrop import Camera
 from .render import Seen
 from .scene import Scene
 
-#: Side of the frame of ``dp_x``, ``dp_y`` and ``dp_masks``.
-FRAME = 256
 #: A person with fewer visible pixels is not annotated at all, in images of 512 x 512.
 SMALLEST_PERSON = 60
 #: A person with fewer visible pixels has a box and a mask, but no dense pose.
@@ -23,7 +26,7 @@ SMALLEST_DENSEPOSE = 500
 PIXELS_PER_POINT = 8
 #: A keypoint is visible if the surface is at most this far in front of its joint, metres.
 KEYPOINT_DEPTH = 0.13
-HEAD = 14
+HEAD = COARSE_PART_NAMES.index("head")
 
 
 def annotate(
@@ -106,8 +109,8 @@ def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box, points: i
     coarse[loose] = HEAD
     return {
         "dp_masks": _part_masks(coarse),
-        "dp_x": _rounded((column + 0.5) * (FRAME / width), 3),
-        "dp_y": _rounded((row + 0.5) * (FRAME / height), 3),
+        "dp_x": _rounded((column + 0.5) * (ANNOTATION_SIDE / width), 3),
+        "dp_y": _rounded((row + 0.5) * (ANNOTATION_SIDE / height), 3),
         "dp_I": [int(p) for p in i],
         "dp_U": _rounded(u, 5),
         "dp_V": _rounded(v, 5),
@@ -120,7 +123,7 @@ def _rounded(values: np.ndarray, digits: int) -> list[float]:
 
 def _part_masks(coarse: np.ndarray) -> list:
     """14 RLEs of the parts in a 256 x 256 frame; [] for a part that is not seen."""
-    side = (np.arange(FRAME) + 0.5) / FRAME
+    side = (np.arange(ANNOTATION_SIDE) + 0.5) / ANNOTATION_SIDE
     rows = (side * coarse.shape[0]).astype(int)
     columns = (side * coarse.shape[1]).astype(int)
     square = coarse[rows[:, None], columns]

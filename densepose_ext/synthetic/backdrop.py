@@ -79,7 +79,7 @@ def read_photograph(path: Path) -> np.ndarray:
     """
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise ValueError(f"background picture {path} cannot be read")
+        raise ValueError(f"photograph {path} cannot be read")
     return picture[:, :, ::-1]
 
 
@@ -177,7 +177,7 @@ def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
         texture = plan_wall(rng, floor=name == "ground")
         if name in ("left", "right"):
             texture = sides
-        if (kind == "green" and name != "ground") or (kind == "green" and rng.random() < 0.6):
+        if kind == "green" and (name != "ground" or rng.random() < 0.6):
             texture = _plan_greenery(rng)
         shown = slice(None)
         if kind != "room" and name != "ground":

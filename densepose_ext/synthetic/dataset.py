@@ -25,7 +25,9 @@ from .settings import SPLITS, Settings
 from .workers import run_workers
 
 
-def generate(out: str | os.PathLike, settings: Settings, counts: dict[str, int], workers: int = 1):
+def generate(
+    out: str | os.PathLike, settings: Settings, counts: dict[str, int], workers: int = 1
+) -> None:
     """Generates what is missing of a dataset.
 
     Args:
@@ -90,15 +92,19 @@ def _is_made(out: Path, settings: Settings, counts: dict[str, int]) -> bool:
 
 def _count(out: Path, split: str) -> int | None:
     """Number of images of a complete split; None if it is incomplete."""
-    result = out / f"densepose_{split}.json"
-    if not result.exists():
+    path = _annotations(out, split)
+    if not path.exists():
         return None
-    with open(result, encoding="utf-8") as file:
+    with open(path, encoding="utf-8") as file:
         return len(json.load(file)["images"])
 
 
+def _annotations(out: Path, split: str) -> Path:
+    """Path of the JSON of a split."""
+    return out / f"densepose_{split}.json"
+
+
 def _generate_split(out: Path, settings: Settings, split: str, count: int, workers: int) -> None:
-    result = out / f"densepose_{split}.json"
     if _count(out, split) == count:
         return
     parts = out / ".parts" / split
@@ -117,6 +123,11 @@ def _generate_split(out: Path, settings: Settings, split: str, count: int, worke
             done = run_workers(out, settings, split, todo, workers)
         for _ in done:
             bar.update()
+    _assemble(out, settings, split, count)
+
+
+def _assemble(out: Path, settings: Settings, split: str, count: int) -> None:
+    """Writes the JSON of a split from the annotations of its images."""
     images, annotations = [], []
     for number in range(count):
         images.append(
@@ -127,7 +138,7 @@ def _generate_split(out: Path, settings: Settings, split: str, count: int, worke
                 "width": settings.size,
             }
         )
-        found = json.loads((parts / f"{number:06d}.json").read_bytes())
+        found = json.loads((out / ".parts" / split / f"{number:06d}.json").read_bytes())
         for k, annotation in enumerate(found):
             annotations.append({"id": number * 100 + k + 1, "image_id": number, **annotation})
     content = {
@@ -136,4 +147,5 @@ def _generate_split(out: Path, settings: Settings, split: str, count: int, worke
         "annotations": annotations,
         "categories": [{"id": 1, "name": "person", "supercategory": "person"}],
     }
-    write_whole(result, json.dumps(content, separators=(",", ":")).encode())
+    path = _annotations(out, split)
+    write_whole(path, json.dumps(content, separators=(",", ":")).encode())

@@ -1,7 +1,7 @@
 """One synthetic image and its ground truth: a function of the settings, the split and a number."""
 
+import io
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,16 +73,16 @@ def make_files(out: Path, settings: Settings, split: str, number: int) -> int:
 
 
 def _write_dense(folder: Path, number: int, example: Example) -> list[Path]:
-    """I, U, V and the person of each pixel, depth, and the bodies' parameters.
-
-    Returns the files of the dense targets, ``_1_iuv.png`` and so on: I, U, V in the box of each
-    annotated person, without other people.
+    """Writes I, U, V and the person of each pixel, depth, and the bodies' parameters.
 
     ``_iuv.png``: I, U * 255, V * 255 in R, G, B. ``_person.png``: number of the annotation in the
-    image, from 1.
-    ``_depth.png``: 16 bits, millimetres. ``_bodies.npz``: shape coefficients, joint rotations and
-    placement in the world of each annotated person; focal length, position and rotation of the
-    camera.
+    image, from 1. ``_depth.png``: 16 bits, millimetres. ``_bodies.npz``: shape coefficients, joint
+    rotations and placement in the world of each annotated person; focal length, position and
+    rotation of the camera.
+
+    Returns:
+        the files of the dense targets, ``_1_iuv.png`` and so on: I, U, V in the box of each
+        annotated person, without other people.
     """
     folder.mkdir(parents=True, exist_ok=True)
     surface, seen = BodySurface.load(), example.seen
@@ -106,9 +106,9 @@ def _write_dense(folder: Path, number: int, example: Example) -> list[Path]:
     for name, picture in (("iuv", iuv[:, :, ::-1]), ("person", person), ("depth", depth)):
         write_whole(folder / f"{number:06d}_{name}.png", encode_picture(".png", picture))
     people, camera = [example.scene.people[k] for k in indices], example.scene.camera
-    temporary = folder / f".{number:06d}_bodies.tmp.npz"
+    content = io.BytesIO()
     np.savez_compressed(
-        temporary,
+        content,
         coefficients=np.array([p.coefficients for p in people], np.float32),
         rotations=np.array([p.rotations for p in people], np.float32),
         placement=np.array([p.placement for p in people], np.float32),
@@ -116,5 +116,5 @@ def _write_dense(folder: Path, number: int, example: Example) -> list[Path]:
         camera_position=camera.position,
         camera_rotation=camera.rotation,
     )
-    os.replace(temporary, folder / f"{number:06d}_bodies.npz")
+    write_whole(folder / f"{number:06d}_bodies.npz", content.getvalue())
     return targets

@@ -53,9 +53,8 @@ def _leg(rng, thigh, knee, spread=0.06, turn_out=0.12, ankle=0.0):
 
 
 # Gestures: directions of upper arm and forearm of a left arm, in the axes of the chest.
-_DOWN = ([0.2, 0.02, -1], [0.12, -0.22, -1])
 _ARMS = {
-    "down": _DOWN,
+    "down": ([0.2, 0.02, -1], [0.12, -0.22, -1]),
     "hip": ([0.75, 0.3, -0.75], [-0.65, -0.5, -0.5]),
     "pocket": ([0.35, 0.3, -1], [-0.1, -0.35, -0.9]),
     "behind": ([0.3, 0.45, -0.95], [-0.55, 0.3, -0.75]),
@@ -87,7 +86,7 @@ _IDLE = (
 
 
 def _arms(rng, *names, spread=0.12):
-    """Both arms: gestures by name, or drawn, for both together or for each."""
+    """Both arms in one of the gestures of `_ARMS`, or each in its own: left, right."""
     if len(names) == 1:
         names = names * 2
     return [_arm(rng, *_ARMS[n], spread=spread) for n in names]

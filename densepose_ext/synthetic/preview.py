@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from ..surface.parts import ANNOTATION_SIDE
 from ..surface.surface import BodySurface
 from ..visualization.palette import PART_COLOURS
 from .annotations import part_map
@@ -23,7 +24,7 @@ def overlay(example: Example) -> np.ndarray:
         x, y, width, height = annotation["bbox"]
         points = zip(annotation.get("dp_x", ()), annotation.get("dp_y", ()))
         for px, py in points:
-            place = int(x + px * width / 256), int(y + py * height / 256)
+            place = int(x + px * width / ANNOTATION_SIDE), int(y + py * height / ANNOTATION_SIDE)
             cv2.circle(picture, place, max(1, len(picture) // 256), (255, 255, 255), -1)
     return picture
 

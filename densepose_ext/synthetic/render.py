@@ -1,5 +1,6 @@
 """Renders a scene: the image, and the buffers that hold its ground truth."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -36,11 +37,11 @@ class Seen:
 
 @dataclass
 class _Surface:
-    """One mesh in the image: its buffers, and the function that colours its pixels."""
+    """One mesh in the image: its buffers, its person, and what colours the pixels of a mask."""
 
     buffers: Buffers
     owner: int
-    paint: object
+    paint: Callable[[Buffers, np.ndarray], np.ndarray]
 
 
 @dataclass

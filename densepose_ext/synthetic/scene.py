@@ -36,6 +36,8 @@ class Person:
         skin: (V, 3) the bare body.
         keypoints: (17, 3) COCO keypoints.
         covers: skirt, hair, brim.
+        support: what carries the weight, as in `Pose`.
+        seat: height of the underside of the hips, metres.
     """
 
     coefficients: np.ndarray
@@ -202,9 +204,8 @@ def _free_place(rng, camera: Camera, people: list[Person], framing: str):
     base = camera.position * [1, 1, 0]
     depth0 = (first.placement[:, 3] - base) @ forward
     for _ in range(12):
-        if (
-            framing == "full" and rng.random() < 0.45
-        ):  # beside, in front of or behind the first person
+        # beside, in front of or behind the first person
+        if framing == "full" and rng.random() < 0.45:
             x, y = rng.normal(0, 0.55), rng.normal(0, 0.6)
         else:
             nearest = 0.8 if framing == "full" else 1.15

@@ -27,6 +27,7 @@ class Settings:
         backgrounds: folder of photographs for backgrounds; None renders them.
         things: the most objects (cars, animals, plants, chairs, ...) in an image.
         printed: print half of the clothes with patches of the photographs in `backgrounds`.
+        pictures: the photographs in `backgrounds`, which are found anew for each object.
     """
 
     size: int = 512

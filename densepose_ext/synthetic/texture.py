@@ -164,13 +164,13 @@ _FLOORS = {
 }  # fmt: skip
 
 
-def wall(rng: np.random.Generator, size: int = 256, floor: bool = False) -> np.ndarray:
-    """An image (size, size, 3) of a random wall or floor: bricks, windows, leaves, ..."""
-    return plan_wall(rng, size, floor)()
+def wall(rng: np.random.Generator, size: int = 256) -> np.ndarray:
+    """An image (size, size, 3) of a random wall: bricks, windows, leaves, ..."""
+    return plan_wall(rng, size)()
 
 
 def plan_wall(rng: np.random.Generator, size: int = 256, floor: bool = False) -> Picture:
-    """`wall`: draws random numbers now, computes when called."""
+    """`wall`, or a floor: draws random numbers now, computes when called."""
     kinds = _FLOORS if floor else _WALLS
     kind = rng.choice(list(kinds), p=list(kinds.values()))
     a, b = any_colour(rng, 0.5 * rng.beta(1, 2.5)), any_colour(rng)

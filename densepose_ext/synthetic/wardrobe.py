@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..surface.body import OpenBody
-from .texture import any_colour, cloth, cloth_colour, solid_noise
+from .texture import Solid, any_colour, cloth, cloth_colour, solid_noise
 
 SKIN = np.array(
     [
@@ -109,12 +109,27 @@ def _step(field: np.ndarray, at: float, width: float) -> np.ndarray:
 
 @dataclass
 class Outfit:
-    """Everything one person wears; lengths in metres, positions as in `Fields`."""
+    """Everything one person wears.
+
+    Attributes:
+        skin, hair, shoe, hat: (3,) colours, sRGB 0 to 255.
+        top, bottom, inner: cloth; the inner one shows where the top is open.
+        sleeve, hem: where sleeves and trousers end, positions along arm and leg as in `Fields`.
+        waist: border of top and bottom, height z in metres.
+        neckline: depth of the neckline, metres.
+        open_front, swimwear, barefoot, gloves, glasses: whether the person wears it so.
+        hat_kind: "none", "cap", "beanie" or "helmet".
+        hair_kind: "short", "medium", "long", "tail", "bun", "shaved" or "bald".
+        beard, lipstick: strength, 0 to 1.
+        top_off, bottom_off, hair_off: distance of cloth and hair from the body, metres.
+        skirt: length of a skirt along the leg: 1 reaches the knee, 2 the ankle; 0: none.
+        seeds: (6,) of noise and of details.
+    """
 
     skin: np.ndarray
-    top: object
-    bottom: object
-    inner: object
+    top: Solid
+    bottom: Solid
+    inner: Solid
     hair: np.ndarray
     shoe: np.ndarray
     hat: np.ndarray
