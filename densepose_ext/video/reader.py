@@ -73,12 +73,12 @@ class VideoReader:
         for picture, time in self._backend.pictures():
             yield VideoFrame(f"{number:06d}", picture, time=time)
             number += 1
+        problems = list(self._backend.damage)
         # An edit list may hide a few frames at either end: that is not damage.
-        few = self.count is not None and number < 0.98 * self.count - 2
-        words = [self._backend.damage] if self._backend.damage else []
-        words += [f"ends after {number} of {self.count} frames"] if few else []
-        if words:
-            self.problem = f"{self.name}: {'; '.join(words)}"
+        if self.count is not None and number < 0.98 * self.count - 2:
+            problems.append(f"ends after {number} of {self.count} frames")
+        if problems:
+            self.problem = f"{self.name}: {'; '.join(problems)}"
 
     def close(self) -> None:
         """Closes the file or camera."""
@@ -95,9 +95,9 @@ class _PyAV:
     """A file, read by PyAV (FFmpeg)."""
 
     def __init__(self, source: str, name: str):
-        self.damage = ""
+        self.damage: list[str] = []
         try:
-            # a name with another prefix would be taken for a URL
+            # without the prefix, a name with a colon would be taken for a URL
             self._container = av.open("file:" + source)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise ValueError(f"{name} cannot be read as a video: {error}") from error
@@ -117,7 +117,7 @@ class _PyAV:
             try:
                 packet = next(packets, None)
             except av.error.FFmpegError as error:
-                self.damage = f"cannot be read further ({error.strerror})"
+                self.damage.append(f"cannot be read further ({error.strerror})")
                 break
             if packet is None:
                 break
@@ -135,7 +135,7 @@ class _PyAV:
                 number += 1
                 yield upright(frame), last
         if bad:
-            self.damage = f"{bad} damaged packets left out" + "; " * bool(self.damage) + self.damage
+            self.damage.insert(0, f"{bad} damaged packets left out")
 
     def close(self) -> None:
         self._container.close()
@@ -145,7 +145,7 @@ class _OpenCV:
     """A file or a camera, read by OpenCV, which rotates frames itself."""
 
     def __init__(self, source: str | int, name: str):
-        self.damage = ""
+        self.damage: list[str] = []
         self._camera = isinstance(source, int)
         backend = cv2.CAP_ANY if self._camera else cv2.CAP_FFMPEG
         self._capture = cv2.VideoCapture(source, backend)
@@ -154,8 +154,8 @@ class _OpenCV:
                 raise OSError(f"{name} cannot be opened: there is none, or it is in use")
             raise ValueError(f"{name} cannot be read as a video")
         rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else USUAL_RATE
-        self.rate = Fraction(self.rate)
+        stated = Fraction(rate).limit_denominator(1001) if 0 < rate < 1000 else None
+        self.rate = stated or Fraction(USUAL_RATE)
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.count = count if count > 0 and not self._camera else None
         sides = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
@@ -173,7 +173,7 @@ class _OpenCV:
             yield picture, now - started if self._camera else float(number / self.rate)
             number += 1
         if self._camera:
-            self.damage = "gives no more pictures"
+            self.damage.append("gives no more pictures")
 
     def close(self) -> None:
         self._capture.release()

@@ -76,7 +76,7 @@ DRAWINGS = {
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What was done.
+    """The outcome of :func:`draw_video`.
 
     Attributes:
         frames: number of frames written.

@@ -136,7 +136,8 @@ class SurfaceSmoother:
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:
-    return np.sqrt((vectors * vectors).sum(-1))
+    """Lengths (...) of vectors (..., 3)."""
+    return np.linalg.norm(vectors, axis=-1)
 
 
 def _nearest_in(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -280,7 +281,9 @@ class _Positions:
         self._slope = np.zeros((parts, 2, 2))  # of x, y (last) by U, V
 
     @classmethod
-    def fitted(cls, i: np.ndarray, u: np.ndarray, v: np.ndarray, position: np.ndarray):
+    def fitted(
+        cls, i: np.ndarray, u: np.ndarray, v: np.ndarray, position: np.ndarray
+    ) -> _Positions:
         """Fits by least squares: I, U, V (P,) at positions (P, 2)."""
         self = cls()
         values = np.stack([u, v, *position.T])

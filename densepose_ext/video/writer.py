@@ -52,7 +52,7 @@ class VideoWriter:
             sound: a video whose sound is copied up to the last frame. OpenCV writes none.
 
         Raises:
-            ValueError: the ending is another, or the rate not above 0.
+            ValueError: the ending is another one, or the rate is not above 0.
         """
         self.path = Path(path)
         suffix = self.path.suffix.lower()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from ..structures import Person
-from ..surface.surface import BodySurface
+from densepose_ext.structures import Person
+from densepose_ext.surface.surface import BodySurface
 
 #: Ground-truth points of two frames are taken for the same below this distance.
 SAME_PLACE = 0.01
@@ -22,7 +22,7 @@ def errors(truth: Person, predicted: Person) -> np.ndarray:
         ValueError: the two have different boxes.
     """
     on = _both(truth, predicted)
-    return _length(_places(truth, on) - _places(predicted, on))
+    return np.linalg.norm(_places(truth, on) - _places(predicted, on), axis=-1)
 
 
 def flicker(truths: tuple[Person, Person], predictions: tuple[Person, Person]) -> np.ndarray:
@@ -42,7 +42,7 @@ def flicker(truths: tuple[Person, Person], predictions: tuple[Person, Person]) -
     distance, first = cKDTree(true[0]).query(true[1])
     same = distance < SAME_PLACE
     before, now = (_places(person, on) for person, on in zip(predictions, masks))
-    return _length(before[first[same]] - now[same])
+    return np.linalg.norm(before[first[same]] - now[same], axis=-1)
 
 
 def _both(truth: Person, predicted: Person) -> np.ndarray:
@@ -58,7 +58,3 @@ def _both(truth: Person, predicted: Person) -> np.ndarray:
 def _places(person: Person, on: np.ndarray) -> np.ndarray:
     u, v = person.result.chart_uv.numpy()[:, on].clip(0, 1)
     return BodySurface.load().points(person.result.labels.numpy()[on], u, v)
-
-
-def _length(vectors: np.ndarray) -> np.ndarray:
-    return np.sqrt((vectors * vectors).sum(-1))
