@@ -102,26 +102,19 @@ class DensePoseEvaluator(DatasetEvaluator):
             ValueError, OSError: annotations or surface cannot be used.
         """
         self._metadata = MetadataCatalog.get(dataset_name)
-        self._name = dataset_name
         json_file = getattr(self._metadata, "json_file", None)
         if json_file is None:
             raise ValueError(f"dataset {dataset_name!r} has no json_file; is it registered?")
-        if by_vertices:
-            self._alignment_meshes = alignment_meshes or ()
-            self._key_vertices = None if alignment_meshes is None else read_key_vertices()
-            surface, needs_surface = None, False
-        else:
-            self._key_vertices, needs_surface = None, gps is not False
-        if needs_surface and surface is None and not getattr(self._metadata, "surface", None):
-            raise ValueError(
-                f"the metadata of dataset {dataset_name!r} names no surface; register it with one "
-                "(surface='open', 'smpl' or a folder of official files), since scores on the "
-                "wrong body would look like scores"
-            )
         if save_results and output_dir is None:
             raise ValueError("save_results needs an output_dir")
-        if needs_surface and surface is None:
-            surface = self._metadata.surface
+        self._alignment_meshes = alignment_meshes or ()
+        self._key_vertices: dict[str, dict[str, int]] | None = None
+        if by_vertices:
+            surface = None
+            if alignment_meshes is not None:
+                self._key_vertices = read_key_vertices()
+        elif surface is None and gps is not False:
+            surface = _registered_surface(dataset_name)
         if isinstance(surface, (str, os.PathLike)):
             surface = get_surface(surface)
         if gps is None and not by_vertices:
@@ -131,7 +124,7 @@ class DensePoseEvaluator(DatasetEvaluator):
             annotations.of_categories(categories, category_map), image_ids, by_vertices
         )
         if gps is None:
-            gps = _have_geodesics(self._truth)
+            gps = _meshes_have_geodesics(self._truth)
         self._make_card = lambda: Scorecard(
             self._truth,
             surface if gps else None,
@@ -157,8 +150,8 @@ class DensePoseEvaluator(DatasetEvaluator):
     def from_config(
         cls, cfg: CfgNode, dataset_name: str, output_dir: str | os.PathLike | None = None
     ) -> DensePoseEvaluator:
-        """The evaluator of a config: MIN_IOU_THRESHOLD and DISTRIBUTED_INFERENCE of
-        DENSEPOSE_EVALUATION; WHITELISTED_CATEGORIES and CATEGORY_MAPS of DATASETS.
+        """The evaluator of a config: the keys of DENSEPOSE_EVALUATION, and the categories of
+        DATASETS.WHITELISTED_CATEGORIES and DATASETS.CATEGORY_MAPS.
         """
         node = cfg.DENSEPOSE_EVALUATION
         return cls(
@@ -253,6 +246,30 @@ class DensePoseEvaluator(DatasetEvaluator):
         except ValueError as error:
             raise ValueError(f"image {image.id}: {error}") from error
 
+    def _maps(self, dense_pose: Any, sizes: np.ndarray) -> PersonMaps:
+        """The dense pose of N detections, from the network's maps or from N results."""
+        is_output = isinstance(dense_pose, (DensePoseOutput, DensePoseEmbeddingOutput))
+        first = dense_pose if is_output else dense_pose[0]
+        of_vertices = isinstance(first, (DensePoseEmbeddingOutput, VertexResult))
+        if of_vertices != self._truth.by_vertices:
+            found, expected = ("embeddings", "iou") if of_vertices else ("charts", "cse")
+            raise ValueError(
+                f"the model predicts {found}, which DENSEPOSE_EVALUATION.TYPE {expected} cannot"
+                " score"
+            )
+        if isinstance(dense_pose, DensePoseEmbeddingOutput):
+            if self._key_vertices is not None and not self._vertices and dense_pose.meshes:
+                self._vertices = {
+                    name: value.detach().float().cpu().numpy()
+                    for name, value in dense_pose.meshes.vertices.items()
+                }
+            return EmbeddingMaps(dense_pose, sizes)
+        if of_vertices:
+            return VertexArrayMaps([partial(one.map, torch.Tensor.cpu) for one in dense_pose])
+        if is_output:
+            return OutputMaps(dense_pose, sizes)
+        return ArrayMaps([partial(_iuv, result) for result in dense_pose])
+
     def evaluate(self) -> OrderedDict:
         """The metrics in percent on the main process, an empty dictionary on the others.
 
@@ -288,30 +305,6 @@ class DensePoseEvaluator(DatasetEvaluator):
                 )
         return results
 
-    def _maps(self, dense_pose: Any, sizes: np.ndarray) -> PersonMaps:
-        """The dense pose of N detections, from the network's maps or from N results."""
-        is_output = isinstance(dense_pose, (DensePoseOutput, DensePoseEmbeddingOutput))
-        first = dense_pose if is_output else dense_pose[0]
-        of_vertices = isinstance(first, (DensePoseEmbeddingOutput, VertexResult))
-        if of_vertices != self._truth.by_vertices:
-            found, expected = ("embeddings", "iou") if of_vertices else ("charts", "cse")
-            raise ValueError(
-                f"the model predicts {found}, which DENSEPOSE_EVALUATION.TYPE {expected} cannot"
-                " score"
-            )
-        if isinstance(dense_pose, DensePoseEmbeddingOutput):
-            if self._key_vertices is not None and not self._vertices and dense_pose.meshes:
-                self._vertices = {
-                    name: value.detach().float().cpu().numpy()
-                    for name, value in dense_pose.meshes.vertices.items()
-                }
-            return EmbeddingMaps(dense_pose, sizes)
-        if of_vertices:
-            return VertexArrayMaps([partial(one.map, torch.Tensor.cpu) for one in dense_pose])
-        if is_output:
-            return OutputMaps(dense_pose, sizes)
-        return ArrayMaps([partial(_iuv, result) for result in dense_pose])
-
 
 def _entry(image_id: int | str, detections: Detections, n: int) -> dict:
     """The entry of detection ``n`` of an image in a results file."""
@@ -334,6 +327,18 @@ def _join_results(path: Path, parts: Sequence[Path]) -> None:
         part.unlink()
 
 
+def _registered_surface(dataset_name: str) -> str:
+    """The surface in the metadata of a dataset."""
+    surface = getattr(MetadataCatalog.get(dataset_name), "surface", None)
+    if not surface:
+        raise ValueError(
+            f"the metadata of dataset {dataset_name!r} names no surface; register it with one "
+            "(surface='open', 'smpl' or a folder of official files), since scores on the wrong "
+            "body would look like scores"
+        )
+    return surface
+
+
 def _has_geodesics(surface: Surface) -> bool:
     """Whether GPS can be scored; if not, a warning is logged, since it must not stop training."""
     vertex = np.zeros(1, np.int64)
@@ -346,15 +351,7 @@ def _has_geodesics(surface: Surface) -> bool:
     return True
 
 
-def _percent(value: float) -> float:
-    return value * 100 if value >= 0 else value
-
-
-def _iuv(result: DensePoseResult) -> np.ndarray:
-    return result.iuv_uint8().cpu().numpy()
-
-
-def _have_geodesics(truth: GroundTruth) -> bool:
+def _meshes_have_geodesics(truth: GroundTruth) -> bool:
     """As :func:`_has_geodesics`, for the meshes that people are annotated on."""
     for mesh in truth.meshes():
         try:
@@ -365,6 +362,14 @@ def _have_geodesics(truth: GroundTruth) -> bool:
         except ValueError as error:
             raise ValueError(f"{truth.source}: ref_model {mesh!r}: {error}") from error
     return True
+
+
+def _percent(value: float) -> float:
+    return value * 100 if value >= 0 else value
+
+
+def _iuv(result: DensePoseResult) -> np.ndarray:
+    return result.iuv_uint8().cpu().numpy()
 
 
 #: The official project's name, which other code imports.

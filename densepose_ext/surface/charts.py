@@ -4,6 +4,8 @@ Shape letters: P points, F triangles, M chart vertices (a vertex of the body has
 and each side of a seam, that it is on).
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -62,11 +64,8 @@ class Charts:
         for part, chosen in _by_part(i):
             if part not in self._locators:
                 members = np.flatnonzero(self.face_part == part)
-                self._locators[part] = _Locator(self.uv, self.faces[members])
-                self._locators[part].members = members
-            locator = self._locators[part]
-            local, weight[chosen] = locator(points[chosen])
-            face[chosen] = locator.members[local]
+                self._locators[part] = _Locator(self.uv, self.faces, members)
+            face[chosen], weight[chosen] = self._locators[part](points[chosen])
         return face, weight
 
     def iuv(self, face: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -82,7 +81,8 @@ class Charts:
         return (vertices[self.vertex[self.faces[face]]] * weight[..., None]).sum(-2)
 
 
-def _checked(i, u, v):
+def _checked(i: np.ndarray, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Parts (P,) int64 and coordinates (P, 2) float64."""
     i, u, v = (np.asarray(x) for x in (i, u, v))
     points = np.stack([u, v], -1).astype(np.float64)
     if len(i) and not (i.min() >= 1 and i.max() <= NUM_FINE_PARTS):
@@ -92,7 +92,7 @@ def _checked(i, u, v):
     return i.astype(np.int64), points
 
 
-def _by_part(i: np.ndarray):
+def _by_part(i: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Yields pairs of a part and the indices of its points."""
     order = np.argsort(i, kind="stable")
     bounds = np.searchsorted(i[order], np.arange(1, NUM_FINE_PARTS + 2))
@@ -105,9 +105,13 @@ def _by_part(i: np.ndarray):
 class _Locator:
     """Finds the triangle of one chart at a point, by a grid of candidates."""
 
-    members: np.ndarray
-
-    def __init__(self, uv: np.ndarray, faces: np.ndarray):
+    def __init__(self, uv: np.ndarray, faces: np.ndarray, members: np.ndarray):
+        """
+        Args:
+            uv: (M, 2). faces: (F, 3), of all charts.
+            members: the triangles of this chart.
+        """
+        self.members, faces = members, faces[members]
         self.corner = uv[faces]  # (F, 3, 2)
         a, b, c = (self.corner[:, k] for k in range(3))
         area = _cross(b - a, c - a)
@@ -135,7 +139,8 @@ class _Locator:
         self.start = np.searchsorted(cell[order], np.arange(GRID * GRID + 1))
         self._make_border(uv, faces)
 
-    def _make_border(self, uv, faces):
+    def _make_border(self, uv: np.ndarray, faces: np.ndarray) -> None:
+        """Samples of the border, for points outside the chart."""
         edges = np.stack([faces, np.roll(faces, -1, 1)], -1).reshape(-1, 2)
         _, first, count = np.unique(
             np.sort(edges, 1), axis=0, return_index=True, return_counts=True
@@ -152,10 +157,11 @@ class _Locator:
         self.border_face = np.repeat(border // 3, BORDER_SAMPLES)
         self.border_weight = weight.reshape(-1, 3)
 
-    def _weights(self, face, points):
+    def _weights(self, face: np.ndarray, points: np.ndarray) -> np.ndarray:
         return np.einsum("pki,pi->pk", self.gradient[face], points) + self.constant[face]
 
     def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Triangles (P,), among those of all charts, and weights (P, 3) of points (P, 2)."""
         cell = np.clip((points * GRID).astype(np.int64), 0, GRID - 1)
         cell = cell[:, 1] * GRID + cell[:, 0]
         at, stop = self.start[cell], self.start[cell + 1]
@@ -175,7 +181,7 @@ class _Locator:
         if len(beside):
             _, nearest = self.border_tree.query(points[beside])
             face[beside], weight[beside] = self.border_face[nearest], self.border_weight[nearest]
-        return face, weight
+        return self.members[face], weight
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -27,13 +27,16 @@ def laplace_beltrami(vertices: np.ndarray, faces: np.ndarray, count: int) -> np.
     largest value is positive.
 
     Args:
-        vertices: (n, 3). faces: (F, 3), of no triangle without area.
+        vertices: (n, 3).
+        faces: (F, 3); each triangle has an area.
 
     Raises:
-        ValueError: ``count`` is under 1, or not under n; a vertex is in no triangle.
+        ValueError: ``count`` is not from 1 to n - 1, or a vertex is in no triangle.
     """
     if not 1 <= count < len(vertices):
-        raise ValueError(f"{count} features of {len(vertices)} vertices; expected fewer than these")
+        raise ValueError(
+            f"{count} features of {len(vertices)} vertices; expected 1 to {len(vertices) - 1}"
+        )
     stiffness, mass = cotangent_matrices(vertices, faces)
     alone = np.flatnonzero(mass.diagonal() <= 0)
     if len(alone):
@@ -67,8 +70,8 @@ def cotangent_matrices(
     for corner in range(3):
         a, b = (faces[:, (corner + step) % 3] for step in (1, 2))
         along, other = (corners[:, (corner + step) % 3] - corners[:, corner] for step in (1, 2))
-        area = np.linalg.norm(np.cross(along, other), axis=1)
-        cotangent = (along * other).sum(1) / np.maximum(area, 1e-18)
+        double_area = np.linalg.norm(np.cross(along, other), axis=1)
+        cotangent = (along * other).sum(1) / np.maximum(double_area, 1e-18)
         rows += [a, b]
         columns += [b, a]
         weights += [cotangent / 2, cotangent / 2]
@@ -78,7 +81,7 @@ def cotangent_matrices(
         (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=shape
     ).tocsc()
     stiffness = sp.diags_array(np.asarray(weight.sum(1)).ravel()) - weight
-    areas = np.bincount(faces.ravel(), np.repeat(area / 2, 3), num) / 3
+    areas = np.bincount(faces.ravel(), np.repeat(double_area / 2, 3), num) / 3
     return stiffness.tocsc(), sp.diags_array(areas).tocsc()
 
 

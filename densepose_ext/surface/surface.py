@@ -8,7 +8,7 @@ import numpy as np
 from .body import OpenBody, body_asset
 from .charts import Charts
 from .geodesics import GeodesicTable, cached_geodesics
-from .parts import FINE_MIRROR
+from .parts import FINE_MIRROR, NUM_FINE_PARTS
 from .shortest_paths import distance_rows
 from .vertex_charts import vertex_iuv
 
@@ -77,8 +77,10 @@ class BodySurface:
         """
         i = np.asarray(i)
         index = i.astype(np.int64)
-        if index.size and not (index.min() >= 0 and index.max() <= 24):
-            raise ValueError(f"parts from {index.min()} to {index.max()}; expected 0 to 24")
+        if index.size and not 0 <= index.min() <= index.max() <= NUM_FINE_PARTS:
+            raise ValueError(
+                f"parts from {index.min()} to {index.max()}; expected 0 to {NUM_FINE_PARTS}"
+            )
         u, v = np.asarray(u), np.asarray(v)
         return (
             FINE_MIRROR[index].astype(i.dtype),

@@ -75,8 +75,13 @@ def _alpha(atlas: Atlas, x: np.ndarray, y: np.ndarray) -> np.ndarray | np.float3
     return cv2.remap(atlas.alpha, x, y, cv2.INTER_LINEAR) * np.float32(1 / 255)
 
 
-def _blend(target: np.ndarray, colours: np.ndarray, paint: np.ndarray, alpha) -> None:
-    """Composites premultiplied colours with opacity `paint` (h, w) over the target."""
+def _blend(
+    target: np.ndarray,
+    colours: np.ndarray,
+    paint: np.ndarray,
+    alpha: np.ndarray | np.float32,
+) -> None:
+    """Composites premultiplied colours with opacity `paint` (h, w) over the target, in place."""
     mixed = cv2.multiply(colours, cv2.merge([paint] * 3), dtype=cv2.CV_32F)
     rest = cv2.multiply(target, cv2.merge([1 - paint * alpha] * 3), dtype=cv2.CV_32F)
     cv2.add(mixed, rest, target, dtype=cv2.CV_8U)

@@ -20,9 +20,9 @@ import numpy as np
 from ..surface.parts import NUM_FINE_PARTS
 from ..surface.raster import Buffers, rasterize
 from ..surface.surface import BodySurface
+from ..surface.vertex_charts import COLUMNS, ROWS
 from ..visualization.picture_file import write_picture
 
-ROWS, COLUMNS = 6, 4
 #: Side of the tiles of published atlases; the default.
 TILE = 200
 #: Allowed sides of tiles.

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from ..structures import Person
+from ..surface.parts import NUM_FINE_PARTS
 from ..surface.surface import BodySurface
 from ..visualization.compose import check_picture, inside
 from .atlas import (
@@ -158,8 +159,14 @@ def _robust_mean(colours: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return (colours * weights[..., None]).sum(0) / weights.sum(0)[..., None]
 
 
-def _view(picture, labels, u, v, tile: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """Colours (6T, 4T, 3) uint8 and weights (6T, 4T) of one view of a person."""
+def _view(
+    picture: np.ndarray, labels: np.ndarray, u: np.ndarray, v: np.ndarray, tile: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Colours (6T, 4T, 3) uint8 and weights (6T, 4T) of one view of a person; None: no texels.
+
+    Args:
+        picture: (h, w, 3) of the person's box. labels, u, v: (h, w).
+    """
     x, y = positions(labels, u, v, tile)
     place = np.stack([x, y], -1).astype(np.float64)
     corners = np.stack([place[:-1, :-1], place[:-1, 1:], place[1:, 1:], place[1:, :-1]], 2)
@@ -192,17 +199,17 @@ def _view(picture, labels, u, v, tile: int) -> tuple[np.ndarray, np.ndarray] | N
     source = _softened(picture, labels, area[::2] + area[1::2], part)
     colour = cv2.remap(source, lookup, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     colour[~hit] = 0
-    inside = _inside(picture, labels)
+    trust = _foreground(picture, labels)
     density = np.zeros(size, np.float32)
     density[hit] = 0.5 / np.maximum(area[face], 1e-2)
-    density *= cv2.remap(inside, lookup, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    density *= cv2.remap(trust, lookup, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return colour, density
 
 
 def _usual_length(corners: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Median extent (25,) of each part's quadrilaterals (n, 4, 2), at least one texel."""
     extent = np.ptp(corners, axis=1).max(1)
-    usual = np.ones(25)
+    usual = np.ones(NUM_FINE_PARTS + 1)
     for p in np.unique(part):
         usual[p] = max(1.0, np.median(extent[part == p]))
     return usual
@@ -232,7 +239,7 @@ def _softened(picture: np.ndarray, labels: np.ndarray, area: np.ndarray, part: n
     return result
 
 
-def _inside(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _foreground(picture: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Weights (h, w) float32: 1 well inside the person, OUTLINE where background may mix in.
 
     These are the outline itself and, in a wider band, pixels that resemble the nearby background
