@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..evaluation.gallery import Gallery
     from ..evaluation.gps import Kappa
     from ..evaluation.people import GroundTruth
     from ..evaluation.results import Results
+    from ..evaluation.scorecard import Scorecard
 
 
 def _kappa(text: str) -> Kappa:
@@ -99,16 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
-    from tqdm import tqdm
-
-    from ..data.annotation_file import read_annotations
-    from ..evaluation.ceiling import truth_as_detections
-    from ..evaluation.gallery import Gallery
-    from ..evaluation.people import GroundTruth
-    from ..evaluation.publish import METRICS_FILE, REPORT_FILE, publish, scores_survive
-    from ..evaluation.scorecard import Scorecard
-    from ..evaluation.vertex_scoring import VertexScorer
-    from ..surface.registry import get_surface
+    from ..evaluation.publish import METRICS_FILE, REPORT_FILE, publish
 
     for name in ("annotations", "results"):
         path = getattr(args, name)
@@ -123,6 +116,31 @@ def run(args: argparse.Namespace) -> int:
     if (args.results is None) == (not args.ceiling):
         raise ValueError("one of --results and --ceiling is needed")
     results = None if args.ceiling else _results(args.results)
+    card, surface_name = _scorecard(args, results)
+    gallery = _score(args, card, results)
+    facts = {
+        "dataset": args.annotations.name,
+        "results": "ceiling" if results is None else args.results.name,
+        "surface": surface_name,
+        "kappa": args.kappa if card.has_gps else None,
+    }
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+    publish(card, gallery, facts, lambda table: print(table, end="\n\n"), args.out)
+    for name in (METRICS_FILE, REPORT_FILE) if args.out is not None else ():
+        if (args.out / name).exists():
+            print(f"Wrote {args.out / name}")
+    return 0
+
+
+def _scorecard(args: argparse.Namespace, results: Results | None) -> tuple[Scorecard, str | None]:
+    """The scorecard of the annotations, and the name of their surface, if one is given."""
+    from ..data.annotation_file import read_annotations
+    from ..evaluation.people import GroundTruth
+    from ..evaluation.scorecard import Scorecard
+    from ..evaluation.vertex_scoring import VertexScorer
+    from ..surface.registry import get_surface
+
     by_vertices = results is not None and results.by_vertices
     if by_vertices and args.surface is not None:
         raise ValueError(
@@ -138,28 +156,27 @@ def run(args: argparse.Namespace) -> int:
         _check_images(results, truth)
     scorer = VertexScorer(not args.no_gps, args.kappa) if by_vertices else None
     card = Scorecard(truth, surface, args.kappa, args.min_threshold, scorer)
-    gallery = Gallery()
+    return card, None if surface is None else surface.name
+
+
+def _score(args: argparse.Namespace, card: Scorecard, results: Results | None) -> Gallery:
+    """Scores the results, or else the annotations themselves; returns people for the report."""
+    from tqdm import tqdm
+
+    from ..evaluation.ceiling import truth_as_detections
+    from ..evaluation.gallery import Gallery
+    from ..evaluation.publish import scores_survive
+
+    truth, gallery = card.truth, Gallery()
     for image in tqdm(truth.images.values(), desc="scoring", unit="image", disable=None):
         found = card.add(
             image,
             truth_as_detections(truth, image) if results is None else results.detections(image),
         )
-        if args.out is not None and surface is not None:
+        if args.out is not None and args.surface is not None:
             with scores_survive("a person cannot be shown in the report"):
                 gallery.add(found)
-    facts = {
-        "dataset": args.annotations.name,
-        "results": "ceiling" if results is None else args.results.name,
-        "surface": None if surface is None else surface.name,
-        "kappa": args.kappa if card.has_gps else None,
-    }
-    if args.out is not None:
-        args.out.mkdir(parents=True, exist_ok=True)
-    publish(card, gallery, facts, lambda table: print(table, end="\n\n"), args.out)
-    for name in (METRICS_FILE, REPORT_FILE) if args.out is not None else ():
-        if (args.out / name).exists():
-            print(f"Wrote {args.out / name}")
-    return 0
+    return gallery
 
 
 def _results(path: Path) -> Results:

@@ -16,8 +16,8 @@ from ..processes.notices import hide_notices
 #: Command: what it does. Its module, with _ for -, has add_arguments(parser) and run(args).
 COMMANDS = {
     "agreement": "measure distances on the body between two annotators' answers",
-    "apply_net": "draw or dump people with the arguments of the official apply_net.py",
     "annotate": "annotate people's dense pose in a browser",
+    "apply_net": "draw or dump people with the arguments of the official apply_net.py",
     "check": "count what an annotation file holds, and report what cannot be used",
     "configs": "list the configs that come with the package",
     "demo": "render people, train on them, evaluate, and write one page about it",
@@ -27,9 +27,9 @@ COMMANDS = {
     "mesh": "export a person of a picture as a point cloud and a textured mesh",
     "models": "list the shipped models and the official checkpoints",
     "predict": "find people and their dense pose in pictures",
+    "serve": "find people in pictures that a browser or a program sends",
     "setup-detectron2": "install Detectron2 into this environment, without a compiler",
     "study": "train models side by side, or test one where it is hard, and write a page about it",
-    "serve": "find people in pictures that a browser or a program sends",
     "synth": "render a dataset of synthetic people with exact dense pose",
     "teach": "train a teacher on sparse points, and write its dense targets",
     "texture": "apply a texture atlas to people, extract one, or transfer one",
@@ -48,7 +48,7 @@ WITHOUT_DETECTRON2 = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command.
+    """Runs a command.
 
     Args:
         arguments: of the command line; default sys.argv[1:].

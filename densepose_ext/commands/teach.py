@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 
@@ -24,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the teacher's config: a name or a YAML file",
     )
     parser.add_argument(
-        "--processes", type=int, default=1, help="number of processes: one per GPU, or on the CPU"
+        "--processes", type=int, default=1, help="number of processes; on GPUs, one each; default 1"
     )
     parser.add_argument(
         "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="change the config"
@@ -55,5 +54,5 @@ def run(args: argparse.Namespace) -> int:
     if cfg.MODEL.DEVICE == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # Windows has no empty variables
     launch(teach, args.processes, args=(cfg, args.annotations, args.images, args.surface, out))
-    print(f"annotations with dense targets: {out / 'annotations.json'}", file=sys.stdout)
+    print(f"annotations with dense targets: {out / 'annotations.json'}")
     return 0

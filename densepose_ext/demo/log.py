@@ -28,7 +28,7 @@ def log_to(path: Path) -> None:
             logger.removeHandler(handler)
             if isinstance(handler, logging.FileHandler):
                 handler.close()
-        handlers: list[logging.Handler] = [logging.FileHandler(path)]
+        handlers: list[logging.Handler] = [logging.FileHandler(path, encoding="utf-8")]
         if not rank:
             handlers.append(logging.StreamHandler(sys.stdout))
             handlers[-1].setLevel(logging.WARNING)
