@@ -33,7 +33,7 @@ def is_active() -> bool:
 
 
 def activate() -> None:
-    """Make Detectron2's launchers support dense pose. A second call changes nothing."""
+    """Makes Detectron2's launchers support dense pose. A second call changes nothing."""
     if is_active():
         return
     # Active from here on: the imports below may call this function again.
@@ -48,13 +48,13 @@ def activate() -> None:
 
 
 def deactivate() -> None:
-    """Undo :func:`activate`. Names that launchers have already imported stay replaced."""
+    """Undoes :func:`activate`. Names that launchers have already imported stay replaced."""
     while _undo:
         _undo.pop()()
 
 
 def _replace(owner, name: str, value) -> None:
-    """Set an attribute, and remember how to undo that: inherited attributes are deleted again."""
+    """Sets an attribute, and remembers how to undo that: an inherited one is deleted again."""
     own = vars(owner)
     original = own.get(name)
     existed = name in own

@@ -50,7 +50,7 @@ class QuadMesh:
         self.length = np.linalg.norm(vertices[edge[same, 0]] - vertices[edge[same, 1]], axis=1)
 
     def cut(self, inside, score, smooth):
-        """Split `inside` in two: minimises the border's length * smooth + area of wrong sign.
+        """Splits `inside` in two: minimises the border's length * smooth + area of wrong sign.
 
         score: (Q,) signed, positive wants to be in; returns the mask that is in.
         """
@@ -76,7 +76,7 @@ class QuadMesh:
         return result
 
     def largest_pieces(self, label):
-        """Relabel all but the largest piece of each label, by the majority of neighbours."""
+        """Relabels all but the largest piece of each label, by the majority of neighbours."""
         label = label.copy()
         for _ in range(50):
             same = label[self.pairs[:, 0]] == label[self.pairs[:, 1]]

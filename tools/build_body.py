@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the open body (densepose_ext/surface/assets/body.npz) and the samples of its test.
+"""Makes the open body (densepose_ext/surface/assets/body.npz) and the samples of its test.
 
     python tools/build_body.py && python tools/build_charts.py
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Cut the open body into the 24 charts of DensePose and add them to assets/body.npz.
+"""Cuts the open body into the 24 charts of DensePose and adds them to assets/body.npz.
 
     python tools/build_body.py && python tools/build_charts.py
 
-Needs ``pip install libigl`` (SLIM: Rabinovich et al., "Scalable Locally Injective Mappings").
+Needs ``pip install libigl`` (SLIM: Rabinovich et al., "Scalable Locally Injective Mappings", 2017).
 
 Parts: see body_parts.py.
 
@@ -130,7 +130,7 @@ def directions(body):
 
 
 def turn(points, faces, uv, aims):
-    """Rotate (and reflect) a chart so that U and V grow along the two 3-D directions."""
+    """Rotates (and reflects) a chart so that U and V grow along the two 3-D directions."""
     face_area = np.linalg.norm(
         np.cross(
             points[faces[:, 1]] - points[faces[:, 0]], points[faces[:, 2]] - points[faces[:, 0]]

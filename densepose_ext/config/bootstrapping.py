@@ -90,7 +90,7 @@ class BootstrapSettings:
 
 
 def add_bootstrap_config(cfg: CN) -> None:
-    """Add the keys, in place."""
+    """Adds the keys, in place."""
     # Unlabelled datasets to mix into training (Sanakoyeu et al., "Transferring Dense Pose to
     # Proximal Animal Classes", CVPR 2020): a list of dicts with the keys of _DEFAULTS.
     cfg.BOOTSTRAP_DATASETS = []

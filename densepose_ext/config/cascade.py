@@ -8,7 +8,7 @@ from .embeddings import needs_instance_masks
 
 
 def add_cascade_config(cfg: CN) -> None:
-    """Add the keys, in place."""
+    """Adds the keys, in place."""
     # Every stage has the branches of TASKS, whose inputs are the RoI features and the outputs of
     # the previous stage.
     cascade = cfg.MODEL.DENSEPOSE_CASCADE = CN()

@@ -12,7 +12,7 @@ from .embeddings import check_cse_config, is_cse_config
 
 
 def check_config(cfg: CN) -> None:
-    """Check that ``cfg`` is consistent and asks only for what is implemented.
+    """Checks that ``cfg`` is consistent and asks only for what is implemented.
 
     Raises:
         ValueError: it is not; the message names key, value and what was expected.

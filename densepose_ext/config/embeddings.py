@@ -41,7 +41,7 @@ def needs_instance_masks(cfg: CN) -> bool:
 
 
 def add_cse_config(cfg: CN) -> None:
-    """Add the keys, in place."""
+    """Adds the keys, in place."""
     cse = cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE = CN()
     # Mesh name -> TYPE (vertex_feature or vertex_direct), NUM_VERTICES, FEATURE_DIM,
     # FEATURES_TRAINABLE, IS_TRAINABLE, INIT_FILE: see modeling/embedder.py.
@@ -84,7 +84,7 @@ def add_cse_config(cfg: CN) -> None:
 
 
 def check_cse_config(cfg: CN) -> None:
-    """Check that the keys of CSE agree with each other.
+    """Checks that the keys of CSE agree with each other.
 
     Raises:
         ValueError: they do not; the message names key, value and what was expected.

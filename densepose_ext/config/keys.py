@@ -33,7 +33,7 @@ def is_own_config(cfg: CN) -> bool:
 
 
 def add_densepose_config(cfg: CN) -> None:
-    """Add the keys of dense pose to ``cfg``, in place. A second call changes nothing.
+    """Adds the keys of dense pose to ``cfg``, in place. A second call changes nothing.
 
     If the official package has added its keys, the missing ones are added; values are kept.
     """
@@ -54,7 +54,7 @@ def add_densepose_config(cfg: CN) -> None:
 
 
 def _restore(cfg: CN, values: CN) -> None:
-    """Put all of ``values`` back into ``cfg``."""
+    """Puts all of ``values`` back into ``cfg``."""
     for key, value in values.items():
         if isinstance(value, CN) and key in cfg:
             _restore(cfg[key], value)

@@ -16,7 +16,7 @@ OFFICIAL = "official"
 
 
 def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -> CN:
-    """Load a YAML file over the defaults, then ``KEY VALUE`` overrides over both.
+    """Loads a YAML file over the defaults, then ``KEY VALUE`` overrides over both.
 
     ``~`` in OUTPUT_DIR is expanded. MODEL.WEIGHTS "official" becomes the path of the checkpoint
     that the official project has published for a config of this name; it is downloaded when it is

@@ -6,7 +6,7 @@ from detectron2.config import CfgNode as CN
 
 
 def add_teacher_config(cfg: CN) -> None:
-    """Add the keys, in place."""
+    """Adds the keys, in place."""
     # With MODEL.META_ARCHITECTURE DensePoseTeacher, every person is cropped with a margin (in terms
     # of the box's longer side) and resized to a square of CROP_SIZE pixels.
     teacher = cfg.MODEL.DENSEPOSE_TEACHER = CN()

@@ -110,7 +110,7 @@ class DensePoseAnnotationList(PickledAlone):
         return new
 
     def __getstate__(self) -> dict:
-        """Drop the points and masks of people who are no longer in the list."""
+        """Drops the points and masks of people who are no longer in the list."""
         used, person = self.person[self.present].unique(return_inverse=True)
         if len(used) == len(self.offsets) - 1:
             return super().__getstate__()
