@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..prediction.exported import ExportedPredictor
-    from ..prediction.predictor import DensePosePredictor
+    from ..prediction.opening import Predictor
     from ..structures import Person
 
 
@@ -86,7 +85,7 @@ def add_people_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def predictor_of(args: argparse.Namespace) -> DensePosePredictor | ExportedPredictor:
+def predictor_of(args: argparse.Namespace) -> Predictor:
     """The predictor for the given options."""
     from ..prediction.opening import open_predictor
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .finding_people import add_people_arguments, choose, predictor_of, read_with_people
 
 if TYPE_CHECKING:
-    from ..prediction.predictor import DensePosePredictor
+    from ..prediction.opening import Predictor
     from ..texture import TextureExtractor
 
 
@@ -159,7 +159,7 @@ def _extract(args: argparse.Namespace) -> None:
 
 
 def _add_video(
-    extractor: TextureExtractor, path: str, predictor: DensePosePredictor, args: argparse.Namespace
+    extractor: TextureExtractor, path: str, predictor: Predictor, args: argparse.Namespace
 ) -> int:
     """Adds the frames of a video that show the person; returns their number.
 

@@ -116,8 +116,10 @@ _NAMES = {
     _Chart: "DensePoseChartResult",
     _ChartWithConfidences: "DensePoseChartResultWithConfidences",
 }
-_CONFIDENCES = ("sigma_1", "sigma_2", "kappa_u", "kappa_v")
-_CONFIDENCES += ("fine_segm_confidence", "coarse_segm_confidence")
+_CONFIDENCES = (
+    *("sigma_1", "sigma_2", "kappa_u", "kappa_v"),
+    *("fine_segm_confidence", "coarse_segm_confidence"),
+)
 
 
 def _with_objects(entry: dict) -> dict:

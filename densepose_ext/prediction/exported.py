@@ -167,10 +167,9 @@ def _vertices(folder: Path) -> dict[str, torch.Tensor]:
     path = folder / VERTICES_FILE
     try:
         with np.load(path, allow_pickle=False) as content:
-            found = {name: torch.from_numpy(content[name]) for name in content.files}
+            return {name: torch.from_numpy(content[name]) for name in content.files}
     except (ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} does not hold the embeddings of vertices: {error}") from error
-    return found
 
 
 def _load_onnx(path: Path, device: str, threads: int) -> Runs:

@@ -127,10 +127,10 @@ class _Finder:
 
     def _is_output(self, path: str) -> bool:
         """Whether a path is the output folder, or inside it."""
-        return self.without is not None and self.without in (
-            path := PurePath(os.path.abspath(path)),
-            *path.parents,
-        )
+        if self.without is None:
+            return False
+        place = PurePath(os.path.abspath(path))
+        return self.without in (place, *place.parents)
 
     def _add_file(self, path: str, file_name: str) -> None:
         self.found.setdefault(os.path.abspath(path), (path, PurePath(file_name).as_posix()))

@@ -43,7 +43,7 @@ NAMES = (*_DRAWINGS, _TEXTURE)
 
 
 def check_names(names: Sequence[str], atlas: Atlas | None) -> None:
-    """Check that these can be drawn.
+    """Checks that these can be drawn.
 
     Raises:
         ValueError: a name is unknown, or the texture has no atlas.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from .exported import ExportedPredictor, is_exported
 from .predictor import DensePosePredictor
 
+#: What finds people in pictures.
+Predictor = DensePosePredictor | ExportedPredictor
+
 
 def open_predictor(
     model: str | None = None,
@@ -13,11 +16,17 @@ def open_predictor(
     precision: str | None = None,
     min_score: float | None = None,
     augment: bool | None = None,
-) -> DensePosePredictor | ExportedPredictor:
+) -> Predictor:
     """A :class:`DensePosePredictor`, or an :class:`ExportedPredictor` if ``model`` is exported.
 
+    Args:
+        model: as DensePosePredictor's ``config``, or the path of an exported model.
+        weights, device, precision, min_score, augment: as for DensePosePredictor; exported models
+            have their own weights, precision and augmentation.
+
     Raises:
-        OSError, ValueError: as by these, or for a setting that an exported model does not have.
+        OSError: a file is missing, or cannot be fetched.
+        ValueError: the model or a setting cannot be used, or an exported model does not have it.
     """
     if not is_exported(model):
         return DensePosePredictor(model, weights, device, precision, min_score, augment)

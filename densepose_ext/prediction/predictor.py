@@ -198,8 +198,10 @@ def _people(instances: Instances, size: tuple[int, int]) -> People:
     return People(persons, size)
 
 
-def _resolve(config, weights) -> tuple[CfgNode, str]:
-    """A copy of the config, and the weights."""
+def _resolve(
+    config: str | os.PathLike | CfgNode | None, weights: str | os.PathLike | None
+) -> tuple[CfgNode, str]:
+    """A copy of the config, and the path or URL of the weights; see :class:`DensePosePredictor`."""
     if config is None:
         config = DEFAULT if weights else get(DEFAULT).name
     path = ""

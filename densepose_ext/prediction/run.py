@@ -17,11 +17,9 @@ from tqdm import tqdm
 from ..engine.launch import launch
 from ..processes.cores import number_of_cores
 from .choosing import CHOICES, chosen
-from .exported import ExportedPredictor
 from .inputs import Source
-from .opening import open_predictor
+from .opening import Predictor, open_predictor
 from .people import People
-from .predictor import DensePosePredictor
 from .presets import PRESETS
 from .record import RunRecord
 from .resizing import resized_people, resized_picture
@@ -80,7 +78,8 @@ class Run:
         """The formats with files for each picture."""
         return [_BY_NAME[form] for form in self.formats if form != JSON]
 
-    def predictor(self) -> DensePosePredictor | ExportedPredictor:
+    def predictor(self) -> Predictor:
+        """The predictor of these settings."""
         return open_predictor(
             self.config, self.weights, self.device, self.precision, self.min_score, self.augment
         )
@@ -120,22 +119,7 @@ def run_over(
         OSError, ValueError: model or folder cannot be used, the folder holds outputs of other
             pictures, or a file cannot be written.
     """
-    unknown = sorted({*run.formats} - {*_BY_NAME, JSON})
-    if unknown or not run.formats:
-        raise ValueError(
-            f"format {', '.join(unknown) or '(none)'}; expected some of {', '.join(FORMATS)}, json"
-        )
-    if run.options.person not in CHOICES:
-        raise ValueError(f"person {run.options.person!r}; expected one of {', '.join(CHOICES)}")
-    if min(run.batch, run.workers, run.processes) < 1:
-        raise ValueError("batch, workers and processes must be 1 or more")
-    if not 0 <= run.machine_rank < run.machines:
-        raise ValueError(f"machine rank {run.machine_rank}, expected 0 to {run.machines - 1}")
-    if run.machines > 1 and run.dist_url == "auto":
-        raise ValueError("several machines need a URL to connect to, tcp://HOST:PORT")
-    gpus = torch.cuda.device_count()
-    if run.device != "cpu" and 0 < gpus < run.processes:
-        raise ValueError(f"{run.processes} processes for {gpus} GPUs; expected at most one per GPU")
+    _check(run)
     several = run.processes * run.machines > 1
     predictor = (replace(run, device="cpu") if several else run).predictor()
     settings = run_settings(predictor, run.options)
@@ -169,7 +153,27 @@ def run_over(
         )
 
 
-def run_settings(predictor: DensePosePredictor | ExportedPredictor, options: Options) -> dict:
+def _check(run: Run) -> None:
+    """Raises ValueError if the settings cannot be used, or not together."""
+    unknown = sorted({*run.formats} - {*_BY_NAME, JSON})
+    if unknown or not run.formats:
+        raise ValueError(
+            f"format {', '.join(unknown) or '(none)'}; expected some of {', '.join(FORMATS)}, json"
+        )
+    if run.options.person not in CHOICES:
+        raise ValueError(f"person {run.options.person!r}; expected one of {', '.join(CHOICES)}")
+    if min(run.batch, run.workers, run.processes) < 1:
+        raise ValueError("batch, workers and processes must be 1 or more")
+    if not 0 <= run.machine_rank < run.machines:
+        raise ValueError(f"machine rank {run.machine_rank}, expected 0 to {run.machines - 1}")
+    if run.machines > 1 and run.dist_url == "auto":
+        raise ValueError("several machines need a URL to connect to, tcp://HOST:PORT")
+    gpus = torch.cuda.device_count()
+    if run.device != "cpu" and 0 < gpus < run.processes:
+        raise ValueError(f"{run.processes} processes for {gpus} GPUs; expected at most one per GPU")
+
+
+def run_settings(predictor: Predictor, options: Options) -> dict:
     """The settings that outputs depend on, as JSON values."""
     return {
         **predictor.identity(),
@@ -235,7 +239,7 @@ def _work(
     todo: list[tuple[Source, int]],
     run: Run,
     settings: dict,
-    predictor: DensePosePredictor | ExportedPredictor | None,
+    predictor: Predictor | None,
 ) -> None:
     """The work of one process. All processes use the ``todo`` of the first."""
     rank, count = comm.get_rank(), comm.get_world_size()
@@ -249,7 +253,7 @@ def _work(
     share = todo[rank::count]
     ids = {source.name: number for source, number in share}
     frames = ahead(read_frame, (source for source, _ in share), run.workers)
-    predicted = predict_frames(frames, predictor, run.batch)
+    predicted = predict_frames(frames, predictor.batch, run.batch)
     written = ahead(functools.partial(_write, run, ids), predicted, run.workers)
     bar = tqdm(written, "predicting", len(share), unit="picture", disable=True if rank else None)
     with RunRecord(run.folder, settings, JSON in run.formats, part=rank) as record:

@@ -18,7 +18,6 @@ import numpy as np
 from ..files.picture_reader import read_picture
 from .inputs import Source
 from .people import People
-from .predictor import DensePosePredictor
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -70,15 +69,16 @@ def ahead(
 
 
 def predict_frames(
-    frames: Iterable[Frame], predictor: DensePosePredictor, batch: int = 1
+    frames: Iterable[Frame], find: Callable[[list[np.ndarray]], list[People]], batch: int = 1
 ) -> Iterator[tuple[Frame, People | None]]:
     """The people of each frame, in order, None for a frame without a picture.
 
     Args:
+        find: the method ``batch`` of a predictor.
         batch: frames per batch of the network.
     """
     frames = iter(frames)
     while group := list(islice(frames, batch)):
-        found = iter(predictor.batch([f.picture for f in group if f.picture is not None]))
+        found = iter(find([f.picture for f in group if f.picture is not None]))
         for frame in group:
             yield frame, next(found) if frame.picture is not None else None

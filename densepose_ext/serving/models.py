@@ -9,14 +9,11 @@ from pathlib import Path
 
 from ..files.download import cached_path
 from ..model_zoo import DEFAULT, names, official, official_names
-from ..prediction.exported import ExportedPredictor, is_exported
-from ..prediction.opening import open_predictor
+from ..prediction.exported import is_exported
+from ..prediction.opening import Predictor, open_predictor
 from ..prediction.people import People
-from ..prediction.predictor import DensePosePredictor
 from .options import MIN_SCORE
 from .refusal import Refusal
-
-Predictor = DensePosePredictor | ExportedPredictor
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,13 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice, repeat, takewhile
 from time import perf_counter
-from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from ..prediction.choosing import Follower
 from ..prediction.people import People
-from ..prediction.predictor import DensePosePredictor
 from ..prediction.resizing import resized_people, resized_picture
 from ..prediction.stream import Frame, ahead, predict_frames
 from ..visualization import (
@@ -31,6 +30,9 @@ from .reader import VideoFrame, VideoReader
 from .smoothing import SurfaceSmoother
 from .tracking import Tracker
 from .writer import VideoWriter
+
+if TYPE_CHECKING:
+    from ..prediction.opening import Predictor
 
 
 def _iuv(picture: np.ndarray, people: People, identities: list[int]) -> np.ndarray:
@@ -96,7 +98,7 @@ class VideoSummary:
 def draw_video(
     video: VideoReader,
     writer: VideoWriter,
-    predictor: DensePosePredictor,
+    predictor: Predictor,
     drawing: str = "parts",
     smoother: SurfaceSmoother | None = None,
     frames: int | None = None,
@@ -156,8 +158,8 @@ def draw_video(
             return stages.enter_context(closing(ahead(clock.timed(name, function), items, 1)))
 
         read = stage("decode", lambda _: next(todo, None), repeat(None))
-        network = SimpleNamespace(batch=clock.timed("network", predictor.batch))
-        found = predict_frames(takewhile(lambda frame: frame is not None, read), network)
+        find = clock.timed("network", predictor.batch)
+        found = predict_frames(takewhile(lambda frame: frame is not None, read), find)
         written = stage("encode", write, stage("draw", draw, stage("track", follow, found)))
         disable = None if shows_progress else True  # None: outside of a terminal
         bar = tqdm(written, "video", min(counts, default=None), unit="frame", disable=disable)

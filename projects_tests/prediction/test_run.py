@@ -336,7 +336,7 @@ def test_frames_may_come_from_anywhere(weights):
             picture = np.random.default_rng(n).integers(0, 256, size, dtype=np.uint8)
             yield Frame(f"f{n}", None if n == 3 else picture, "lost" if n == 3 else "")
 
-    given = predict_frames(video(), predictor, batch=2)
+    given = predict_frames(video(), predictor.batch, batch=2)
     for n, (frame, people) in enumerate(given):
         assert frame.name == f"f{n}"
         assert (people is None) == (n == 3)
