@@ -24,7 +24,11 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file atomically."""
+    """Writes a file atomically, for processes that may be killed while they write.
+
+    The temporary file has one name, so that the next attempt replaces what a killed process left.
+    Only one process at a time may write to ``path``; see :func:`replacing` otherwise.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(content)
     _rename(temporary, path)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from densepose_ext.files.atomic import replacing
 from densepose_ext.files.cache import cache_folder, content_key
 from densepose_ext.surface.geodesics import GeodesicTable, cached_geodesics, write_geodesics
 
@@ -147,18 +146,3 @@ def test_spoilt_memory_of_keys_is_only_a_slower_start(tmp_path):
     key = content_key(path)
     (cache_folder() / "content-keys-v1.json").write_text("{")
     assert content_key(path) == key
-
-
-def test_replacing_keeps_the_old_file_after_an_error(tmp_path):
-    path = tmp_path / "report"
-    path.write_text("old")
-
-    def fail_halfway():
-        with replacing(path) as temporary:
-            temporary.write_text("half")
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail_halfway()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,41 @@
+"""Files appear whole or not at all."""
+
+import pytest
+
+from densepose_ext.files.atomic import replacing, write_whole
+
+
+def test_replacing_writes_the_new_file(tmp_path):
+    path = tmp_path / "report"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replacing_keeps_the_old_file_after_an_error(tmp_path):
+    path = tmp_path / "report"
+    path.write_text("old")
+
+    def fail_halfway():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_whole_file_takes_the_place_of_what_a_killed_process_left(tmp_path):
+    path = tmp_path / "image.jpg"
+    write_whole(path, b"first")
+    (left,) = tmp_path.iterdir()
+    assert left == path
+    (tmp_path / ".image.jpg.tmp").write_bytes(b"half of")  # a process was killed here
+    write_whole(path, b"second")
+    assert path.read_bytes() == b"second"
+    assert list(tmp_path.iterdir()) == [path]
