@@ -118,27 +118,35 @@ class _PyAV:
     def __init__(self, owner: VideoWriter, size: tuple[int, int]):
         self._owner, self._path, self._last = owner, owner.path, -1
         self._duration = max(round(TICKS / owner.rate), 1)
+        self._container: av.container.OutputContainer | None = None
         self._sound = Sound(owner.sound) if owner.sound is not None else None
         if self._sound is not None and self._sound.stream is None:
             self._drop_sound()
+        suffix = owner.path.suffix.lower()
+        if self._sound is not None and suffix == ".mp4" and self._codec().startswith("pcm_"):
+            self._refuse_sound()  # few players take it
         try:
             self._open(owner, size)
         except (av.error.FFmpegError, ValueError) as error:
-            if self._sound is None:
+            if self._container is None or self._sound is None:
+                if self._sound is not None:
+                    self._drop_sound()
                 raise OSError(f"{owner.path} cannot be written: {error}") from error
-            codec = self._sound.stream.codec_context.name
-            owner.silence = f"sound as {codec} has no place in {owner.path.suffix}, .mkv takes most"
-            self._drop_sound()
+            self._refuse_sound()
             self._container.close()
             try:
                 self._open(owner, size)
             except av.error.FFmpegError as error:
                 raise OSError(f"{owner.path} cannot be written: {error}") from error
 
+    def _codec(self) -> str:
+        """The name of the sound's codec."""
+        return self._sound.stream.codec_context.name
+
     def _open(self, owner: VideoWriter, size: tuple[int, int]) -> None:
-        suffix = owner.path.suffix.lower()
         options = {"flush_packets": "1"}
-        options |= {"movflags": "hybrid_fragmented"} if suffix in (".mp4", ".mov") else {}
+        if owner.path.suffix.lower() in (".mp4", ".mov"):
+            options["movflags"] = "hybrid_fragmented"
         self._container = av.open("file:" + str(owner.path), "w", options=options)
         self._stream = self._container.add_stream("libx264", rate=owner.rate)
         self._stream.height, self._stream.width = size
@@ -149,11 +157,14 @@ class _PyAV:
         whole = max(round(2 * owner.rate), 1)
         self._stream.options = {"crf": QUALITY, "preset": "veryfast", "g": str(whole)}
         if self._sound is not None:
-            stream = self._sound.stream
-            if suffix == ".mp4" and stream.codec_context.name.startswith("pcm_"):
-                raise av.error.InvalidDataError(0, "few players take it")
-            self._sound_stream = self._container.add_stream_from_template(stream)
+            self._sound_stream = self._container.add_stream_from_template(self._sound.stream)
         self._container.start_encoding()
+
+    def _refuse_sound(self) -> None:
+        """Leaves out a sound that the container cannot hold."""
+        suffix = self._path.suffix
+        self._owner.silence = f"sound as {self._codec()} has no place in {suffix}, .mkv takes most"
+        self._drop_sound()
 
     def _drop_sound(self) -> None:
         self._sound.close()

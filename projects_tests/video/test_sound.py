@@ -114,3 +114,10 @@ def test_a_silent_video_stays_silent(tmp_path):
     assert not writer.silence
     with av.open(str(writer.path)) as container:
         assert not container.streams.audio
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    source = write_talkie(tmp_path / "talkie.mp4", frames=5)
+    (tmp_path / "folder.mp4").mkdir()
+    with pytest.raises(OSError, match=r"folder\.mp4 cannot be written"):
+        copy(source, tmp_path / "folder.mp4")
