@@ -17,7 +17,7 @@ from densepose_ext import DensePoseDatasetMapper, get_config_file, load_config
 from densepose_ext.data import load_densepose_coco
 from densepose_ext.engine.trainer import build_model
 from densepose_ext.synthetic.dataset import generate
-from densepose_ext.synthetic.example import Settings
+from densepose_ext.synthetic.settings import Settings
 
 CONFIG = "densepose_rcnn_EffLite0_FPN_synth.yaml"
 PICTURES = 2

@@ -22,7 +22,7 @@ def predictor(model: str, min_score: float) -> DensePosePredictor:
 
 
 def draw(picture: np.ndarray, drawing: str, model: str, min_score: float) -> np.ndarray:
-    """A picture (H, W, 3) uint8 RGB with the people of ``picture``, which is such a one."""
+    """Draws the people of a picture (H, W, 3) uint8 RGB; returns the drawing in the same form."""
     bgr = np.ascontiguousarray(picture[..., ::-1])
     return DRAWINGS[drawing](bgr, predictor(model, min_score)(bgr))[..., ::-1]
 

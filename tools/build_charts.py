@@ -20,8 +20,10 @@ from pathlib import Path
 import igl
 import numpy as np
 import scipy.sparse as sp
-from body_parts import FRONT, LEFT, MIRROR, UP, QuadMesh, label_parts
+from body_parts import FRONT, LEFT, UP, QuadMesh, label_parts
 from scipy.sparse.linalg import spsolve
+
+from densepose_ext.surface.parts import FINE_MIRROR
 
 ROOT = Path(__file__).resolve().parent.parent
 ASSET = ROOT / "densepose_ext" / "surface" / "assets" / "body.npz"
@@ -170,7 +172,7 @@ def main() -> None:
         ]
     )
     assert (np.sort(mirror[faces[twin]], 1) == np.sort(faces, 1)).all()
-    assert (part[twin] == MIRROR[part]).all()
+    assert (part[twin] == FINE_MIRROR[part]).all()
 
     # UV index of each corner, where a chart starts from MakeHuman's own (cut) UV.
     quad_uv = build["quad_uv"]

@@ -159,6 +159,7 @@ def _photograph(path: str, content: bytes, said: dict[str, str], source: str) ->
 
 
 def of_scikit_image() -> Iterator[Photograph]:
+    """Those of an installed scikit-image, without importing it."""
     spec = importlib.util.find_spec("skimage")
     if spec is None:
         return
@@ -179,7 +180,7 @@ def is_wanted(photograph: Photograph) -> bool:
 
 def debian_files(folder: Path) -> list[Path]:
     """Folders like /usr/share with the Debian packages: installed, or unpacked into ``folder``."""
-    if (Path("/usr/share/gcompris-qt/rcc")).is_dir():
+    if Path("/usr/share/gcompris-qt/rcc").is_dir():
         return [Path("/usr/share")]
     for package in DEBIAN:
         try:
