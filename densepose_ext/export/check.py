@@ -31,7 +31,7 @@ def check_export(network: Network, path: Path) -> float:
         the largest absolute difference from the module's own outputs.
 
     Raises:
-        ValueError: an output has another shape or differs by more than `TOLERANCE`: tracing has
+        ValueError: an output has another shape or differs by more than ``TOLERANCE``: tracing has
             fixed something that depends on the input, such as a picture size.
     """
     with torch.no_grad():

@@ -58,8 +58,8 @@ def export_model(
     Args:
         predictor: of the model, in single precision.
         out: folder; made if missing.
-        formats: some of `FORMATS`.
-        what: one of `PARTS`; the decoder is always written, too.
+        formats: some of ``FORMATS``.
+        what: one of ``PARTS``; the decoder is always written, too.
 
     Returns:
         each file, with the largest difference from the model that was found.

@@ -58,7 +58,7 @@ class OpenBody:
         shape_basis: (K, V + J, 3) displacement by one standard deviation of each component.
         population: (P, K) shape coefficients of sampled people (ages, sexes, builds).
         skinning: (V, J) sparse weights, rows sum to 1.
-        keypoint_regressor: (17, V) sparse, rows sum to 1 (`COCO_KEYPOINTS`).
+        keypoint_regressor: (17, V) sparse, rows sum to 1 (``COCO_KEYPOINTS``).
     """
 
     vertices: np.ndarray
@@ -159,8 +159,8 @@ class OpenBody:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Linear blend skinning of rest vertices (N, V, 3) with rest joints (N, J, 3).
 
-        Returns posed vertices (N, V, 3) and posed joints (N, J, 3); `rotations` as in
-        `joint_transforms`. The root joint keeps its rest position. Joints and rotations of a
+        Returns posed vertices (N, V, 3) and posed joints (N, J, 3); ``rotations`` as in
+        ``joint_transforms``. The root joint keeps its rest position. Joints and rotations of a
         single body apply to all N.
         """
         transforms = self.joint_transforms(joints, rotations)
@@ -183,7 +183,7 @@ class OpenBody:
 def _turned(rotations: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Points (..., 3), each rotated by a matrix (..., 3, 3).
 
-    Written out, as `np.einsum` is many times slower for matrices this small, but summed in its
+    Written out, as ``np.einsum`` is many times slower for matrices this small, but summed in its
     order, so that results are the same to the bit.
     """
     first, second, third = (rotations[..., k] * points[..., k, None] for k in range(3))

@@ -47,7 +47,7 @@ class Buffers:
 
 
 def project(points: np.ndarray, focal: float, size: tuple[int, int]) -> np.ndarray:
-    """Pixel coordinates (..., 2) of camera points (..., 3); `size` is (height, width)."""
+    """Pixel coordinates (..., 2) of camera points (..., 3); ``size`` is (height, width)."""
     depth = np.maximum(points[..., 2], 1e-6)
     middle = np.array([size[1] / 2, size[0] / 2])
     return np.stack([points[..., k] / depth * focal + middle[k] for k in (0, 1)], -1)
@@ -65,7 +65,7 @@ def rasterize(
     Args:
         points: (V, 3) camera coordinates.
         faces: (F, 3), counter-clockwise seen from outside; back faces are not drawn unless
-            `two_sided`.
+            ``two_sided``.
         focal: focal length in pixels; the principal point is the centre of the image.
         size: (height, width).
     """
@@ -135,7 +135,7 @@ def _touched(a, b, c, length: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _chunks(count: np.ndarray):
-    """Ranges of triangles with about `CHUNK` candidate pixels each."""
+    """Ranges of triangles with about ``CHUNK`` candidate pixels each."""
     group = np.cumsum(count) // CHUNK
     bounds = np.flatnonzero(np.diff(group, prepend=-1, append=-1))
     return pairwise(bounds)

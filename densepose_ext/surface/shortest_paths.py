@@ -2,7 +2,7 @@
 
 Paths along edges alone are about 4% too long. The graph therefore also has straight lines across
 one or two edges, where the crossed triangles, unfolded into a plane, contain them. The remaining
-excess is nearly constant and is divided out (`EXCESS`); it was measured on the open body against
+excess is nearly constant and is divided out (``EXCESS``); it was measured on the open body against
 exact distances (Mitchell, Mount and Papadimitriou 1987).
 """
 
@@ -101,7 +101,7 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def distance_rows(
     vertices: np.ndarray, faces: np.ndarray, mirror: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Rows of the lower triangle of all distances, metres, to build a `GeodesicTable`.
+    """Rows of the lower triangle of all distances, metres, to build a ``GeodesicTable``.
 
     Args:
         vertices, faces: a mesh that is its own mirror image.
@@ -126,5 +126,5 @@ def distance_rows(
 
 
 def distances_from(graph: sp.csr_array, sources: np.ndarray) -> np.ndarray:
-    """Distances (S, V) in metres from source vertices (S,) on the graph of `path_graph`."""
+    """Distances (S, V) in metres from source vertices (S,) on the graph of ``path_graph``."""
     return dijkstra(graph, directed=True, indices=sources) / EXCESS

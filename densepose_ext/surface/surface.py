@@ -65,7 +65,7 @@ class BodySurface:
         return self.charts.points(i, u, v, vertices)
 
     def iuv(self, face: np.ndarray, barycentric: np.ndarray) -> tuple[np.ndarray, ...]:
-        """I (int), U and V, each (P,), of triangles (P,) and weights (P, 3) of `body.faces`."""
+        """I (int), U and V, each (P,), of triangles (P,) and weights (P, 3) of ``body.faces``."""
         return self.charts.iuv(face, barycentric)
 
     def mirror(

@@ -60,7 +60,7 @@ class ClipSettings:
 
 
 def make_clip(settings: ClipSettings) -> Iterator[Example]:
-    """Yields the frames; `true_people` gives the ground truth of each.
+    """Yields the frames; ``true_people`` gives the ground truth of each.
 
     The key "person" of an annotation identifies a person across frames. People who are hidden or
     outside the frame have no annotation.

@@ -31,7 +31,7 @@ class Cover:
 
 
 def grid_faces(rows: int, columns: int, closed: bool) -> np.ndarray:
-    """Triangles of a grid of vertices (rows, columns); `closed` joins last and first column."""
+    """Triangles of a grid of vertices (rows, columns); ``closed`` joins last and first column."""
     last = columns if closed else columns - 1
     a = np.arange(rows - 1)[:, None] * columns + np.arange(last)
     b = np.arange(rows - 1)[:, None] * columns + (np.arange(last) + 1) % columns
@@ -49,7 +49,7 @@ def skirt(
 
     Args:
         vertices, joints: the posed, clothed body (V, 3), (J, 3).
-        outfit: length (`skirt`: 1 reaches the knee, 2 the ankle) and waist.
+        outfit: length (``skirt``: 1 reaches the knee, 2 the ankle) and waist.
     """
     leg = body_fields().leg
     place = body_fields().place
@@ -135,7 +135,7 @@ def _fit(rest, posed):
 
 
 def _curtain(rng, to_world, length) -> Cover:
-    """Hair around the back and sides of the head, to `length` below the chin."""
+    """Hair around the back and sides of the head, to ``length`` below the chin."""
     opening = rng.uniform(0.65, 1.15)  # half angle left free at the face
     angle = np.linspace(opening, 2 * np.pi - opening, 40)
     drop = np.linspace(0, 1, 12)

@@ -26,7 +26,7 @@ class Example:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        annotations: from `annotations.annotate`.
+        annotations: from ``annotations.annotate``.
         scene, seen: what it was rendered from.
     """
 
@@ -37,7 +37,7 @@ class Example:
 
 
 def make_example(settings: Settings, split: str, number: int) -> Example:
-    """Image `number` of a split; a function of its arguments."""
+    """Image ``number`` of a split; a function of its arguments."""
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), number, VERSION])
     surface = BodySurface.load()
     while True:

@@ -86,7 +86,7 @@ _IDLE = (
 
 
 def _arms(rng, *names, spread=0.12):
-    """Both arms in one of the gestures of `_ARMS`, or each in its own: left, right."""
+    """Both arms in one of the gestures of ``_ARMS``, or each in its own: left, right."""
     if len(names) == 1:
         names = names * 2
     return [_arm(rng, *_ARMS[n], spread=spread) for n in names]
@@ -297,7 +297,7 @@ ACTIVITIES = {
 def sample_posture(
     rng: np.random.Generator, body: OpenBody, joints: np.ndarray
 ) -> tuple[Pose, np.ndarray]:
-    """A pose drawn from `ACTIVITIES`, and its joint rotations (J, 3, 3).
+    """A pose drawn from ``ACTIVITIES``, and its joint rotations (J, 3, 3).
 
     Of several draws, the first without gross self-intersection is taken.
 

@@ -32,7 +32,7 @@ def overlay(example: Example) -> np.ndarray:
 def contact_sheet(
     settings: Settings, columns: int = 6, rows: int = 2, tile: int = 256
 ) -> np.ndarray:
-    """A sheet (H, W, 3) uint8 RGB of `rows` pairs of rows: images, and their overlays below."""
+    """A sheet (H, W, 3) uint8 RGB of ``rows`` pairs of rows: images, and their overlays below."""
     sheet = []
     for row in range(rows):
         examples = [make_example(settings, "val", row * columns + k) for k in range(columns)]

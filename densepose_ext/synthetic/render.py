@@ -80,7 +80,7 @@ def render(
         faces: (F, 3) of the people's bodies.
 
     Returns:
-        the image (H, W, 3) float32, before lens and sensor (`develop`), and what is seen.
+        the image (H, W, 3) float32, before lens and sensor (``develop``), and what is seen.
     """
     camera = scene.camera
     light = Light.sample(rng)

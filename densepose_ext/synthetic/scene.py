@@ -36,7 +36,7 @@ class Person:
         skin: (V, 3) the bare body.
         keypoints: (17, 3) COCO keypoints.
         covers: skirt, hair, brim.
-        support: what carries the weight, as in `Pose`.
+        support: what carries the weight, as in ``Pose``.
         seat: height of the underside of the hips, metres.
     """
 
@@ -130,9 +130,9 @@ def move(person: Person, x: float, y: float) -> None:
 def sample_scene(
     rng: np.random.Generator, body: OpenBody, size: int, max_people: int, max_things: int = 0
 ) -> Scene:
-    """A scene of 1 to `max_people` people for an image of (size, size) pixels.
+    """A scene of 1 to ``max_people`` people for an image of (size, size) pixels.
 
-    Up to `max_things` objects (cars, animals, plants, ...) stand around them.
+    Up to ``max_things`` objects (cars, animals, plants, ...) stand around them.
     """
     framing = str(rng.choice(list(FRAMINGS), p=list(FRAMINGS.values())))
     weights = np.array([0.36, 0.3, 0.17, 0.1, 0.07] + [0.05] * max(0, max_people - 5))[:max_people]

@@ -26,8 +26,8 @@ class Settings:
         dense: also write I, U, V, depth and the bodies' parameters, and dense targets.
         backgrounds: folder of photographs for backgrounds; None renders them.
         things: the most objects (cars, animals, plants, chairs, ...) in an image.
-        printed: print half of the clothes with patches of the photographs in `backgrounds`.
-        pictures: the photographs in `backgrounds`, which are found anew for each object.
+        printed: print half of the clothes with patches of the photographs in ``backgrounds``.
+        pictures: the photographs in ``backgrounds``, which are found anew for each object.
     """
 
     size: int = 512
@@ -59,7 +59,7 @@ class Settings:
             object.__setattr__(self, "pictures", found)
 
     def record(self) -> dict:
-        """The contents of `settings.json`: equal records give equal images, whatever the paths."""
+        """The content of ``settings.json``: equal records give equal images, whatever the paths."""
         record = asdict(self)
         del record["pictures"]
         if not self.things:

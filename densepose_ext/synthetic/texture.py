@@ -51,7 +51,7 @@ def fractal_noise(
 def plan_noise(
     rng: np.random.Generator, height: int, width: int, channels: int = 1, slope: float = 1.5
 ) -> Callable[[], np.ndarray]:
-    """`fractal_noise`, as (channels, H, W): draws random numbers now, computes when called."""
+    """``fractal_noise``, as (channels, H, W): draws random numbers now, computes when called."""
     side = int(cv2.getOptimalDFTSize(max(height, width)))
     stretch = rng.uniform(0.5, 2.0)
     spectra = rng.standard_normal((channels, 2, side, side // 2 + 1), np.float32)
@@ -81,9 +81,9 @@ def plan_noise(
 def solid_noise(
     rng: np.random.Generator, scale: float, waves: int = 5, upright: float = 1.0
 ) -> Callable:
-    """Smooth noise at positions in metres, about -1 to 1; `scale` in radians per metre.
+    """Smooth noise at positions in metres, about -1 to 1; ``scale`` in radians per metre.
 
-    `upright` below 1 stretches the noise along z, into strands.
+    ``upright`` below 1 stretches the noise along z, into strands.
     """
     directions = rng.normal(0, scale, (waves, 3)) * rng.uniform(0.5, 2, (waves, 1))
     directions[:, 2] *= upright
@@ -170,7 +170,7 @@ def wall(rng: np.random.Generator, size: int = 256) -> np.ndarray:
 
 
 def plan_wall(rng: np.random.Generator, size: int = 256, floor: bool = False) -> Picture:
-    """`wall`, or a floor: draws random numbers now, computes when called."""
+    """``wall``, or a floor: draws random numbers now, computes when called."""
     kinds = _FLOORS if floor else _WALLS
     kind = rng.choice(list(kinds), p=list(kinds.values()))
     a, b = any_colour(rng, 0.5 * rng.beta(1, 2.5)), any_colour(rng)
@@ -199,7 +199,7 @@ def _plaster(rng, size: int, colour: np.ndarray) -> _Pattern:
 
 
 def _bricks(rng, ratio: float, shift: float, colour: np.ndarray, rows: int) -> _Pattern:
-    """Bricks or tiles, `ratio` times as wide as high, with joints of the given colour."""
+    """Bricks or tiles, ``ratio`` times as wide as high, with joints of the given colour."""
     table = _cell_table(rng)
 
     def pattern(plain, x, y):

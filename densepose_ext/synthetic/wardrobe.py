@@ -102,7 +102,7 @@ def body_fields() -> Fields:
 
 
 def _step(field: np.ndarray, at: float, width: float) -> np.ndarray:
-    """Smooth step from 0 to 1 as the field passes `at`."""
+    """Smooth step from 0 to 1 as the field passes ``at``."""
     t = np.clip((field - at) / width + 0.5, 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -114,7 +114,7 @@ class Outfit:
     Attributes:
         skin, hair, shoe, hat: (3,) colours, sRGB 0 to 255.
         top, bottom, inner: cloth; the inner one shows where the top is open.
-        sleeve, hem: where sleeves and trousers end, positions along arm and leg as in `Fields`.
+        sleeve, hem: where sleeves and trousers end, positions along arm and leg as in ``Fields``.
         waist: border of top and bottom, height z in metres.
         neckline: depth of the neckline, metres.
         open_front, swimwear, barefoot, gloves, glasses: whether the person wears it so.

@@ -29,7 +29,7 @@ _DONE = "done "
 def run_workers(
     out: Path, settings: Settings, split: str, numbers: list[int], workers: int
 ) -> Iterator[int]:
-    """Generates images in `workers` processes; yields the number of each finished image.
+    """Generates images in ``workers`` processes; yields the number of each finished image.
 
     Raises:
         RuntimeError: a process died; the message has the end of its output.

@@ -81,7 +81,7 @@ def _blend(
     paint: np.ndarray,
     alpha: np.ndarray | np.float32,
 ) -> None:
-    """Composites premultiplied colours with opacity `paint` (h, w) over the target, in place."""
+    """Composites premultiplied colours with opacity ``paint`` (h, w) over the target, in place."""
     mixed = cv2.multiply(colours, cv2.merge([paint] * 3), dtype=cv2.CV_32F)
     rest = cv2.multiply(target, cv2.merge([1 - paint * alpha] * 3), dtype=cv2.CV_32F)
     cv2.add(mixed, rest, target, dtype=cv2.CV_8U)

@@ -94,7 +94,7 @@ class Atlas:
             raise ValueError(f"{path}: {error}") from None
 
     def write(self, path: str | os.PathLike) -> None:
-        """Writes a picture file, with alpha if there is any; raises what `write_picture` does."""
+        """Writes a picture file, with alpha if there is any; raises what ``write_picture`` does."""
         whole = self.picture if self.alpha is None else np.dstack([self.picture, self.alpha])
         write_picture(path, whole)
 
@@ -132,7 +132,7 @@ def _corners(tile: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def texel_iuv(tile: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """I (6T, 4T) int64, U and V float64 of every texel: the inverse of `positions`."""
+    """I (6T, 4T) int64, U and V float64 of every texel: the inverse of ``positions``."""
     row, column = np.mgrid[: ROWS * tile, : COLUMNS * tile]
     part = row // tile + ROWS * (column // tile) + 1
     return part, column % tile / (tile - 1), 1 - row % tile / (tile - 1)
@@ -159,7 +159,7 @@ def draw_triangles(corner: np.ndarray, rank: np.ndarray, tile: int) -> Buffers:
     """The triangle that covers each texel of an atlas, and the texel's position on it.
 
     Args:
-        corner: (F, 3, 2) columns and rows, as from `positions`; each triangle within one tile.
+        corner: (F, 3, 2) columns and rows, as from ``positions``; each triangle within one tile.
         rank: (F,), 0 to 1; where triangles overlap, the one of the lowest rank wins.
         tile: T.
     """

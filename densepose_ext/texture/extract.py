@@ -84,7 +84,7 @@ class TextureExtractor:
         """
         Args:
             tile: side of the atlas's tiles.
-            flatten: remove the light that `shading_of` estimates.
+            flatten: remove the light that ``shading_of`` estimates.
 
         Raises:
             ValueError: the tile size is out of range.

@@ -51,7 +51,7 @@ def write_obj(
 
     Args:
         path: of the OBJ.
-        atlas: the texture; it should be complete (`fill_atlas`).
+        atlas: the texture; it should be complete (``fill_atlas``).
         vertices: (V, 3) of a shaped and posed body; None for the mean body in its rest pose.
 
     Returns:

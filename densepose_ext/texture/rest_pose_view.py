@@ -24,7 +24,7 @@ def draw_template(atlas: Atlas, height: int = 640) -> np.ndarray:
     """The mean body in its rest pose, front and back; grey where the atlas is transparent.
 
     Args:
-        atlas: an `Extraction`'s shows only what was seen.
+        atlas: an ``Extraction``'s shows only what was seen.
         height: of the drawing, pixels.
 
     Returns:

@@ -38,14 +38,14 @@ def transfer_texture(
     """Paints the people of one picture with the texture of a person in another.
 
     Args:
-        source: (H, W, 3) uint8 BGR, the picture of `person`.
-        target: (H', W', 3) uint8 BGR, the picture of `people`.
-        shading: share of the light on `people` that is kept, 0 to 1.
+        source: (H, W, 3) uint8 BGR, the picture of ``person``.
+        target: (H', W', 3) uint8 BGR, the picture of ``people``.
+        shading: share of the light on ``people`` that is kept, 0 to 1.
 
     Returns:
         a painted copy of the target.
 
     Raises:
-        ValueError: see `atlas_of` and `apply_texture`.
+        ValueError: see ``atlas_of`` and ``apply_texture``.
     """
     return apply_texture(target, people, atlas_of(source, person), shading)

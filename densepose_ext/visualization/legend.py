@@ -73,7 +73,7 @@ def draw_legend(height: int = 480, quantity: str = "parts", colours: str = "defa
         height: in pixels, at least 160.
         quantity: "parts", "u" or "v".
         colours: name of a palette for parts, of a colour map for U and V; "default" is that of
-            `draw_parts` and `draw_u`.
+            ``draw_parts`` and ``draw_u``.
 
     Returns:
         BGR uint8 (height, W, 3), on white.
@@ -119,9 +119,11 @@ def _with_names(body: np.ndarray, height: int, palette: str) -> np.ndarray:
     width = body.shape[1] // 2
     names = max(text_mask(name, text).shape[1] for name in FINE_PART_NAMES) + 3 * text
     picture = np.full((height, 2 * (width + 2 * names), 3), PAPER, np.uint8)
-    areas = np.stack([np.bincount(p.result.labels.numpy().ravel(), minlength=25) for p in people])
+    parts = np.arange(len(FINE_PART_NAMES))
+    labels = (person.result.labels.numpy().ravel() for person in people)
+    areas = np.stack([np.bincount(own, minlength=len(parts)) for own in labels])
     # a part is named wherever it is well visible, perhaps in both views
-    named = (areas > 0.75 * areas.max(0)) & (np.arange(25) > 0)
+    named = (areas > 0.75 * areas.max(0)) & (parts > 0)
     for view, person in enumerate(people):
         x = names + view * (width + 2 * names)
         picture[:, x : x + width] = body[:, view * width : (view + 1) * width]

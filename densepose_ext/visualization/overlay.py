@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from ..structures import Person
+from ..surface.parts import NUM_FINE_PARTS
 from .colormaps import colormap
 from .compose import (
     check_alpha,
@@ -32,10 +33,10 @@ def draw_parts(
 
     Args:
         alpha: opacity, 0 to 1.
-        palette: a name that `part_colours` knows.
+        palette: a name that ``part_colours`` knows.
     """
     table = np.zeros((256, 3), np.uint8)
-    table[:25] = part_colours(palette)
+    table[: NUM_FINE_PARTS + 1] = part_colours(palette)
     check_picture(picture)
     labels = compose_labels(people, picture.shape[:2])
     return _painted(picture, people, labels, labels, table, alpha)
@@ -56,7 +57,7 @@ def draw_u(
 def draw_v(
     picture: np.ndarray, people: Sequence[Person], alpha: float = 0.7, colours: str = "viridis"
 ) -> np.ndarray:
-    """Draws V in colour; see `draw_u`."""
+    """Draws V in colour; see ``draw_u``."""
     return _draw_coordinate(picture, people, 2, alpha, colours)
 
 

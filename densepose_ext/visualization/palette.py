@@ -50,8 +50,9 @@ def part_colours(name: str = "default") -> np.ndarray:
     """RGB uint8 (25, 3), the colour of each fine part, by I.
 
     Args:
-        name: one of `PALETTES`, or a colour map, whose entry I * 255 / 24 (truncated) is the colour
-            of part I, as in the official project. Background then has the map's first colour.
+        name: one of ``PALETTES``, or a colour map, whose entry I * 255 / 24 (truncated) is the
+            colour of part I, as in the official project. Background then has the map's first
+            colour.
     """
     if name in PALETTES:
         return PALETTES[name]
