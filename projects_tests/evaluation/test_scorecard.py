@@ -17,7 +17,7 @@ def detect(*boxes, scores=None, categories=None, parts=None, iuvs=None):
     """Detections whose maps agree with grid_points."""
     parts = parts or [1] * len(boxes)
     iuvs = iuvs or [grid_iuv(box, part) for box, part in zip(boxes, parts)]
-    return Detections.best(
+    return Detections.best_first(
         np.array(boxes, float).reshape(-1, 4),
         np.ones(len(boxes)) if scores is None else scores,
         np.ones(len(boxes), int) if categories is None else categories,
@@ -201,7 +201,7 @@ def test_a_missing_surface_file_is_named_before_anything_is_scored(write_truth, 
 
 
 def test_nothing_is_read_of_detections_far_from_everybody(write_truth, surface):
-    far = Detections.best(
+    far = Detections.best_first(
         np.array([[300.0, 200, 20, 20]]), [1.0], [1], ArrayMaps([lambda: pytest.fail("read")])
     )
     card = score(write_truth([person(BOX, grid_points(BOX))]), {1: far}, surface)
