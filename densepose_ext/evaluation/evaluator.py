@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import uuid
+import weakref
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -144,6 +145,7 @@ class DensePoseEvaluator(DatasetEvaluator):
         self._saves = save_results
         self._stream: TextIO | None = None
         self._part: Path | None = None
+        self._abandon: weakref.finalize | None = None
         self.reset()
 
     @classmethod
@@ -181,13 +183,14 @@ class DensePoseEvaluator(DatasetEvaluator):
             contiguous = {category: n for n, category in enumerate(sorted(self._truth.categories))}
         self._category_of_class = {n: category for category, n in contiguous.items()}
         if self._saves and self._output is not None:
-            if self._stream is not None and self._part is not None:
-                self._stream.close()
-                self._part.unlink(missing_ok=True)
+            if self._abandon is not None:
+                self._abandon()
             self._output.mkdir(parents=True, exist_ok=True)
             # A unique name for this process's detections: other runs may write to the folder.
             self._part = self._output / f".{RESULTS_FILE}.{uuid.uuid4().hex}.tmp"
             self._stream = open(self._part, "w", encoding="utf-8")  # noqa: SIM115
+            # An evaluation that fails leaves no file behind.
+            self._abandon = weakref.finalize(self, _discard, self._stream, self._part)
 
     def process(self, inputs: Sequence[Mapping], outputs: Sequence[Mapping]) -> None:
         """Scores images.
@@ -275,8 +278,9 @@ class DensePoseEvaluator(DatasetEvaluator):
 
         They are computed first; failures to write files or pictures after that are only logged.
         """
-        if self._stream is not None:
+        if self._stream is not None and self._abandon is not None:
             self._stream.close()
+            self._abandon.detach()  # the main process reads the file, then removes it
         parts = [self._part]
         if self._distributed:
             comm.synchronize()
@@ -312,6 +316,11 @@ def _entry(image_id: int | str, detections: Detections, n: int) -> dict:
     if isinstance(detections.maps, (EmbeddingMaps, VertexArrayMaps)):
         return vertex_entry(*rest, detections.maps.result(int(detections.order[n])))
     return result_entry(*rest, detections.iuv(n))
+
+
+def _discard(stream: TextIO, path: Path) -> None:
+    stream.close()
+    path.unlink(missing_ok=True)
 
 
 def _join_results(path: Path, parts: Sequence[Path]) -> None:

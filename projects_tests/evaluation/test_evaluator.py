@@ -1,5 +1,6 @@
 """The Detectron2 evaluator: the same numbers as the results file, in one process and in two."""
 
+import gc
 import json
 import os
 import socket
@@ -133,6 +134,19 @@ def test_maps_results_and_the_saved_file_score_the_same(dataset, surface, tmp_pa
             # read only at the points: ties of parts and the last bit of U may differ
             assert from_maps[task][name] == pytest.approx(expected, abs=0.5)
     assert not list((tmp_path / "o").glob(".*"))
+
+
+def test_an_evaluation_that_is_given_up_leaves_no_file(dataset, surface, tmp_path):
+    out = tmp_path / "o"
+    evaluator = DensePoseEvaluator(dataset, output_dir=out, surface=surface, save_results=True)
+    evaluator.process([{"image_id": 0}], [{"instances": instances(0)}])
+    (part,) = out.iterdir()
+    evaluator.reset()
+    (other,) = out.iterdir()
+    assert other != part
+    del evaluator
+    gc.collect()
+    assert list(out.iterdir()) == []
 
 
 def test_images_without_detections(dataset, surface):
