@@ -121,7 +121,7 @@ def test_several_processes(tmp_path, with_results):
             assert len(record.done) == 9
             assert len(record.failed) == 3
         names = {path.name for path in tmp_path.iterdir()}
-        assert names == {PICTURES_FILE, RESULTS_FILE} if with_results else {PICTURES_FILE}
+        assert names == ({PICTURES_FILE, RESULTS_FILE} if with_results else {PICTURES_FILE})
         if with_results:
             found = sorted(results(tmp_path), key=lambda entry: entry["image_id"])
             assert found == [entry for n in range(9) for entry in entries(n, n % 4)]
