@@ -48,6 +48,7 @@ def add_densepose_config(cfg: CN) -> None:
     add_teacher_config(cfg)
     add_bootstrap_config(cfg)
     _add_hrnet(cfg)
+    _add_newer(cfg)
     _add_own(cfg)
     if "ROI_DENSEPOSE_HEAD" in before.MODEL:
         _restore(cfg, before)
@@ -156,6 +157,8 @@ def _add_hrnet(cfg: CN) -> None:
             }
         )
 
+
+def _add_newer(cfg: CN) -> None:
     # Newer versions of Detectron2 have this key themselves, and so do config files they write.
     if "FLOAT32_PRECISION" not in cfg:
         cfg.FLOAT32_PRECISION = ""

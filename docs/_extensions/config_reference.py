@@ -29,6 +29,7 @@ TITLES = {
     "_add_data": "Data",
     "_add_evaluation": "Evaluation",
     "_add_hrnet": "HRNet",
+    "_add_newer": "Keys of newer versions of Detectron2",
     "_add_own": "Keys of this package alone",
     "add_cse_config": "Continuous surface embeddings",
     "add_cascade_config": "Multi-task cascade",
