@@ -86,7 +86,7 @@ def test_gradio_app(tiny, monkeypatch):
 
 def test_dockerfile_calls_commands_that_exist():
     text = (EXAMPLES / "Dockerfile").read_text()
-    assert "nobody has built it" in text
+    assert "it has not been built yet" in text
     words = text.split()
     called = [words[n + 1] for n, word in enumerate(words[:-1]) if word == "densepose-ext"]
     assert called == ["setup-detectron2"]
