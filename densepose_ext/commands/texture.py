@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for add_action in (_add_apply, _add_extract, _add_transfer):
+        add_people_arguments(add_action(actions))
 
+
+def _add_apply(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
     apply = actions.add_parser("apply", help="apply an atlas to the people of a picture")
     apply.add_argument("picture", metavar="PICTURE")
     apply.add_argument(
@@ -43,7 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="treat black in the atlas as missing, and fill it in; published atlases are black "
         "outside the charts",
     )
+    return apply
 
+
+def _add_extract(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
     extract = actions.add_parser(
         "extract", help="extract an atlas from pictures and videos of a person"
     )
@@ -76,7 +83,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="also write how well each texel is seen; white: one pixel per texel or more",
     )
+    return extract
 
+
+def _add_transfer(actions: argparse._SubParsersAction) -> argparse.ArgumentParser:
     transfer = actions.add_parser("transfer", help="dress people in the texture of another person")
     transfer.add_argument("source", metavar="A", help="picture of the source person")
     transfer.add_argument("target", metavar="B", help="picture of the people to dress")
@@ -94,8 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="how much of the shading of B to keep, 0 to 1 (default)",
     )
-    for action in (apply, extract, transfer):
-        add_people_arguments(action)
+    return transfer
 
 
 def run(args: argparse.Namespace) -> int:
