@@ -53,10 +53,14 @@ class RunRecord:
         folder.mkdir(parents=True, exist_ok=True)
         self._read()
         self._pictures = open(self._pictures_path, "a", encoding="utf-8", newline="\n")  # noqa: SIM115
-        if not self._pictures.tell():
-            self._write_line({"settings": settings})
-        if results:
-            self._open_results()
+        try:
+            if not self._pictures.tell():
+                self._write_line({"settings": settings})
+            if results:
+                self._open_results()
+        except BaseException:
+            self.close()
+            raise
 
     def _read(self) -> None:
         if not self._pictures_path.exists():

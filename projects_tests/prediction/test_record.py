@@ -183,6 +183,19 @@ def test_copies_of_a_record_are_left_alone(tmp_path):
     assert copy.read_text() == "mine"
 
 
+def test_a_record_that_cannot_be_opened_keeps_no_file_open(tmp_path, monkeypatch):
+    opened = []
+
+    def remember(record):
+        opened.append(record._pictures)
+        raise PermissionError(13, "Permission denied", RESULTS_FILE)
+
+    monkeypatch.setattr(RunRecord, "_open_results", remember)
+    with pytest.raises(PermissionError, match=RESULTS_FILE):
+        RunRecord(tmp_path, SETTINGS, True)
+    assert opened[0].closed
+
+
 def test_files_of_somebody_else_are_left_alone(tmp_path):
     (tmp_path / RESULTS_FILE).write_text("[1, 2]")
     with pytest.raises(ValueError, match="choose another folder"):
