@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import torch
 from detectron2.engine import DefaultTrainer, HookBase
@@ -18,6 +19,7 @@ from fvcore.common.checkpoint import Checkpointer
 
 from ..data.sampler import TrainingBatches
 from ..data.seeding import Purpose, seed_global_generators
+from ..files.sole_use import sole_use
 from .output_folder import check_space, checkpoint_bytes, checkpoints_to_come
 from .test_sets import check_test_sets
 
@@ -32,12 +34,17 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
 
     Raises:
         OSError: OUTPUT_DIR has no room for the checkpoints.
+        ValueError: another program trains into OUTPUT_DIR.
         ValueError, OSError: a test set cannot be used.
     """
     if any(isinstance(hook, SeededIterations) for hook in hooks):
         return hooks
     cfg = trainer.cfg
-    if cfg.OUTPUT_DIR and comm.is_main_process():
+    claims = cfg.OUTPUT_DIR and comm.is_main_process()
+    claimed = ExitStack()
+    if claims:
+        with sole_use(cfg.OUTPUT_DIR):
+            pass  # refused now, not only when training begins
         solver = cfg.SOLVER
         count = checkpoints_to_come(cfg.OUTPUT_DIR, solver.MAX_ITER, solver.CHECKPOINT_PERIOD)
         check_space(cfg.OUTPUT_DIR, checkpoint_bytes(trainer.model, trainer.optimizer), count)
@@ -49,12 +56,39 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
     places = (n for n, hook in enumerate(hooks) if isinstance(hook, EvalHook))
     place = next(places, len(hooks))
     return [
+        *([ClaimFolder(cfg.OUTPUT_DIR, claimed)] if claims else []),
         SeededIterations(cfg.SEED, batches if isinstance(batches, TrainingBatches) else None),
         FiniteLosses(),
         *hooks[:place],
         latest,
         *hooks[place:],
+        ReleaseFolder(claimed),
     ]
+
+
+class ClaimFolder(HookBase):
+    """Keeps other programs from training into a folder.
+
+    Raises:
+        ValueError: another program does so already.
+    """
+
+    def __init__(self, folder: str, claimed: ExitStack):
+        self._folder = folder
+        self._claimed = claimed
+
+    def before_train(self) -> None:
+        self._claimed.enter_context(sole_use(self._folder))
+
+
+class ReleaseFolder(HookBase):
+    """Gives a folder back once all other hooks have ended."""
+
+    def __init__(self, claimed: ExitStack):
+        self._claimed = claimed
+
+    def after_train(self) -> None:
+        self._claimed.close()
 
 
 class SeededIterations(HookBase):

@@ -31,6 +31,9 @@ _DECODING_ERRORS = (
     Image.DecompressionBombError,
 )
 
+#: Bytes 4 to 12 of the photographs of many telephones.
+_HEIC = {b"ftyp" + brand for brand in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1")}
+
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
     """Reads a picture file upright: (H, W, 3) uint8, BGR.
@@ -102,6 +105,8 @@ def _decode_by_opencv(stream: BinaryIO) -> np.ndarray:
     content = np.frombuffer(stream.read(), np.uint8)
     picture = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if len(content) else None
     if picture is None:
+        if bytes(content[4:12]) in _HEIC:
+            raise ValueError("it is HEIC, which neither Pillow nor OpenCV reads; save it as JPEG")
         raise ValueError("neither Pillow nor OpenCV knows its format")
     return as_bgr(picture)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 import cv2
 import numpy as np
@@ -33,6 +33,15 @@ class People(list[Person]):
     def __init__(self, persons: Iterable[Person], size: tuple[int, int]):
         super().__init__(persons)
         self.size = (int(size[0]), int(size[1]))
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Person: ...
+    @overload
+    def __getitem__(self, index: slice) -> People: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Person | People:
+        """A person; of a slice, such as ``people[:2]``, the people with the picture's size."""
+        found = super().__getitem__(index)
+        return People(found, self.size) if isinstance(found, list) else found
 
     def to_iuv(self, size: tuple[int, int] | None = None) -> np.ndarray:
         """(H, W, 3) uint8: I, U * 255, V * 255 (truncated), 0 where nobody is.

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from detectron2.utils import comm
 from tqdm import tqdm
 
 from ..engine.launch import launch
+from ..files.sole_use import sole_use
 from ..processes.cores import number_of_cores
 from .choosing import CHOICES, chosen
 from .inputs import Source
@@ -116,14 +118,26 @@ def run_over(
         the outcome on all machines; None on machines other than the first.
 
     Raises:
-        OSError, ValueError: model or folder cannot be used, the folder holds outputs of other
-            pictures, or a file cannot be written.
+        OSError, ValueError: model or folder cannot be used, another program uses the folder, it
+            holds outputs of other pictures, or a file cannot be written.
     """
     _check(run)
     several = run.processes * run.machines > 1
     predictor = (replace(run, device="cpu") if several else run).predictor()
     settings = run_settings(predictor, run.options)
     settings["image_ids"] = "counted" if image_ids is None else "given"
+    with sole_use(run.folder) if run.machine_rank == 0 else nullcontext():
+        return _run_together(sources, run, image_ids, settings, None if several else predictor)
+
+
+def _run_together(
+    sources: Sequence[Source],
+    run: Run,
+    image_ids: dict[str, int] | None,
+    settings: dict,
+    predictor: DensePosePredictor | ExportedPredictor | None,
+) -> Summary | None:
+    """Starts the processes of this machine and, on the first one, sums up what all have done."""
     todo = []
     if run.machine_rank == 0:
         with RunRecord(run.folder, settings, JSON in run.formats) as record:
@@ -135,7 +149,7 @@ def run_over(
         run.machines,
         run.machine_rank,
         run.dist_url,
-        args=(todo, run, settings, None if several else predictor),
+        args=(todo, run, settings, predictor),
         timeout=_PATIENCE,
     )
     if run.machine_rank:

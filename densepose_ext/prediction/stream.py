@@ -42,8 +42,10 @@ def read_frame(source: Source) -> Frame:
     """A picture file as a frame, whose ``error`` takes the place of an exception."""
     try:
         return Frame(source.name, read_picture(source.path))
-    except (OSError, ValueError) as error:
-        return Frame(source.name, None, str(error))
+    except OSError as error:
+        return Frame(source.name, None, error.strerror or str(error))
+    except ValueError as error:  # its cause says why, without the path
+        return Frame(source.name, None, str(error.__cause__ or error))
 
 
 def ahead(

@@ -11,7 +11,7 @@ import torch
 from .storage import PickledAlone
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class DensePoseResult(PickledAlone):
     """Dense pose of one person, pixel by pixel, in a box of whole pixels.
 
@@ -48,8 +48,11 @@ class DensePoseResult(PickledAlone):
         uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)
         return torch.cat([self.labels[None], uv])
 
+    def __repr__(self) -> str:
+        return f"DensePoseResult({_size(self.labels)})"
 
-@dataclass
+
+@dataclass(eq=False, repr=False)
 class VertexResult(PickledAlone):
     """The mesh vertex of each pixel of one person, in a box of whole pixels.
 
@@ -100,8 +103,11 @@ class VertexResult(PickledAlone):
         uv = (self.chart_uv.clamp(0, 1) * 255).to(torch.uint8)
         return torch.cat([self.labels[None], uv])
 
+    def __repr__(self) -> str:
+        return f"VertexResult({_size(self.labels)}, mesh={self.mesh!r})"
 
-@dataclass
+
+@dataclass(eq=False, repr=False)
 class Person:
     """One person found in a picture.
 
@@ -124,3 +130,11 @@ class Person:
     def corner(self) -> tuple[int, int]:
         """(column, row) in the picture of the top left pixel of the labels."""
         return int(self.box[0]), int(self.box[1])
+
+    def __repr__(self) -> str:
+        box = ", ".join(f"{value:.1f}" for value in self.box)
+        return f"Person(box=[{box}], score={self.score:.3f}, result={self.result!r})"
+
+
+def _size(labels: torch.Tensor) -> str:
+    return " x ".join(map(str, labels.shape)) + " pixels"

@@ -14,6 +14,7 @@ from detectron2.engine import DefaultTrainer
 
 from densepose_ext import DensePoseTrainer, plugin
 from densepose_ext.engine.hooks import with_training_hooks
+from densepose_ext.files import sole_use
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_run import (
     assert_same_weights,
@@ -290,3 +291,23 @@ def test_a_new_run_does_not_leave_the_end_of_another_to_be_resumed(tmp_path, cap
     assert "was of another run" in caplog.text
     assert (tmp_path / "last_checkpoint.before").read_text() == "model_final.pth"
     assert train(config(tmp_path, "SOLVER.MAX_ITER", 1), resume=True).start_iter == 0
+
+
+def test_two_trainings_into_one_folder_do_not_mix(tmp_path, monkeypatch):
+    """The second is refused at its start, and the first keeps the folder to its end."""
+    monkeypatch.setattr(sole_use, "PATIENCE", 0)
+    cfg = config(tmp_path, "SOLVER.MAX_ITER", 1)
+    other = DensePoseTrainer(cfg)
+    refused = []
+
+    def begin_another(trainer) -> None:
+        for begin in (lambda: DensePoseTrainer(cfg), other.train):
+            with pytest.raises(ValueError, match="is in use by process") as error:
+                begin()
+            refused.append(str(error.value))
+
+    train(cfg, after_step=begin_another)
+    assert len(refused) == 2
+    assert str(tmp_path) in refused[0]
+    assert (tmp_path / "model_final.pth").exists()
+    train(cfg)  # the folder is free again

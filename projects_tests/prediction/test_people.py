@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,29 @@ def person(box, score, part, u=0.25, v=0.75) -> Person:
     labels[:, 0] = 0
     uv = torch.tensor([u, v])[:, None, None] * (labels > 0)
     return Person(box, score, DensePoseResult(labels, uv))
+
+
+def test_people_are_printed_in_a_line_each_without_their_pixels():
+    people = People([person((2, 1, 8, 5), 0.5, 7)], (8, 10))
+    assert repr(people) == (
+        "[Person(box=[2.0, 1.0, 8.0, 5.0], score=0.500, result=DensePoseResult(4 x 6 pixels))]"
+    )
+
+
+def test_people_are_told_apart():
+    first, second = person((2, 1, 8, 5), 0.9, 7), person((2, 1, 8, 5), 0.5, 7)
+    people = People([first, second], (8, 10))
+    assert people.index(second) == 1
+    assert len({first, second}) == 2
+
+
+def test_a_slice_knows_the_size_of_the_picture():
+    people = People([person((2, 1, 8, 5), 0.9, 7), person((4, 2, 9.9, 9), 0.5, 3)], (8, 10))
+    best = people[:1]
+    assert best.size == (8, 10)
+    assert set(np.unique(best.to_iuv()[..., 0])) == {0, 7}
+    assert people[-1] is people[1]
+    assert pickle.loads(pickle.dumps(people))[1:].size == (8, 10)
 
 
 def test_the_best_score_has_the_pixel():

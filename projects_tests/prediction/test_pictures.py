@@ -10,6 +10,7 @@ import torch
 from PIL import Image, features
 
 from densepose_ext.files.picture_reader import as_bgr, read_picture
+from densepose_ext.prediction.inputs import find_pictures
 from densepose_ext.prediction.pictures import to_bgr
 
 #: What brings a picture into the state that an EXIF orientation describes.
@@ -139,6 +140,14 @@ def test_damaged_files_say_so(tmp_path, name, damage):
     Image.fromarray(noise).save(path)
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
     with pytest.raises(ValueError, match=f"{name} cannot be read as a picture: ."):
+        read_picture(path)
+
+
+def test_photographs_of_telephones_say_how_to_convert_them(tmp_path):
+    path = tmp_path / "IMG_0001.HEIC"
+    path.write_bytes(bytes([0, 0, 0, 24]) + b"ftypheic" + bytes(100))
+    assert len(find_pictures([str(tmp_path)])) == 1
+    with pytest.raises(ValueError, match=r"it is HEIC, .* save it as JPEG"):
         read_picture(path)
 
 

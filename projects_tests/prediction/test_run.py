@@ -16,6 +16,7 @@ from PIL import Image
 from densepose_ext import DensePosePredictor, People, get_config_file
 from densepose_ext.commands.main import main
 from densepose_ext.evaluation.results import Results
+from densepose_ext.files import sole_use
 from densepose_ext.files.picture_reader import read_picture
 from densepose_ext.prediction import run as run_module
 from densepose_ext.prediction import stream
@@ -70,7 +71,8 @@ def test_everything(tmp_path, folder, weights, capsys):
     out = tmp_path / "out"
     assert predict(weights, folder, "--out", out, "--format", ALL) == 0
     captured = capsys.readouterr()
-    assert f"unreadable: {folder}/broken.jpg: " in captured.err
+    assert captured.err.count(f"unreadable: {folder}/broken.jpg: ") == 1
+    assert captured.err.count("broken.jpg") == 1
     assert "in 3 pictures, 1 unreadable, 1 other files skipped" in captured.out
     endings = [ending for form in FORMATS.values() for ending in form.endings]
     names = ["a.jpg", "a.png", "süd ost/人 1"]
@@ -254,6 +256,15 @@ def test_what_cannot_be_done_is_said_in_one_line(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_two_runs_into_one_folder_do_not_mix(tmp_path, folder, weights, monkeypatch, capsys):
+    monkeypatch.setattr(sole_use, "PATIENCE", 0)
+    out = tmp_path / "out"
+    with sole_use.sole_use(out):
+        assert predict(weights, folder, "--out", out, "--format", "iuv") == 2
+    assert f"{out} is in use by process {os.getpid()} on " in capsys.readouterr().err
+    assert not files(out)
+
+
 def test_a_folder_that_may_not_be_written(tmp_path, folder, weights, capsys):
     out = tmp_path / "out"
     out.mkdir(mode=0o500)
