@@ -39,8 +39,11 @@ def run(args: argparse.Namespace) -> int:
         ("points", sum(len(person["dp_x"]) for person in dense)),
     ]
     if args.images:
-        missing = sum(not os.path.isfile(image["path"]) for image in file.images.values())
-        rows.append(("images missing", missing))
+        paths = [image["path"] for image in file.images.values()]
+        missing = [path for path in paths if not os.path.isfile(path)]
+        rows.append(("images missing", len(missing)))
+        if missing:
+            logging.warning(f"{args.annotations}: images are missing, the first is {missing[0]}")
     print(tabulate(rows, tablefmt="plain"))
     if dense:
         counts = np.bincount(

@@ -185,14 +185,19 @@ def build_densepose_test_loader(cfg: CfgNode, name: str) -> torch.utils.data.Dat
 
 
 def _those_present(name: str, dataset: list[dict]) -> list[dict]:
-    present = [image for image in dataset if PathManager.exists(image["file_name"])]
+    exists = [PathManager.exists(image["file_name"]) for image in dataset]
+    present = [image for image, there in zip(dataset, exists) if there]
     if not present:
         raise FileNotFoundError(
             f"dataset {name!r}: none of its {len(dataset)} images exists, the first is"
             f" {os.path.abspath(dataset[0]['file_name'])}"
         )
     if len(present) < len(dataset):
-        logger.warning(f"{name}: left out {len(dataset) - len(present)} images that are missing")
+        first = dataset[exists.index(False)]
+        logger.warning(
+            f"{name}: left out {len(dataset) - len(present)} images that are missing; the first is"
+            f" {os.path.abspath(first['file_name'])}"
+        )
     return present
 
 
@@ -265,7 +270,8 @@ def _check_classes(name: str, first: str, images: list[dict], num_classes: int |
     if num_classes is not None and highest >= num_classes:
         raise ValueError(
             f"dataset {name!r} has class {highest} ({classes[highest] if classes else 'unnamed'}),"
-            f" counted from 0, but MODEL.ROI_HEADS.NUM_CLASSES = {num_classes}"
+            f" counted from 0, but MODEL.ROI_HEADS.NUM_CLASSES = {num_classes};"
+            " DATASETS.WHITELISTED_CATEGORIES keeps chosen categories"
         )
 
 

@@ -36,18 +36,27 @@ def register_densepose_coco(
         surface: the body that I, U, V refer to: "smpl" for official annotations, "open" for the
             body shipped with the package, or a folder of official files. No default, because
             scoring on the wrong body would go unnoticed.
+
+    Registered again with the same files and surface, the dataset stays as it is.
+
+    Raises:
+        ValueError: the name is registered with others.
     """
     json_file, image_root, surface = (
         os.path.expanduser(path) for path in (json_file, image_root, surface)
     )
+    files = {"json_file": json_file, "image_root": image_root, "surface": surface}
+    if name in DatasetCatalog:
+        there = {key: getattr(MetadataCatalog.get(name), key, None) for key in files}
+        if there != files:
+            raise ValueError(f"dataset {name!r} is registered already, with {there}, not {files}")
+        return
     DatasetCatalog.register(
         name, lambda: load_densepose_coco(json_file, image_root, name, surface=surface)
     )
     MetadataCatalog.get(name).set(
-        json_file=json_file,
-        image_root=image_root,
+        **files,
         evaluator_type="coco",
-        surface=surface,
         keypoint_names=COCO_PERSON_KEYPOINT_NAMES,
         keypoint_flip_map=COCO_PERSON_KEYPOINT_FLIP_MAP,
         keypoint_connection_rules=KEYPOINT_CONNECTION_RULES,

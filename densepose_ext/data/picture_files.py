@@ -20,14 +20,14 @@ def picture_path(folder: str, file_name: str) -> str:
     """The path of a picture whose ``file_name`` is given in an annotation file.
 
     Labelling tools may write backslashes, or an absolute path on another machine. If the file does
-    not exist, slashes are tried instead, then the bare name in the folder.
+    not exist, the ends of the path are tried in the folder, the longest first.
     """
     path = os.path.join(folder, file_name)
     windows = PureWindowsPath(file_name)
     is_foreign = "\\" in file_name or windows.drive or os.path.isabs(file_name)
     if is_foreign and not os.path.exists(path):
-        for other in (windows.as_posix(), windows.name):
-            candidate = os.path.join(folder, other)
+        for start in range(len(windows.parts)):
+            candidate = os.path.join(folder, *windows.parts[start:])
             if os.path.exists(candidate):
                 return candidate
     return path

@@ -166,12 +166,14 @@ class TestCheck:
         assert rows["right hand"] == str(points.count(3))
         assert "images missing" not in rows
 
-    def test_missing_images(self, dataset, capsys):
+    def test_missing_images(self, dataset, capsys, caplog):
         assert main(["check", str(dataset), "--images", str(dataset.parent)]) == 0
         assert self.rows(capsys.readouterr().out)["images missing"] == "0"
         (dataset.parent / "3.jpg").unlink()
         assert main(["check", "--images", str(dataset.parent), str(dataset)]) == 0
-        assert self.rows(capsys.readouterr().out)["images missing"] == "1"
+        printed = capsys.readouterr()
+        assert self.rows(printed.out)["images missing"] == "1"
+        assert f"the first is {dataset.parent / '3.jpg'}" in printed.err + caplog.text
 
     def test_what_cannot_be_used_is_said(self, dataset, capsys, caplog):
         contents = json.loads(dataset.read_text())

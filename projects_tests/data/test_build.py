@@ -151,7 +151,8 @@ def test_missing_images_are_left_out_and_counted(register, tmp_path, caplog):
     name = register()
     (tmp_path / name / "2.jpg").unlink()
     assert ids(training_images([name])) == [1, 3, 4]
-    assert "left out 1 images that are missing" in caplog.text
+    missing = tmp_path / name / "2.jpg"
+    assert f"left out 1 images that are missing; the first is {missing}" in caplog.text
     for number in (1, 3, 4):
         (tmp_path / name / f"{number}.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"none of its 4 images exists, .*1\.jpg"):
@@ -256,7 +257,9 @@ def test_more_classes_than_the_model_has(register):
         change=lambda people: [{**p, "category_id": 1 + p["id"] % 2} for p in people],
         categories={1: "person", 2: "bear"},
     )
-    with pytest.raises(ValueError, match=r"'tiny' has class 1 \(bear\).*NUM_CLASSES = 1"):
+    with pytest.raises(
+        ValueError, match=r"'tiny' has class 1 \(bear\).*NUM_CLASSES = 1; .*WHITELISTED"
+    ):
         build_densepose_train_loader(config(name))
     batches = build_densepose_train_loader(config(name, **{"MODEL.ROI_HEADS.NUM_CLASSES": 2}))
     assert len(next(iter(batches))) == 2

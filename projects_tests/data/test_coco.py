@@ -337,3 +337,11 @@ def test_any_value_is_refused_left_out_or_usable(tmp_path, data):
     for annotation in images[0]["annotations"]:
         assert np.isfinite(annotation["bbox"]).all()
         assert annotation["bbox"][2] > 0
+
+
+def test_registered_again_a_dataset_must_be_the_same(dataset_name, tmp_path):
+    """A notebook's cell may be run twice."""
+    for _ in range(2):
+        register_densepose_coco(dataset_name, tmp_path / "a.json", tmp_path, surface="open")
+    with pytest.raises(ValueError, match=rf"'{dataset_name}' is registered already, .*a\.json"):
+        register_densepose_coco(dataset_name, tmp_path / "b.json", tmp_path, surface="open")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from densepose_ext.data import load_densepose_coco, read_annotations
 from densepose_ext.data.annotations import has_densepose
-from densepose_ext.data.picture_files import check_pictures, picture_size
+from densepose_ext.data.picture_files import check_pictures, picture_path, picture_size
 from densepose_ext.evaluation.instances import coco_content, image_numbers
 from densepose_ext.evaluation.people import GroundTruth
 from projects_tests.tiny_dataset import make_dataset
@@ -177,6 +177,14 @@ def test_nobody_is_lost(folder, good, tmp_path, case):
     assert all((im["width"], im["height"]) == (120, 96) for im in file.images.values())
     assert all(person["area"] > 0 for person in file.people)
     assert all(type(number) is int for number in image_numbers(file).values())
+
+
+@pytest.mark.parametrize("name", [r"C:\data\day 1\a.jpg", "/home/somebody/data/day 1/a.jpg"])
+def test_a_path_of_another_machine_keeps_its_folders(tmp_path, name):
+    for day in ("day 1", "day 2"):
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "a.jpg").touch()
+    assert picture_path(str(tmp_path), name) == str(tmp_path / "day 1" / "a.jpg")
 
 
 @pytest.mark.parametrize("case", WITHOUT_POINTS)
