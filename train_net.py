@@ -24,6 +24,7 @@ from torch.multiprocessing import ProcessExitedException
 from densepose_ext.engine.checkpoint import DensePoseCheckpointer, check_weights
 from densepose_ext.engine.launch import check_backend, launch
 from densepose_ext.engine.output_folder import check_writable
+from densepose_ext.processes.messages import one_line
 from densepose_ext.processes.notices import hide_notices
 
 
@@ -58,7 +59,7 @@ def main(args):
 
 
 def refuse(error: Exception) -> None:
-    print(f"train_net.py: error: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"train_net.py: error: {one_line(error)}", file=sys.stderr)
     sys.exit(2)
 
 

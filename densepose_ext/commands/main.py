@@ -11,6 +11,7 @@ from types import ModuleType
 
 import densepose_ext
 
+from ..processes.messages import one_line
 from ..processes.notices import hide_notices
 
 #: Command: what it does. Its module, with _ for -, has add_arguments(parser) and run(args).
@@ -92,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ModuleNotFoundError, OSError, ValueError) as error:
-        print(f"densepose-ext {command}: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"densepose-ext {command}: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\ndensepose-ext {command}: stopped", file=sys.stderr)

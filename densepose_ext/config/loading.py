@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import yaml
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
 
@@ -24,8 +25,9 @@ def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: a key does not exist, a value has the wrong type, ``check_config`` refuses it,
-            or there is no official checkpoint for a config of this name.
+        ValueError: the file is not YAML, a key does not exist, a value has the wrong type,
+            ``check_config`` refuses it, or there is no official checkpoint for a config of this
+            name.
     """
     cfg = get_cfg()
     add_densepose_config(cfg)
@@ -34,6 +36,8 @@ def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -
         cfg.merge_from_list(list(overrides))
     except (KeyError, AssertionError) as error:
         raise ValueError(f"{config_file}: {error.args[0] if error.args else error}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{config_file} is not a config of a dense pose model: {error}") from error
     if cfg.MODEL.WEIGHTS == OFFICIAL:
         cfg.MODEL.WEIGHTS = official_of_config(config_file).weights
     cfg.OUTPUT_DIR = os.path.expanduser(cfg.OUTPUT_DIR)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
 from detectron2.structures import Instances
@@ -209,7 +208,7 @@ def _resolve(
         cfg = config.clone()
     else:
         path, zoo_weights = config_file(os.fspath(config))
-        cfg = _read_config(path).clone()
+        cfg = load_config(path).clone()
         weights = weights or zoo_weights
     if weights == OFFICIAL:
         if not path:
@@ -245,13 +244,6 @@ def config_file(name: str) -> tuple[str, str | None]:
         f"no config {name!r}: expected a file, a model (densepose-ext models lists them) or a"
         " config of the package (densepose-ext configs lists them)"
     )
-
-
-def _read_config(path: str) -> CfgNode:
-    try:
-        return load_config(path)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not a config of a dense pose model: {error}") from error
 
 
 def _device(device: str | torch.device | None) -> torch.device:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from detectron2.utils import comm
 from tqdm import tqdm
 
+from ..data.json_file import read_json
 from ..engine.launch import launch
 from ..files.sole_use import sole_use
 from ..processes.cores import number_of_cores
@@ -176,8 +177,9 @@ def _check(run: Run) -> None:
         )
     if run.options.person not in CHOICES:
         raise ValueError(f"person {run.options.person!r}; expected one of {', '.join(CHOICES)}")
-    if min(run.batch, run.workers, run.processes) < 1:
-        raise ValueError("batch, workers and processes must be 1 or more")
+    for key in ("batch", "workers", "processes"):
+        if getattr(run, key) < 1:
+            raise ValueError(f"{key} = {getattr(run, key)}, expected 1 or more")
     if not 0 <= run.machine_rank < run.machines:
         raise ValueError(f"machine rank {run.machine_rank}, expected 0 to {run.machines - 1}")
     if run.machines > 1 and run.dist_url == "auto":
@@ -207,9 +209,9 @@ def read_image_ids(path: str | os.PathLike, sources: Sequence[Source]) -> dict[s
         OSError: the file cannot be read.
         ValueError: it is not a COCO file, or has no entry for one of the pictures.
     """
+    content: Any = read_json(Path(path))
     try:
-        images = json.loads(Path(path).read_bytes())["images"]
-        ids = {image["file_name"]: int(image["id"]) for image in images}
+        ids = {image["file_name"]: int(image["id"]) for image in content["images"]}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a COCO file with images: {error!r}") from error
     missing = [source for source in sources if source.file_name not in ids]

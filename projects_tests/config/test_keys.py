@@ -368,3 +368,11 @@ def test_which_configs_are_dense_pose():
     assert not is_densepose_config(CfgNode({"MODEL": {"META_ARCHITECTURE": "RetinaNet"}}))
     assert not is_densepose_config(CfgNode())
     assert is_densepose_config(CfgNode({"MODEL": {"ROI_HEADS": {"NAME": "DensePoseROIHeads"}}}))
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"MODEL: [", b"\xff\xfe"])
+def test_a_file_that_is_not_yaml_is_named(tmp_path, content):
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.png is not a config of a dense pose model: "):
+        load_config(str(path))

@@ -1,0 +1,19 @@
+import os
+
+import pytest
+
+from densepose_ext.processes.messages import one_line
+
+
+def test_an_error_of_a_file_begins_with_its_name(tmp_path):
+    with pytest.raises(OSError) as error:  # noqa: PT011 (its message is what is tested)
+        tmp_path.read_bytes()
+    assert one_line(error.value) == f"{tmp_path}: Is a directory"
+    with pytest.raises(OSError) as error:  # noqa: PT011
+        os.rename(tmp_path / "a", tmp_path / "b")
+    assert one_line(error.value) == f"{tmp_path}/a, {tmp_path}/b: No such file or directory"
+
+
+def test_others_are_one_line():
+    assert one_line(ValueError("one\n  two")) == "one two"
+    assert one_line(OSError("no room")) == "no room"
