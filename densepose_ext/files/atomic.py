@@ -13,12 +13,14 @@ from pathlib import Path
 def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside ``path``, which is renamed to ``path`` at the end.
 
-    Readers see the old file or the complete new one. After an error nothing is left behind.
+    Readers see the old file or the complete new one. After an error nothing is left behind, and an
+    OSError names a file: that of a full disk names none.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        yield temporary
-        _rename(temporary, path)
+        with naming(path):
+            yield temporary
+            _rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -30,8 +32,20 @@ def write_whole(path: Path, content: bytes) -> None:
     Only one process at a time may write to ``path``; see :func:`replacing` otherwise.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    _rename(temporary, path)
+    with naming(path):
+        temporary.write_bytes(content)
+        _rename(temporary, path)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Gives an OSError that names no file, as that of a full disk, the name of this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def _rename(temporary: Path, path: Path) -> None:

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
+from ..files.atomic import naming
+
 PICTURES_FILE = "pictures.jsonl"
 RESULTS_FILE = "results.json"
 
@@ -152,8 +154,9 @@ class RunRecord:
         self._write_line(line)
 
     def _write_line(self, line: dict) -> None:
-        self._pictures.write(json.dumps(line) + "\n")
-        self._pictures.flush()
+        with naming(self._pictures_path):
+            self._pictures.write(json.dumps(line) + "\n")
+            self._pictures.flush()
 
     def _put(self, entries: Iterable[dict]) -> None:
         """Writes entries over the closing bracket, and the bracket after them."""
@@ -162,10 +165,11 @@ class RunRecord:
             text += b",\n" if self._end + len(text) > len(_OPENING) else b"\n"
             text += json.dumps(entry, separators=(",", ":")).encode()
         is_first = self._end == len(_OPENING)
-        self._results.seek(0 if is_first else self._end)
-        self._results.write((_OPENING if is_first else b"") + text + _CLOSING)
-        self._results.truncate()
-        self._results.flush()
+        with naming(self._results_path):
+            self._results.seek(0 if is_first else self._end)
+            self._results.write((_OPENING if is_first else b"") + text + _CLOSING)
+            self._results.truncate()
+            self._results.flush()
         self._end += len(text)
 
     def absorb_parts(self) -> None:

@@ -1,5 +1,7 @@
 """Files appear whole or not at all."""
 
+import os
+
 import pytest
 
 from densepose_ext.files.atomic import replacing, write_whole
@@ -39,3 +41,20 @@ def test_a_whole_file_takes_the_place_of_what_a_killed_process_left(tmp_path):
     write_whole(path, b"second")
     assert path.read_bytes() == b"second"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_the_error_of_a_full_disk_names_the_file(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"before")
+    with (
+        open("/dev/full", "wb", 0) as full,
+        pytest.raises(OSError, match="No space left on device") as error,
+        replacing(path),
+    ):
+        full.write(b"after")
+    assert error.value.filename == str(path)
+    (tmp_path / ".a.png.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: .*a\.png'"):
+        write_whole(path, b"after")
+    assert path.read_bytes() == b"before"
