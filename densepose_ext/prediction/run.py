@@ -136,7 +136,7 @@ def _run_together(
     run: Run,
     image_ids: dict[str, int] | None,
     settings: dict,
-    predictor: DensePosePredictor | ExportedPredictor | None,
+    predictor: Predictor | None,
 ) -> Summary | None:
     """Starts the processes of this machine and, on the first one, sums up what all have done."""
     todo = []
