@@ -13,6 +13,7 @@ import warnings
 import lazy_loader
 
 from .processes.command_line import runs_a_command
+from .processes.notices import JIT_SCRIPT
 
 __version__ = "0.2.0"
 
@@ -49,8 +50,7 @@ def register() -> None:
     except ModuleNotFoundError as error:
         raise _explained(error) from None
     with warnings.catch_warnings():
-        # fvcore and Detectron2 call it when they are imported.
-        warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
+        warnings.filterwarnings("ignore", JIT_SCRIPT)
         from .data.datasets import register_public_datasets
         from .engine import checkpoint
         from .model_zoo.fetching import register_official_weights

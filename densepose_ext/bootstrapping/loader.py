@@ -10,6 +10,7 @@ import numpy as np
 from detectron2.utils.events import get_event_storage
 from torch.utils.data import DataLoader
 
+from ..data.loader import start_method
 from ..data.mixing import Mixture
 from ..data.sampler import Sample, TrainingBatches
 from ..data.seeding import Purpose, generator, seeded
@@ -97,6 +98,7 @@ class BootstrappedLoader:
                 one.pictures,
                 batch_sampler=one.batches,
                 num_workers=one.num_workers,
+                multiprocessing_context=start_method(one.num_workers),
                 collate_fn=list,
                 generator=labelled.generator,
             )

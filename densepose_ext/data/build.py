@@ -22,7 +22,7 @@ from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import has_densepose
 from .coco import load_densepose_coco
-from .loader import training_loader
+from .loader import start_method, training_loader
 from .mapper import DensePoseDatasetMapper
 from .sampler import TrainingBatches, by_orientation, repeats_from_config
 
@@ -179,9 +179,11 @@ def build_densepose_test_loader(cfg: CfgNode, name: str) -> torch.utils.data.Dat
         cfg.DATASETS.WHITELISTED_CATEGORIES.get(name),
         cfg.DATASETS.CATEGORY_MAPS.get(name),
     )
-    return build_detection_test_loader(
-        dataset, mapper=DensePoseDatasetMapper(cfg, False), num_workers=cfg.DATALOADER.NUM_WORKERS
-    )
+    workers = cfg.DATALOADER.NUM_WORKERS
+    mapper = DensePoseDatasetMapper(cfg, False)
+    loader = build_detection_test_loader(dataset, mapper=mapper, num_workers=workers)
+    loader.multiprocessing_context = start_method(workers)
+    return loader
 
 
 def _those_present(name: str, dataset: list[dict]) -> list[dict]:

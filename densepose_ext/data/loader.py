@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 
@@ -90,10 +91,22 @@ def training_loader(
         batch_sampler=batches,
         num_workers=num_workers,
         collate_fn=PackedBatch if num_workers else trivial_batch_collator,
+        multiprocessing_context=start_method(num_workers),
         worker_init_fn=_leave_interrupts_to_the_trainer,
         # Starting to iterate draws a number: from this generator, not from the global one.
         generator=torch.Generator(),
     )
+
+
+def start_method(num_workers: int) -> str | None:
+    """How a loader's workers start, as DataLoader takes it: by fork where Python 3.14 gave that up.
+
+    They then start at once, without importing torch and Detectron2 each. A method set with
+    ``multiprocessing.set_start_method`` is kept, as is the default of other systems and Pythons.
+    """
+    default = multiprocessing.get_all_start_methods()[0]
+    chosen = multiprocessing.get_start_method(allow_none=True) or default
+    return "fork" if num_workers and chosen == default == "forkserver" else None
 
 
 def _leave_interrupts_to_the_trainer(worker: int) -> None:

@@ -3,9 +3,13 @@
 import logging
 import warnings
 
+#: The start of torch's warning about ``torch.jit.script``, which fvcore and Detectron2 call when
+#: they are imported. It goes on "deprecated", from Python 3.14 "not supported in Python 3.14+".
+JIT_SCRIPT = "`torch.jit.script` is "
+
 
 def hide_notices() -> None:
     """Hides, in this process, torch's warnings about how Detectron2 and fvcore call it."""
-    warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated")
+    warnings.filterwarnings("ignore", JIT_SCRIPT)
     warnings.filterwarnings("ignore", module=r"torch\.functional")
     logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)

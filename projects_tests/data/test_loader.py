@@ -1,13 +1,15 @@
 """Mapped batches: the same from any first iteration, and with any number of workers."""
 
 import itertools
+import multiprocessing
+import pickle
 
 import numpy as np
 import pytest
 import torch
 
 from densepose_ext.data import DensePoseDatasetMapper, load_densepose_coco
-from densepose_ext.data.loader import MappedImages, training_loader
+from densepose_ext.data.loader import MappedImages, start_method, training_loader
 from densepose_ext.data.sampler import Sample, TrainingBatches
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_model import tiny_config
@@ -58,6 +60,37 @@ def test_a_loader_that_starts_later_goes_on(images, mapper, workers):
     np.random.seed(2)
     torch.manual_seed(2)
     assert_same(first(loader(images, mapper, start=3, workers=workers), 5), whole)
+
+
+def test_images_sent_to_a_process_are_mapped_the_same(images, mapper):
+    """By pickle, as workers that are not forked get them."""
+    dataset = MappedImages(images, mapper, (40, 60, 80))
+    sample = next(iter(TrainingBatches(np.ones(5), 2, seed=3)))[0]
+    mapped = [d[sample] for d in (dataset, pickle.loads(pickle.dumps(dataset)))]
+    assert_same(first([mapped[1:]], 1), first([mapped[:1]], 1))
+
+
+@pytest.mark.parametrize(
+    ("default", "chosen", "workers", "expected"),
+    [
+        ("forkserver", None, 2, "fork"),  # Python 3.14 on Linux
+        ("forkserver", "forkserver", 2, "fork"),  # the default, in use
+        ("forkserver", "spawn", 2, None),
+        ("forkserver", None, 0, None),
+        ("fork", None, 2, None),  # Python 3.13 on Linux
+        ("fork", "forkserver", 2, None),
+        ("spawn", None, 2, None),  # macOS, Windows
+    ],
+)
+def test_workers_are_forked_as_before_python_3_14(
+    default, chosen, workers, expected, monkeypatch, images, mapper
+):
+    others = [name for name in ("fork", "spawn", "forkserver") if name != default]
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: [default, *others])
+    monkeypatch.setattr(multiprocessing, "get_start_method", lambda allow_none: chosen)
+    assert start_method(workers) == expected
+    context = loader(images, mapper, workers=workers).multiprocessing_context
+    assert (context and context.get_start_method()) == expected
 
 
 def test_the_same_image_is_augmented_anew_each_time(images, mapper):
