@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from .detections import ArrayMaps, Detections
-from .people import GroundTruth, Image, Person
+from .people import AnnotatedPerson, GroundTruth, Image
 
 
 def truth_as_detections(truth: GroundTruth, image: Image) -> Detections:
@@ -28,14 +28,14 @@ def truth_as_detections(truth: GroundTruth, image: Image) -> Detections:
     )
 
 
-def _box(person: Person) -> np.ndarray:
+def _box(person: AnnotatedPerson) -> np.ndarray:
     """The person's box grown to whole pixels, with the pixels of points on its last edges."""
     x, y, w, h = person.box
     x0, y0 = math.floor(x), math.floor(y)
     return np.array([x0, y0, math.floor(x + w) + 1 - x0, math.floor(y + h) + 1 - y0], float)
 
 
-def true_iuv(person: Person, box: np.ndarray) -> np.ndarray:
+def true_iuv(person: AnnotatedPerson, box: np.ndarray) -> np.ndarray:
     """The annotation of a person as an IUV map of a results file.
 
     Each annotated point sets the pixel that it lies in; if several do, the last. Other pixels of

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..files.picture_encoding import encode_picture
 from ..visualization.palette import PART_COLOURS
-from .people import GroundTruth, Image, Person
+from .people import AnnotatedPerson, GroundTruth, Image
 from .results import decode_iuv, encode_iuv
 from .scorecard import FoundPerson
 
@@ -91,7 +91,7 @@ class Gallery:
         return result
 
 
-def draw(exhibit: Exhibit | None, person: Person) -> np.ndarray:
+def draw(exhibit: Exhibit | None, person: AnnotatedPerson) -> np.ndarray:
     """Truth and prediction side by side.
 
     On the left the annotated points in the colours of their parts; on the right the predicted
@@ -151,7 +151,7 @@ def _paint(picture: np.ndarray, exhibit: Exhibit) -> None:
 def _draw_points(
     halves: list[np.ndarray],
     exhibit: Exhibit | None,
-    person: Person,
+    person: AnnotatedPerson,
     corner: np.ndarray,
     scale: np.ndarray,
 ) -> None:

@@ -40,7 +40,7 @@ class Image:
 
 
 @dataclass
-class Person:
+class AnnotatedPerson:
     """An annotated person. P points, without those on the background (I = 0).
 
     Attributes:
@@ -147,13 +147,13 @@ class GroundTruth:
             raise ValueError(f"{self.source}: no annotation has usable dense pose ({keys})")
         self.by_vertices = by_vertices
         self.images = {key: _image(annotations.images[key]) for key in sorted(chosen, key=_rank)}
-        self._people: dict[int | str, list[Person]] = {key: [] for key in self.images}
+        self._people: dict[int | str, list[AnnotatedPerson]] = {key: [] for key in self.images}
         for record in annotations.people:
             image = self.images.get(record["image_id"])
             if image is not None:
                 self._people[image.id].append(_person(record, image, by_vertices))
 
-    def people(self, image_id: int | str) -> list[Person]:
+    def people(self, image_id: int | str) -> list[AnnotatedPerson]:
         """The people of an image outside its ignore regions, in the file's order."""
         people = self._people[image_id]
         region = self.images[image_id].ignore_regions if people else None
@@ -194,7 +194,7 @@ def _image(record: dict) -> Image:
     )
 
 
-def _person(record: dict, image: Image, by_vertices: bool) -> Person:
+def _person(record: dict, image: Image, by_vertices: bool) -> AnnotatedPerson:
     points = np.zeros((5, 0))
     vertex, mesh = np.zeros(0, np.int64), None
     has_points = has_densepose(record, by_vertices)
@@ -209,7 +209,7 @@ def _person(record: dict, image: Image, by_vertices: bool) -> Person:
         points = np.stack([record[key] for key in POINT_KEYS])
         points = points[:, points[2] > 0]
     box = np.array(record["bbox"])
-    return Person(
+    return AnnotatedPerson(
         id=record["id"],
         category=record["category_id"],
         image=image,

@@ -21,7 +21,7 @@ from ..surface.parts import (
     GROUP_NAMES,
     NUM_COARSE_PARTS,
 )
-from .people import Person
+from .people import AnnotatedPerson
 from .scoring import ImageScores, PointPredictions
 
 #: Box IoU at which a detection counts as that of a person.
@@ -92,7 +92,7 @@ class ImagePoints:
     @classmethod
     def of(
         cls,
-        people: Sequence[Person],
+        people: Sequence[AnnotatedPerson],
         scores: ImageScores,
         predictions: PointPredictions,
         chosen: np.ndarray,

@@ -23,7 +23,7 @@ from .matching import (
     scored_thresholds,
     summarize,
 )
-from .people import GroundTruth, Image, Person
+from .people import AnnotatedPerson, GroundTruth, Image
 from .pointwise import ImagePoints, match_by_box
 from .scoring import (
     ImageScorer,
@@ -56,7 +56,7 @@ class ImageRecord:
 class FoundPerson:
     """A detected person and the detection, while its maps are still in memory."""
 
-    person: Person
+    person: AnnotatedPerson
     gps: float
     detections: Detections
     number: int

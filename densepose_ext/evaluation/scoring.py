@@ -22,7 +22,7 @@ from .gps import (
     point_similarity,
 )
 from .masks import WindowMask, paste
-from .people import Image, Person
+from .people import AnnotatedPerson, Image
 
 #: A detection is dropped if at least this share of its mask lies in an ignore region.
 DETECTION_IN_REGION = 0.9
@@ -80,7 +80,7 @@ class ImageScorer:
         self._surface = surface
         self._kappa = kappa
 
-    def _reading(self, people: list[Person], detections: Detections) -> ChartReading:
+    def _reading(self, people: list[AnnotatedPerson], detections: Detections) -> ChartReading:
         return ChartReading(people, detections, self._surface)
 
     def _tolerance(self, parts: np.ndarray) -> np.ndarray:
@@ -88,7 +88,7 @@ class ImageScorer:
         return point_kappa(parts, self._kappa)
 
     def score(
-        self, image: Image, category: int, people: list[Person], detections: Detections
+        self, image: Image, category: int, people: list[AnnotatedPerson], detections: Detections
     ) -> tuple[ImageScores, PointPredictions]:
         """Similarities of all pairs.
 
@@ -124,7 +124,9 @@ class ImageScorer:
 class ChartReading:
     """I, U and V of detections at the people's points, and their errors."""
 
-    def __init__(self, people: list[Person], detections: Detections, surface: Surface | None):
+    def __init__(
+        self, people: list[AnnotatedPerson], detections: Detections, surface: Surface | None
+    ):
         self._people, self._detections, self._surface = people, detections, surface
         points = sum(len(person.parts) for person in people)
         self._iuv = np.zeros((3, len(detections), points), np.uint8)
@@ -159,7 +161,7 @@ class ChartReading:
 
 def _read(
     image: Image,
-    people: list[Person],
+    people: list[AnnotatedPerson],
     boxes: np.ndarray,
     detections: Detections,
     read: Callable[[int, np.ndarray, np.ndarray, np.ndarray], None],

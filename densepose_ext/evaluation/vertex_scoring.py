@@ -13,7 +13,7 @@ from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .detections import Detections
 from .gps import PAPER_KAPPA, Kappa, point_kappa
-from .people import Person
+from .people import AnnotatedPerson
 from .scoring import ImageScorer, PointPredictions
 
 
@@ -32,7 +32,7 @@ class VertexScorer(ImageScorer):
         super().__init__(None, kappa)
         self.has_gps = has_gps
 
-    def _reading(self, people: list[Person], detections: Detections) -> VertexReading:
+    def _reading(self, people: list[AnnotatedPerson], detections: Detections) -> VertexReading:
         return VertexReading(people, detections, self.has_gps)
 
     def _tolerance(self, parts: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ class VertexScorer(ImageScorer):
 class VertexReading:
     """Vertices of detections at the people's points, and their errors."""
 
-    def __init__(self, people: list[Person], detections: Detections, measure: bool):
+    def __init__(self, people: list[AnnotatedPerson], detections: Detections, measure: bool):
         self._detections = detections
         self._measure = measure
         self._true = _joined([person.vertex for person in people])

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pycocotools.mask as coco_mask
 
-from ..evaluation.people import Person
+from ..evaluation.people import AnnotatedPerson
 from ..evaluation.pointwise import SIZES
 from ..evaluation.scorecard import Scorecard
 from ..surface.parts import FINE_PART_NAMES
@@ -22,7 +22,7 @@ _IS_BACK = np.array(["back" in name.split() for name in FINE_PART_NAMES])
 _IS_FRONT = np.array(["front" in name.split() for name in FINE_PART_NAMES])
 
 #: (person, keypoints (17, 3), number of others nearby) -> value.
-_Rule = Callable[[Person, np.ndarray, int], float]
+_Rule = Callable[[AnnotatedPerson, np.ndarray, int], float]
 
 #: Kind -> rule, and stratum -> its upper bound.
 _KINDS: dict[str, tuple[_Rule, dict[str, float]]] = {
@@ -81,13 +81,13 @@ def _share(keypoints: np.ndarray, visibility: int, among: np.ndarray) -> float:
     return float((chosen == visibility).mean()) if len(chosen) else 1.0
 
 
-def _share_of_back(person: Person) -> float:
+def _share_of_back(person: AnnotatedPerson) -> float:
     """Share of a person's points on back parts, among points on front and back parts."""
     back, front = _IS_BACK[person.parts].sum(), _IS_FRONT[person.parts].sum()
     return float(back / (back + front)) if back + front else 0.5
 
 
-def _neighbours(people: list[Person]) -> np.ndarray:
+def _neighbours(people: list[AnnotatedPerson]) -> np.ndarray:
     """How many others each person's box overlaps."""
     if not people:
         return np.zeros(0, int)

@@ -15,7 +15,7 @@ from .annotations import annotate
 from .backdrop import Camera, backdrop
 from .example import Example
 from .render import develop, render
-from .scene import Person, Scene, move, posed_person
+from .scene import RenderedPerson, Scene, move, posed_person
 from .settings import LARGEST, SMALLEST
 from .skeleton import Arm, Leg, Pose, Skeleton, turn
 from .wardrobe import Outfit
@@ -109,7 +109,7 @@ class _Walker:
         self.curl = rng.uniform(0.2, 0.6)
         self.seed = [settings.seed, 3, place]
 
-    def at(self, time: float) -> Person:
+    def at(self, time: float) -> RenderedPerson:
         """The person at a time, seconds."""
         gone = self.settings.speed * time
         pose = _walking(self.start + gone / STRIDE, self.curl)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from .backdrop import read_photograph
-from .scene import Person
+from .scene import RenderedPerson
 from .texture import Solid
 
 #: Share of tops and bottoms that are printed.
@@ -17,7 +17,9 @@ SIDE = 256
 NARROWEST, WIDEST = 0.15, 1.2
 
 
-def print_clothes(rng: np.random.Generator, people: list[Person], pictures: list[Path]) -> None:
+def print_clothes(
+    rng: np.random.Generator, people: list[RenderedPerson], pictures: list[Path]
+) -> None:
     """Prints clothes of people with photographs, in place; what matches goes on matching.
 
     Raises:

@@ -9,7 +9,7 @@ import numpy as np
 from ..surface.body import vertex_normals
 from ..surface.raster import Buffers, project, rasterize
 from .backdrop import Camera, draw_obstacle
-from .scene import Person, Scene
+from .scene import RenderedPerson, Scene
 from .skeleton import unit
 from .texture import any_colour, cloth_colour, solid_noise, wall
 from .things import Thing
@@ -168,7 +168,7 @@ def _gather(values: np.ndarray, faces: np.ndarray, buffers: Buffers, mask) -> np
 class _BodyPaint:
     """Colours of a clothed body."""
 
-    def __init__(self, rng, person: Person, faces, light: Light):
+    def __init__(self, rng, person: RenderedPerson, faces, light: Light):
         self.person, self.faces, self.light = person, faces, light
         self.folds = [solid_noise(rng, rng.uniform(18, 55)) for _ in range(3)]
         self.fold_depth = rng.uniform(0.05, 0.28)
@@ -190,7 +190,7 @@ class _BodyPaint:
         return _shade(light, albedo, normal, lit, gloss)
 
 
-def _lit(person: Person, faces, light: Light, points: np.ndarray) -> np.ndarray:
+def _lit(person: RenderedPerson, faces, light: Light, points: np.ndarray) -> np.ndarray:
     """Share of the light, 0 to 1, that the person's own body lets through to points (n, 3)."""
     axis = light.direction
     across = unit(np.cross(axis, [0.3, 0.2, 1.0]))
@@ -227,7 +227,7 @@ def _nearest(place: np.ndarray, length: int) -> np.ndarray:
 class _CoverPaint:
     """Colours of skirts, hair and brims."""
 
-    def __init__(self, person: Person, cover, light: Light, camera: Camera):
+    def __init__(self, person: RenderedPerson, cover, light: Light, camera: Camera):
         self.person, self.cover, self.light = person, cover, light
         self.backwards = -camera.rotation[2]
 

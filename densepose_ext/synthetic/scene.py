@@ -23,7 +23,7 @@ ELBOW_ROOM = 0.45
 
 
 @dataclass
-class Person:
+class RenderedPerson:
     """One person in the world.
 
     Attributes:
@@ -58,12 +58,12 @@ class Scene:
     """People, props and things before a camera."""
 
     camera: Camera
-    people: list[Person]
+    people: list[RenderedPerson]
     props: list[Cover] = field(default_factory=list)
     things: list[Thing] = field(default_factory=list)
 
 
-def sample_person(rng: np.random.Generator, body: OpenBody) -> Person:
+def sample_person(rng: np.random.Generator, body: OpenBody) -> RenderedPerson:
     """A random person on the ground at the origin, facing any direction."""
     first, second = body.population[rng.integers(0, len(body.population), 2)]
     coefficients = first + (second - first) * rng.uniform(0, 0.5)
@@ -82,7 +82,7 @@ def posed_person(
     pose: Pose,
     rotations: np.ndarray,
     spin: np.ndarray,
-) -> Person:
+) -> RenderedPerson:
     """A person in a given pose, on the ground at the origin.
 
     Args:
@@ -110,13 +110,13 @@ def posed_person(
     covers = hair(rng, body, vertices, outfit)
     if outfit.skirt:
         covers.append(skirt(rng, body, vertices, posed_joints, outfit))
-    return Person(
+    return RenderedPerson(
         coefficients, rotations, np.concatenate([spin, shift[:, None]], 1), pose.name, outfit,
         vertices, skin, body.keypoints(skin), covers, pose.support, seat,
     )  # fmt: skip
 
 
-def move(person: Person, x: float, y: float) -> None:
+def move(person: RenderedPerson, x: float, y: float) -> None:
     """Shifts a person along the ground."""
     shift = np.array([x, y, 0.0])
     person.vertices = person.vertices + shift
@@ -156,7 +156,7 @@ def sample_scene(
     return scene
 
 
-def _aim(rng, person: Person, framing: str, size: int) -> Camera:
+def _aim(rng, person: RenderedPerson, framing: str, size: int) -> Camera:
     """A camera that frames a person as asked."""
     focal = size * np.exp(rng.uniform(np.log(0.85), np.log(2.6)))
     low, high = person.vertices.min(0), person.vertices.max(0)
@@ -196,7 +196,7 @@ def _aim(rng, person: Person, framing: str, size: int) -> Camera:
     return Camera(float(focal), (size, size), position, aside @ rotation)
 
 
-def _free_place(rng, camera: Camera, people: list[Person], framing: str):
+def _free_place(rng, camera: Camera, people: list[RenderedPerson], framing: str):
     """A position (x, y) on the ground, in view and clear of everybody; None if none is found."""
     first = people[0]
     forward = unit(camera.rotation[2] * [1, 1, 0])
@@ -220,7 +220,7 @@ def _free_place(rng, camera: Camera, people: list[Person], framing: str):
     return None
 
 
-def _furnish(rng, scene: Scene, person: Person) -> None:
+def _furnish(rng, scene: Scene, person: RenderedPerson) -> None:
     """Adds a seat for a sitting person, and sometimes a table or another prop."""
     x, y, _ = person.placement[:, 3]
     facing = -person.placement[:, 1]  # the body faces its own -y
