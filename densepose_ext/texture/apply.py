@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..structures import Person
-from ..visualization.compose import check_picture, from_below, inside
+from ..visualization.compose import check_picture, from_below, overlap_of
 from .atlas import Atlas, positions
 from .shading import shading_of
 
@@ -41,7 +41,7 @@ def apply_texture(
             raise ValueError(f"{name} is {value}; expected 0 to 1")
     painted = picture.copy()
     for n in from_below(people):
-        where = inside(people[n], picture.shape[:2])
+        where = overlap_of(people[n], picture.shape[:2])
         if where is None:
             continue
         labels = people[n].result.labels.numpy()[where.of_labels]

@@ -15,7 +15,7 @@ import numpy as np
 from ..structures import Person
 from ..surface.parts import NUM_FINE_PARTS
 from ..surface.surface import BodySurface
-from ..visualization.compose import check_picture, inside
+from ..visualization.compose import check_picture, overlap_of
 from .atlas import (
     COLUMNS,
     LARGEST,
@@ -102,7 +102,7 @@ class TextureExtractor:
             ValueError: the picture has another shape or type.
         """
         check_picture(picture)
-        where = inside(person, picture.shape[:2])
+        where = overlap_of(person, picture.shape[:2])
         if where is None:
             return
         labels = person.result.labels.numpy()[where.of_labels]

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..structures import Person
 from ..surface.surface import BodySurface
-from ..visualization.compose import check_picture, inside
+from ..visualization.compose import check_picture, overlap_of
 
 
 def seen_points(picture: np.ndarray, person: Person) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +24,7 @@ def seen_points(picture: np.ndarray, person: Person) -> tuple[np.ndarray, np.nda
         ValueError: the picture has another shape or type.
     """
     check_picture(picture)
-    where = inside(person, picture.shape[:2])
+    where = overlap_of(person, picture.shape[:2])
     if where is None:
         return np.zeros((0, 3)), np.zeros((0, 3), np.uint8)
     labels = person.result.labels.numpy()[where.of_labels]

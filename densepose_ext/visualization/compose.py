@@ -58,7 +58,7 @@ def compose_labels(people: Sequence[Person], size: tuple[int, int]) -> np.ndarra
     return parts
 
 
-class Inside:
+class Overlap:
     """The pixels that a person's labels and a picture share.
 
     Attributes:
@@ -76,7 +76,7 @@ class Inside:
         )
 
 
-def inside(person: Person, size: tuple[int, int]) -> Inside | None:
+def overlap_of(person: Person, size: tuple[int, int]) -> Overlap | None:
     """The part of a person's labels inside a picture of (H, W); None if there is none."""
     height, width = person.result.labels.shape
     x, y = person.corner
@@ -84,7 +84,7 @@ def inside(person: Person, size: tuple[int, int]) -> Inside | None:
     columns = slice(max(x, 0), min(x + width, size[1]))
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return None
-    return Inside(rows, columns, (x, y))
+    return Overlap(rows, columns, (x, y))
 
 
 def from_below(people: Sequence[Person]) -> list[int]:
@@ -94,17 +94,18 @@ def from_below(people: Sequence[Person]) -> list[int]:
 
 def stacked(
     people: Sequence[Person], size: tuple[int, int]
-) -> Iterator[tuple[int, Inside, np.ndarray]]:
+) -> Iterator[tuple[int, Overlap, np.ndarray]]:
     """Yields index, visible part and labels (h, w) of the people in the picture, topmost last."""
     for n in from_below(people):
-        found = inside(people[n], size)
+        found = overlap_of(people[n], size)
         if found is not None:
             yield n, found, people[n].result.labels.numpy()
 
 
 def extent(people: Sequence[Person], size: tuple[int, int]) -> tuple[slice, slice] | None:
     """Rows and columns of a picture of (H, W) that contain all people; None if there are none."""
-    places = [found.of_picture for found in (inside(p, size) for p in people) if found is not None]
+    overlaps = (overlap_of(person, size) for person in people)
+    places = [overlap.of_picture for overlap in overlaps if overlap is not None]
     if not places:
         return None
     return tuple(

@@ -21,7 +21,7 @@ from .compose import (
     compose_labels,
     extent,
     from_below,
-    inside,
+    overlap_of,
 )
 from .palette import part_colours, person_colour
 
@@ -137,7 +137,7 @@ def _mask(
         window = (slice(y, y + height), slice(x, x + width)) if width else None
         mask = person.mask[window] if width else None
     else:
-        found = inside(person, size)
+        found = overlap_of(person, size)
         window = None if found is None else found.of_picture
         mask = None if found is None else person.result.labels.numpy()[found.of_labels] > 0
     return window, None if mask is None else mask.astype(np.uint8) * 255
