@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..files.picture_encoding import encode_picture
-from ..surface.body import vertex_normals
-from ..surface.raster import rasterize
+from ..surface.rest_pose_views import rest_pose_views
 from ..surface.surface import BodySurface
 from ..visualization.colormaps import colormap
 
 #: Radius within which points colour a vertex, metres.
 NEAR = 0.08
-#: Distance of the camera, metres; large, for little perspective distortion.
-DISTANCE = 12.0
 #: Grey of vertices without points nearby.
 UNKNOWN = 190
 
@@ -40,15 +37,11 @@ def draw_body_map(places: np.ndarray, values: np.ndarray, top: float, height: in
     scale = 0.95 * height / (high[2] - low[2])
     width = int(height * 1.05 * (high[0] - low[0]) / (high[2] - low[2]))
     views = []
-    for side in (1, -1):
-        centred = body.vertices - (low + high) / 2
-        points = np.stack([side * centred[:, 0], -centred[:, 2], side * centred[:, 1]], 1)
-        drawn = rasterize(points + [0, 0, DISTANCE], body.faces, scale * DISTANCE, (height, width))
-        corners = body.faces[drawn.face[drawn.hit]]
-        weights = drawn.barycentric[drawn.hit][..., None]
-        facing = (vertex_normals(points, body.faces)[corners] * weights).sum(1)[:, 2:]
-        picture = np.full((height, width, 3), 255, np.float32)
-        picture[drawn.hit] = (colours[corners] * weights).sum(1) * (0.7 - 0.3 * facing)
-        views.append(picture)
+    for seen, facing in rest_pose_views((height, width), scale):
+        corners = body.faces[seen.face[seen.hit]]
+        weights = seen.barycentric[seen.hit][..., None]
+        view = np.full((height, width, 3), 255, np.float32)
+        view[seen.hit] = (colours[corners] * weights).sum(1) * (0.7 + 0.3 * facing[:, None])
+        views.append(view)
     picture = np.concatenate(views, 1).clip(0, 255).astype(np.uint8)
     return encode_picture(".png", picture[:, :, ::-1])

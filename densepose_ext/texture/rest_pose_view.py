@@ -5,13 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..surface.body import vertex_normals
-from ..surface.raster import rasterize
+from ..surface.raster import Buffers
+from ..surface.rest_pose_views import rest_pose_views
 from ..surface.surface import BodySurface
 from .atlas import Atlas, positions
 
-#: Distance of the camera, metres; large, against perspective distortion.
-DISTANCE = 12.0
 #: Empty border around the body, metres.
 BORDER = 0.06
 #: Supersampling factor, for smooth edges.
@@ -37,12 +35,7 @@ def draw_template(atlas: Atlas, height: int = 640) -> np.ndarray:
         OVERSAMPLING * height,
         OVERSAMPLING * round(height * np.ptp([low[0], high[0]]) / np.ptp([low[2], high[2]])),
     )
-    centred = vertices - (low + high) / 2
-    views = []
-    for side in (1, -1):
-        # camera axes: x to the right, y down, z forward
-        turned = np.stack([side * centred[:, 0], -centred[:, 2], side * centred[:, 1]], 1)
-        views.append(_draw(turned, atlas, scale, size))
+    views = [_painted(seen, facing, atlas) for seen, facing in rest_pose_views(size, scale)]
     drawn = np.concatenate(views, 1)
     drawn = cv2.resize(
         drawn, None, fx=1 / OVERSAMPLING, fy=1 / OVERSAMPLING, interpolation=cv2.INTER_AREA
@@ -50,24 +43,20 @@ def draw_template(atlas: Atlas, height: int = 640) -> np.ndarray:
     return np.rint(drawn).astype(np.uint8)
 
 
-def _draw(points: np.ndarray, atlas: Atlas, scale: float, size: tuple[int, int]) -> np.ndarray:
-    """One view (H, W, 3) float32 of the body, from camera-space vertices (V, 3)."""
-    surface = BodySurface.load()
-    faces = surface.body.faces
-    drawn = rasterize(points + [0, 0, DISTANCE], faces, scale * DISTANCE, size)
-    face, weight = drawn.face[drawn.hit], drawn.barycentric[drawn.hit]
-    normals = (vertex_normals(points, faces)[faces[face]] * weight[..., None]).sum(1)
-    facing = np.clip(-normals[:, 2] / np.linalg.norm(normals, axis=1), 0, 1)[:, None]
-    x, y = (p[None] for p in positions(*surface.iuv(face, weight), atlas.tile))
+def _painted(seen: Buffers, facing: np.ndarray, atlas: Atlas) -> np.ndarray:
+    """One view (H, W, 3) float32 of the body."""
+    hit = seen.hit
+    iuv = BodySurface.load().iuv(seen.face[hit], seen.barycentric[hit])
+    x, y = (p[None] for p in positions(*iuv, atlas.tile))
     colour = _sampled(atlas.premultiplied, x, y).astype(np.float32)
-    alpha = np.ones((len(face), 1), np.float32)
+    alpha = np.ones((len(colour), 1), np.float32)
     if atlas.alpha is not None:
         alpha = _sampled(atlas.alpha, x, y)[:, None] / np.float32(255)
-    picture = np.full((*size, 3), GROUND, np.float32)
+    picture = np.full((*hit.shape, 3), GROUND, np.float32)
+    facing = facing[:, None]
     # the colours already contain the picture's light; a little more shows the shape
-    picture[drawn.hit] = colour * (0.75 + 0.25 * facing) + (1 - alpha) * CLAY * (
-        0.35 + 0.65 * facing
-    )
+    clay = CLAY * (0.35 + 0.65 * facing)
+    picture[hit] = colour * (0.75 + 0.25 * facing) + (1 - alpha) * clay
     return picture
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 
 from ..structures import DensePoseResult, Person
-from ..surface.body import vertex_normals
 from ..surface.parts import FINE_PART_NAMES
-from ..surface.raster import rasterize
+from ..surface.rest_pose_views import rest_pose_views
 from ..surface.surface import BodySurface
 from .colormaps import colormap
 from .overlay import PAINTERS
@@ -21,8 +20,6 @@ from .text import line_height, text_mask, write_text
 
 #: Supersampling factor of the body.
 OVERSAMPLING = 3
-#: Distance of the camera, metres; large, so that both views have one scale.
-DISTANCE = 40.0
 #: Aspect ratio of a view of the body, and the margin around it.
 ASPECT, RIM = 0.8, 0.03
 #: Colour of the lines between names and parts.
@@ -40,17 +37,10 @@ def template_people(height: int) -> tuple[list[Person], tuple[int, int], np.ndar
         both views as people, the (H, W) of the picture, and their shading (H, W) float32, 0 to 1.
     """
     surface = BodySurface.load()
-    vertices, faces = surface.body.vertices, surface.body.faces
     width = round(ASPECT * height)
-    middle = (vertices.max(0) + vertices.min(0)) / 2
-    focal = DISTANCE * height * (1 - 2 * RIM) / np.ptp(vertices[:, 2])
-    normals = vertex_normals(vertices, faces)
+    scale = height * (1 - 2 * RIM) / np.ptp(surface.body.vertices[:, 2])
     people, light = [], np.zeros((height, 2 * width), np.float32)
-    for view, towards in enumerate((1, -1)):
-        # camera: x to the right, y down, z forward; body: x to its left, -y to its front, z up
-        axes = np.array([[towards, 0, 0], [0, 0, -1], [0, towards, 0]])
-        points = (vertices - middle) @ axes.T + [0, 0, DISTANCE]
-        seen = rasterize(points, faces, focal, (height, width))
+    for view, (seen, facing) in enumerate(rest_pose_views((height, width), scale)):
         hit = seen.hit
         i, u, v = surface.iuv(seen.face[hit], seen.barycentric[hit])
         labels = torch.zeros(hit.shape, dtype=torch.uint8)
@@ -60,9 +50,7 @@ def template_people(height: int) -> tuple[list[Person], tuple[int, int], np.ndar
         x = view * width
         box = np.array([x, 0, x + width, height], np.float32)
         people.append(Person(box, 1.0, DensePoseResult(labels, uv)))
-        weights = seen.barycentric[hit]
-        facing = -(normals @ axes.T)[faces[seen.face[hit]], 2]
-        light[:, x : x + width][hit] = np.clip((weights * facing).sum(1), 0, 1)
+        light[:, x : x + width][hit] = facing
     return people, (height, 2 * width), light
 
 
