@@ -111,7 +111,8 @@ def _people(args: argparse.Namespace, opts: list[str]) -> Iterator[tuple[str, np
     from ..config import load_config
     from ..files.picture_reader import read_picture
     from ..prediction.inputs import find_pictures
-    from ..prediction.predictor import DensePosePredictor, config_file
+    from ..prediction.model_files import config_file
+    from ..prediction.predictor import DensePosePredictor
 
     sources = find_pictures([args.input])
     if not len(sources):

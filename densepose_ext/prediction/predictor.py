@@ -12,21 +12,17 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
 from detectron2.structures import Instances
-from detectron2.utils.file_io import PathManager
 from torch import nn
 
-from ..config import add_densepose_config, check_config, is_densepose_config, load_config
-from ..config.loading import OFFICIAL
+from ..config import check_config
 from ..engine.checkpoint import DensePoseCheckpointer
-from ..files.configs import get_config_file, list_configs
-from ..model_zoo import DEFAULT, get, names, official, official_names
-from ..model_zoo.official_models import official_of_config
 from ..modeling.build import build_model
 from ..modeling.postprocessing import densepose_results
 from ..modeling.roi_heads import PRECISIONS
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from ..structures import DensePoseResult, Person, VertexResult
 from .charted import charted
+from .model_files import config_and_weights
 from .people import People
 from .pictures import Picture, batch_to_bgr
 
@@ -76,7 +72,7 @@ class DensePosePredictor:
             ValueError: config or weights cannot be used, or do not belong together; or
                 TEST.AUG.FLIP without a surface that says what a mirror image shows.
         """
-        cfg, weights = _resolve(config, weights)
+        cfg, weights = config_and_weights(config, weights)
         cfg.defrost()
         cfg.MODEL.DEVICE = str(_device(device))
         cfg.MODEL.WEIGHTS = weights
@@ -195,55 +191,6 @@ def _people(instances: Instances, size: tuple[int, int]) -> People:
         )
     ]
     return People(persons, size)
-
-
-def _resolve(
-    config: str | os.PathLike | CfgNode | None, weights: str | os.PathLike | None
-) -> tuple[CfgNode, str]:
-    """A copy of the config, and the path or URL of the weights; see :class:`DensePosePredictor`."""
-    if config is None:
-        config = DEFAULT if weights else get(DEFAULT).name
-    path = ""
-    if isinstance(config, CfgNode):
-        cfg = config.clone()
-    else:
-        path, zoo_weights = config_file(os.fspath(config))
-        cfg = load_config(path).clone()
-        weights = weights or zoo_weights
-    if weights == OFFICIAL:
-        if not path:
-            raise ValueError("weights 'official' need a config with a name; this is a CfgNode")
-        weights = official_of_config(path).weights
-    if is_densepose_config(cfg):
-        cfg.defrost()
-        add_densepose_config(cfg)  # a config of the official package lacks some keys
-    if not is_densepose_config(cfg) or not cfg.MODEL.DENSEPOSE_ON:
-        raise ValueError("the config is not of a dense pose model: see MODEL.ROI_HEADS.NAME")
-    weights = os.fspath(weights or cfg.MODEL.WEIGHTS)
-    if not weights:
-        raise ValueError("the config names no weights (MODEL.WEIGHTS): give a checkpoint")
-    if "://" not in weights and not PathManager.isfile(weights):
-        raise FileNotFoundError(f"{weights}: no such file of weights")
-    return cfg, weights
-
-
-def config_file(name: str) -> tuple[str, str | None]:
-    """Path of a config given by path or name, and its weights if the name is a model's."""
-    if name in names():
-        shipped = get(name)
-        return os.fspath(shipped.config), os.fspath(shipped.weights)
-    if os.path.isfile(name):
-        return name, None
-    if name in official_names():
-        model = official(name)
-        return model.config, model.weights
-    for config in (name, f"{name}.yaml"):
-        if config in list_configs():
-            return get_config_file(config), None
-    raise FileNotFoundError(
-        f"no config {name!r}: expected a file, a model (densepose-ext models lists them) or a"
-        " config of the package (densepose-ext configs lists them)"
-    )
 
 
 def _device(device: str | torch.device | None) -> torch.device:
