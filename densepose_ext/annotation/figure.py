@@ -6,12 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..files.picture_encoding import encode_picture
 from ..surface.body import vertex_normals
 from ..surface.parts import FINE_TO_COARSE, NUM_COARSE_PARTS
 from ..surface.raster import rasterize
 from ..visualization.palette import PART_COLOURS
 from .body import Body
-from .views import DISTANCE, png
+from .views import DISTANCE
 
 #: Width and height, pixels.
 WIDTH, HEIGHT = 300, 440
@@ -50,4 +51,4 @@ class Figure:
         picture[drawn.hit] = np.concatenate(
             [colours[:, ::-1], np.full((len(face), 1), 255)], 1
         ).astype(np.uint8)
-        return png(picture)
+        return encode_picture(".png", picture)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..data.picture_files import UNREADABLE, picture_size
 from ..files.media import PICTURE_SUFFIXES
+from ..files.picture_encoding import encode_picture
 from ..files.picture_reader import read_picture
 from .project import Picture
 
@@ -25,7 +26,7 @@ _REDUCED = (
     (4, cv2.IMREAD_REDUCED_COLOR_4),
     (2, cv2.IMREAD_REDUCED_COLOR_2),
 )
-_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 88]
+_QUALITY = 88
 
 
 def find_pictures(folder: str | os.PathLike) -> list[str]:
@@ -127,7 +128,7 @@ class PictureFiles:
         if scale < 1:
             size = [max(round(length * scale), 1) for length in found.shape[1::-1]]
             found = cv2.resize(found, size, interpolation=cv2.INTER_AREA)
-        return cv2.imencode(".jpg", found, _QUALITY)[1].tobytes()
+        return encode_picture(".jpg", found, _QUALITY)
 
     def _reduced(self, picture: Picture, side: int) -> np.ndarray | None:
         """A JPEG shrunk while decoding, which is many times faster; None where not possible."""
@@ -146,4 +147,4 @@ class PictureFiles:
         if not (0 <= x < picture.width and 0 <= y < picture.height):
             raise ValueError(f"{picture.file_name} has no tile {column}, {row}")
         window = np.ascontiguousarray(self.read(picture)[y : y + TILE, x : x + TILE])
-        return cv2.imencode(".jpg", window, _QUALITY)[1].tobytes()
+        return encode_picture(".jpg", window, _QUALITY)

@@ -10,10 +10,10 @@ from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ..files.cache import build_once
+from ..files.picture_encoding import encode_picture
 from ..surface.body import vertex_normals
 from ..surface.parts import COARSE_PART_NAMES
 from ..surface.raster import project, rasterize
@@ -245,7 +245,8 @@ def _render(body: Body, own, normals, rotation, middle, scale, side: int) -> Vie
     lines = _lines(body, face, buffers)
     picture[lines] *= 0.8
     depth = np.where(buffers.hit, buffers.depth - DISTANCE, np.inf).astype(np.float16)
-    picture = png(np.rint(picture[:, :, ::-1]).clip(0, 255).astype(np.uint8))
+    bgr = np.ascontiguousarray(np.rint(picture[:, :, ::-1]).clip(0, 255).astype(np.uint8))
+    picture = encode_picture(".png", bgr)
     return View(rotation, middle, scale, face, depth, picture)
 
 
@@ -264,8 +265,3 @@ def _lines(body: Body, face: np.ndarray, buffers) -> np.ndarray:
     for axis in (0, 1):
         lines |= (steps != np.roll(steps, 1, axis)).any(2) & np.roll(hit, 1, axis)
     return lines & hit
-
-
-def png(picture: np.ndarray) -> bytes:
-    """A picture (H, W, 3) or (H, W, 4) uint8, BGR or BGRA, as a PNG file."""
-    return cv2.imencode(".png", np.ascontiguousarray(picture))[1].tobytes()
