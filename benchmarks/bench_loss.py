@@ -13,8 +13,8 @@ from detectron2.structures import Boxes, Instances
 from timing import measure, report
 from torch.nn import functional as F
 
+from densepose_ext.modeling.deferred import DeferredOutput
 from densepose_ext.modeling.losses import DensePoseChartLoss
-from densepose_ext.modeling.sampling import DeferredOutput
 from densepose_ext.modeling.targets import coarse_targets, gather_annotations
 from densepose_ext.structures import DensePoseAnnotation, DensePoseAnnotationList, DensePoseOutput
 

@@ -13,10 +13,11 @@ from detectron2.structures import Instances
 
 from ..structures import DensePoseEmbeddingOutput
 from .cycle_losses import PixelToShapeCycleLoss, ShapeToShapeCycleLoss
+from .deferred import DeferredOutput, in_single_precision, map_side, raw_maps, zero_of
 from .embedder import Embedder, normalized
 from .embedding_losses import embedding_loss, soft_embedding_loss
 from .registry import DENSEPOSE_LOSS_REGISTRY
-from .sampling import DeferredOutput, PointReader
+from .sampling import PointReader
 from .segm_losses import mask_segm_loss, part_segm_loss, roi_masks
 from .targets import gather_annotations, point_targets
 
@@ -51,11 +52,13 @@ class DensePoseCseLoss:
             mesh_names: of the embedders.
             segm_weight, embedding_weight: of the two losses that are always on.
             soft: use SoftEmbeddingLoss instead of EmbeddingLoss.
-            embedding_sigma: of the distances between embeddings.
-            geodesic_sigma: of geodesic distances, in metres, with ``soft``.
+            embedding_sigma: divides squared distances between embeddings.
+            geodesic_sigma: divides geodesic distances (metres), with ``soft``.
             segm_from_instance_masks: train the segmentation with ``gt_masks``, not ``dp_masks``.
-            shape_cycle, pixel_cycle: None: off. The latter needs ``gt_masks``.
-            pixel_cycle_all_meshes: use all meshes, not only those with points in the batch.
+            shape_cycle, pixel_cycle: the cycle losses; None: off. The latter needs ``gt_masks``.
+            shape_cycle_weight, pixel_cycle_weight: of these.
+            pixel_cycle_all_meshes: for ``pixel_cycle``, use all meshes, not only those with points
+                in the batch.
         """
         self.mesh_names = tuple(mesh_names)
         self.segm_weight = segm_weight
@@ -112,6 +115,7 @@ class DensePoseCseLoss:
             *(["loss_pix2shape"] if self.pixel_cycle is not None else []),
         )
 
+    @in_single_precision
     def __call__(
         self,
         proposals: list[Instances],
@@ -131,19 +135,16 @@ class DensePoseCseLoss:
         Raises:
             ValueError: a person's mesh has no embedder, or an annotated vertex does not exist.
         """
-        maps = output.maps if isinstance(output, DeferredOutput) else output
-        scale = output.scale if isinstance(output, DeferredOutput) else 1
-        side = maps.coarse_segm.shape[-1] * scale
+        side = map_side(output)
         annotations, gt_boxes, boxes = gather_annotations(proposals)
         targets = point_targets(annotations, gt_boxes, boxes, side, by_vertices=True)
         vertices = {name: embedder(name) for name in self.mesh_names}
-        nothing = sum(value.sum() for _, value in maps.items()) * 0.0
-        nothing = nothing + sum(value.sum() for value in vertices.values()) * 0.0
+        nothing = zero_of(output) + sum(value.sum() for value in vertices.values()) * 0.0
         if len(targets.roi) == 0:
             return dict.fromkeys(self.loss_names, nothing)
 
         reader = PointReader(output, targets.roi, targets.x, targets.y)
-        points = normalized(reader.blended(maps.embedding))
+        points = normalized(reader.blended(raw_maps(output).embedding))
         losses = dict.fromkeys(self.loss_names, nothing)
         for number, name in enumerate(annotations.meshes):
             on_mesh = targets.mesh == number
@@ -161,8 +162,13 @@ class DensePoseCseLoss:
             losses["loss_shape2shape"] = self.shape_cycle(embedder) * self.shape_cycle_weight
         if self.pixel_cycle is not None:
             present = {annotations.meshes[number] for number in targets.mesh.unique().tolist()}
-            used = self.mesh_names if self.pixel_cycle_all_meshes else present
-            loss = self._pixel_cycle(proposals, output, side, [vertices[name] for name in used])
+            # In the order of the embedders: that of a set of strings differs from run to run.
+            used = [
+                vertices[name]
+                for name in self.mesh_names
+                if self.pixel_cycle_all_meshes or name in present
+            ]
+            loss = self._pixel_cycle(proposals, output, side, used)
             losses["loss_pix2shape"] = loss * self.pixel_cycle_weight
         return losses
 

@@ -14,8 +14,9 @@ from detectron2.structures import Instances
 from torch.nn import functional as F
 
 from ..structures import DensePoseOutput
+from .deferred import DeferredOutput, in_single_precision, map_side, zero_of
 from .registry import DENSEPOSE_LOSS_REGISTRY
-from .sampling import DeferredOutput, PointSamples, sample_points
+from .sampling import PointSamples, sample_points
 from .segm_losses import mask_segm_loss, part_segm_loss
 from .targets import PointTargets, gather_annotations, point_targets
 
@@ -61,6 +62,7 @@ class DensePoseChartLoss:
             "segm_from_instance_masks": head.COARSE_SEGM_TRAINED_BY_MASKS,
         }
 
+    @in_single_precision
     def __call__(
         self, proposals: list[Instances], output: DensePoseOutput | DeferredOutput
     ) -> dict[str, torch.Tensor]:
@@ -73,14 +75,11 @@ class DensePoseChartLoss:
         Returns:
             weighted losses: loss_densepose_S, loss_densepose_I, and those of :meth:`uv_losses`.
         """
-        maps = output.maps if isinstance(output, DeferredOutput) else output
-        scale = output.scale if isinstance(output, DeferredOutput) else 1
-        side = maps.fine_segm.shape[-1] * scale
+        side = map_side(output)
         annotations, gt_boxes, boxes = gather_annotations(proposals)
         targets = point_targets(annotations, gt_boxes, boxes, side)
         if not bool((targets.i > 0).any()):
-            zero = sum(value.sum() for _, value in maps.items()) * 0.0
-            return dict.fromkeys(self.loss_names, zero)
+            return dict.fromkeys(self.loss_names, zero_of(output))
 
         samples = sample_points(output, targets.roi, targets.x, targets.y, targets.i)
         segm = (

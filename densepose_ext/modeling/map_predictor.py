@@ -9,8 +9,8 @@ from detectron2.layers import ConvTranspose2d
 from torch import nn
 from torch.nn import functional as F
 
+from .deferred import CONFIDENCE_OF, DeferredOutput, Maps
 from .heads import kaiming_init
-from .sampling import CONFIDENCE_OF, DeferredOutput, Maps
 
 
 class MapPredictor(nn.Module):

@@ -1,9 +1,8 @@
 """Samples the network's maps at annotated points.
 
-The losses need a map of side S only at some hundred points. The map is a x2 bilinear upsampling of
-the output of the transposed convolutions, so its bilinear values are weighted sums of a few cells
-of the smaller map, and in training the large maps are never computed: :class:`DeferredOutput` holds
-the small ones, and :func:`sample_points` reads both kinds.
+The map of side S is a bilinear upsampling of the output of the transposed convolutions, so its
+bilinear values at a point are weighted sums of a few cells of the smaller map:
+:func:`sample_points` reads upsampled maps and :class:`DeferredOutput` alike.
 """
 
 from __future__ import annotations
@@ -13,48 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from ..structures import DensePoseEmbeddingOutput, DensePoseOutput
-
-Maps = DensePoseOutput | DensePoseEmbeddingOutput
-
-#: The segmentation that each confidence multiplies.
-CONFIDENCE_OF = {
-    "fine_segm": "fine_segm_confidence",
-    "coarse_segm": "coarse_segm_confidence",
-}
-
-
-@dataclass
-class DeferredOutput:
-    """The maps of a predictor before bilinear upsampling.
-
-    Attributes:
-        maps: the maps with side S / scale. The segmentations' confidences are before their
-            softplus, and not yet multiplied with the logits.
-        scale: factor of the upsampling.
-        segm_epsilon: added to the softplus of the segmentations' confidences.
-    """
-
-    maps: Maps
-    scale: int
-    segm_epsilon: float = 0.0
-
-    def __len__(self) -> int:
-        return len(self.maps)
-
-    def enlarged(self, name: str) -> torch.Tensor:
-        """One map with side S, multiplied by its confidence if it has one."""
-        value = _enlarge(getattr(self.maps, name), self.scale)
-        confidence = getattr(self.maps, CONFIDENCE_OF.get(name, ""), None)
-        if confidence is None:
-            return value
-        return value * (F.softplus(_enlarge(confidence, self.scale)) + self.segm_epsilon)
-
-
-def _enlarge(value: torch.Tensor, scale: int) -> torch.Tensor:
-    if scale == 1:
-        return value
-    return F.interpolate(value, scale_factor=scale, mode="bilinear", align_corners=False)
+from ..structures import DensePoseOutput
+from .deferred import DeferredOutput, Maps, at_least_single, map_side, raw_maps
 
 
 @dataclass
@@ -126,10 +85,8 @@ class PointReader:
             roi: (P,) RoI of each point.
             x, y: (P,) position in the map of side S, in [0, S).
         """
-        deferred = isinstance(output, DeferredOutput)
-        maps = output.maps if deferred else output
-        self.small_side = maps.coarse_segm.shape[-1]
-        scale = output.scale if deferred else 1
+        self.small_side = raw_maps(output).coarse_segm.shape[-1]
+        scale = map_side(output) // self.small_side
         self.axis_x = _Axis(x, self.small_side, scale)
         self.axis_y = _Axis(y, self.small_side, scale)
         self.rows = self.axis_y.taps[:, :, None]  # (P, T, 1)
@@ -149,7 +106,7 @@ class PointReader:
 
     def taps(self, value: torch.Tensor) -> torch.Tensor:
         """The cells that matter: (N, C, s, s) -> (P, T * T, C)."""
-        return value[self.roi, :, self.rows, self.columns].flatten(1, 2)
+        return at_least_single(value[self.roi, :, self.rows, self.columns]).flatten(1, 2)
 
     def blended(self, value: torch.Tensor) -> torch.Tensor:
         """All channels: (N, C, s, s) -> (P, C)."""
@@ -180,9 +137,10 @@ def sample_points(
         part: (P,) true part of each point.
     """
     reader = PointReader(output, roi, x, y)
-    deferred = isinstance(output, DeferredOutput)
-    maps = output.maps if deferred else output
-    confidence = maps.fine_segm_confidence if deferred else None
+    maps = raw_maps(output)
+    confidence = None
+    if isinstance(output, DeferredOutput):  # else the logits are already multiplied by it
+        confidence = maps.fine_segm_confidence
     if confidence is None:
         fine_segm = reader.blended(maps.fine_segm)
     else:

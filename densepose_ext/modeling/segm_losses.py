@@ -7,7 +7,7 @@ from detectron2.structures import Instances
 from torch.nn import functional as F
 
 from ..structures import DensePoseAnnotationList
-from .sampling import DeferredOutput, Maps
+from .deferred import DeferredOutput, Maps, at_least_single
 from .targets import coarse_targets
 
 
@@ -57,7 +57,7 @@ def _coarse_logits(output: Maps | DeferredOutput) -> torch.Tensor:
     """(N, K, S, S)."""
     if isinstance(output, DeferredOutput):
         return output.enlarged("coarse_segm")
-    return output.coarse_segm
+    return at_least_single(output.coarse_segm)
 
 
 def _cross_entropy(logits: torch.Tensor, roi: torch.Tensor, parts: torch.Tensor) -> torch.Tensor:

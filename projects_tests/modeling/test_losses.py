@@ -126,6 +126,30 @@ def test_without_a_point_on_the_body_the_losses_are_zero_and_reach_every_paramet
     assert all(p.grad is not None and not p.grad.any() for p in predictor.parameters())
 
 
+@pytest.mark.parametrize("confidence", [None, "indep_aniso"])
+def test_autocast_does_not_change_the_losses(confidence):
+    """A network in bfloat16 has rounded maps; its losses are those of these maps, no less exact."""
+    segm = torch.randint(0, 15, (256, 256), dtype=torch.uint8)
+    batch = [rois([annotation([100.0, 31.7], [50.0, 200.9], [5, 9], segm=segm)])]
+    predictor = DensePoseChartWithConfidencePredictor(
+        4, coarse_channels=15, uv_confidence=confidence, segm_confidence=confidence is not None
+    )
+    loss = DensePoseChartWithConfidenceLoss(uv_confidence=confidence, **WEIGHTS)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = predictor(torch.randn(1, 4, 4, 4))
+        found = loss(batch, rounded)
+    assert rounded.maps.u.dtype == torch.bfloat16
+    rounded.maps = rounded.maps.map(torch.Tensor.float)
+    torch.testing.assert_close(found, loss(batch, rounded), rtol=1e-5, atol=1e-6)
+
+
+def test_zero_losses_of_large_float16_maps_are_zero():
+    """The sum of such maps is beyond the range of float16, and infinity times 0 is no number."""
+    output = random_output(1, requires_grad=False).map(lambda value: value.half() * 0 + 6e4)
+    losses = DensePoseChartLoss(**WEIGHTS)([rois([None])], output)
+    assert all(value.item() == 0 for value in losses.values())
+
+
 def test_only_those_without_masks_are_left_out_of_s():
     """The loss of a batch in which one person lacks masks is that of the others."""
     segm = torch.randint(0, 15, (256, 256), dtype=torch.uint8)
