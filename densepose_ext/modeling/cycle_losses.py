@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 
 from ..surface.meshes import get_mesh
+from .embedder import Embedder, normalized
 
 #: Number of rows of geodesics to read at once.
 _ROWS = 512
@@ -26,8 +27,9 @@ def cycle_norm(
     """How far from its start a cycle ends: the norm of distances * (there @ back), elementwise.
 
     Args:
-        there: (X, n), back: (n, X): probabilities, whose rows sum to 1.
-        distances: (X, X).
+        there, back: (X, n) and (n, X), probabilities, whose rows sum to 1.
+        distances: (X, X), between starts: geodesics in metres, or squared distances in cells.
+        norm_p: exponent of the norm.
     """
     return (distances * (there @ back)).norm(p=norm_p)
 
@@ -45,25 +47,25 @@ class ShapeToShapeCycleLoss:
     ):
         """
         Args:
+            norm_p: exponent of the norm in :func:`cycle_norm`.
+            temperature: divides the inner products of embeddings before the softmax.
             max_num_vertices: limit per mesh; if there are more, they are sampled at random.
         """
         self.pairs = list(itertools.combinations(mesh_names, 2))
         self.norm_p = norm_p
         self.temperature = temperature
         self.max_num_vertices = max_num_vertices
-        self._waiting: list[tuple[str, str]] = []
 
-    def __call__(self, embedder) -> torch.Tensor:
+    def __call__(self, embedder: Embedder) -> torch.Tensor:
         """
         Args:
             embedder: of all the meshes.
         """
         if not self.pairs:
             return sum(embedder(name).sum() for name in embedder.mesh_names) * 0.0
-        if not self._waiting:
-            order = torch.randperm(len(self.pairs)).tolist()
-            self._waiting = [self.pairs[n] for n in order]
-        first, second = (self._sampled(name, embedder) for name in self._waiting.pop())
+        # Drawn without a memory of earlier pairs, which a resumed run would lack.
+        pair = self.pairs[int(torch.randint(len(self.pairs), ()))]
+        first, second = (self._sampled(name, embedder) for name in pair)
         (embeddings_1, geodesics_1), (embeddings_2, geodesics_2) = first, second
         products = embeddings_1 @ embeddings_2.T / self.temperature
         there, back = products.softmax(1), products.T.softmax(1)
@@ -71,7 +73,7 @@ class ShapeToShapeCycleLoss:
             back, there, geodesics_2, self.norm_p
         )
 
-    def _sampled(self, name: str, embedder) -> tuple[torch.Tensor, torch.Tensor]:
+    def _sampled(self, name: str, embedder: Embedder) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings (n, D) and geodesics (n, n) of vertices of a mesh."""
         embeddings, mesh = embedder(name), get_mesh(name)
         chosen = torch.arange(len(embeddings))
@@ -98,7 +100,10 @@ class PixelToShapeCycleLoss:
     ):
         """
         Args:
+            norm_p: exponent of the norm in :func:`cycle_norm`.
             num_pixels: sampled at random per person; 0 or less: all.
+            temperature_to_vertex, temperature_to_pixel: divide the inner products of embeddings
+                before the softmax over vertices, and over pixels.
         """
         self.norm_p = norm_p
         self.num_pixels = num_pixels
@@ -108,10 +113,10 @@ class PixelToShapeCycleLoss:
     def __call__(
         self, maps: torch.Tensor, masks: torch.Tensor, vertices: Sequence[torch.Tensor]
     ) -> torch.Tensor:
-        """Mean over people and meshes.
+        """The mean over people and meshes.
 
         Args:
-            maps: (N, D, S, S) embeddings.
+            maps: (N, D, S, S) embeddings, of any length.
             masks: (N, S, S) bool, true pixels of each person.
             vertices: (n, D) embeddings of each mesh, of length 1.
         """
@@ -122,8 +127,7 @@ class PixelToShapeCycleLoss:
                 chosen = torch.randperm(len(pixels), device=pixels.device)[: self.num_pixels]
                 pixels = pixels[chosen]
             rows, columns = pixels.T
-            found = of_person[:, rows, columns].T
-            found = found / found.norm(dim=1, keepdim=True).clamp(min=1e-6)
+            found = normalized(of_person[:, rows, columns].T)
             places = pixels.to(found.dtype)
             squared = ((places[:, None] - places[None]) ** 2).sum(2)
             for embeddings in vertices:
