@@ -15,7 +15,7 @@ from detectron2.utils.file_io import PathManager
 from torch import nn
 
 from ..files.weights import check_weights_file, is_safetensors, read_weights
-from .frozen_norm import apply_frozen_norms
+from .folded_timm_norms import fold_timm_norms
 
 #: Installable packages of ImageNet weights -> the timm model that they are for.
 WEIGHT_PACKAGES = {
@@ -144,7 +144,7 @@ class TimmBackbone(Backbone):
         self._set_norm(norm)
         self._check_any_size(name)
         if norm == "FrozenBN":
-            apply_frozen_norms(self.body, torch.zeros(1, 3, 64, 96))
+            fold_timm_norms(self.body, torch.zeros(1, 3, 64, 96))
 
     @torch.no_grad()
     def _check_any_size(self, name: str) -> None:

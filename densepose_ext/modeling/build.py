@@ -10,7 +10,7 @@ from detectron2.modeling import build_model as build_detectron2_model
 from detectron2.modeling.roi_heads import BaseKeypointRCNNHead
 from torch import nn
 
-from .frozen_conv import fold_frozen_norms
+from .folded_norms import fold_frozen_norms
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 

@@ -16,7 +16,7 @@ from torch import nn
 from torchvision.ops import roi_align
 
 from .backbones import WEIGHT_PACKAGES, package_state_dict, require_timm
-from .frozen_norm import apply_frozen_norms
+from .folded_timm_norms import fold_timm_norms
 from .imagenet import NOBODY
 
 logger = logging.getLogger(f"detectron2.{__name__}")
@@ -168,5 +168,5 @@ def _classifier(weights: str) -> nn.Module:
     classifier = timm.create_model(WEIGHT_PACKAGES[package])
     classifier.load_state_dict(state)
     classifier = timm.layers.freeze_batch_norm_2d(classifier)
-    apply_frozen_norms(classifier, torch.zeros(1, 3, 64, 64))
+    fold_timm_norms(classifier, torch.zeros(1, 3, 64, 64))
     return classifier

@@ -53,8 +53,8 @@ def half_red(input_format):
     image[red, :, :30] = 255
     image[blue, :, 30:] = 255
     mean, std = torch.tensor([100.0, 110.0, 120.0]), torch.tensor([50.0, 60.0, 70.0])
-    normalised = (image - mean[:, None, None]) / std[:, None, None]
-    return normalised, {"pixel_mean": mean.tolist(), "pixel_std": std.tolist()}
+    normalized = (image - mean[:, None, None]) / std[:, None, None]
+    return normalized, {"pixel_mean": mean.tolist(), "pixel_std": std.tolist()}
 
 
 def test_groups_have_the_names_that_the_classes_have():

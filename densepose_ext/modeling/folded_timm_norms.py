@@ -1,4 +1,6 @@
-"""Folds frozen batch norms into the convolutions before them.
+"""Folds the frozen batch norms of timm's models into the convolutions before them.
+
+Unlike Detectron2's, these are modules of their own: see :mod:`.folded_norms`.
 
 A frozen norm multiplies each channel by a constant and adds another. In the weights and bias of a
 convolution that costs nothing. After it, it is a pass over all features, forward and backward: a
@@ -11,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torchvision.ops import FrozenBatchNorm2d
+
+from .folded_norms import scale_and_shift
 
 
 class AppliedNorm(nn.Module):
@@ -30,11 +34,6 @@ class AppliedNorm(nn.Module):
         self.eps = norm.eps
         self.drop = getattr(norm, "drop", nn.Identity())
         self.act = getattr(norm, "act", nn.Identity())
-
-    def affine(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scale and shift of each channel, both (C,)."""
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        return scale, self.bias - self.running_mean * scale
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.act(self.drop(x))
@@ -66,7 +65,7 @@ class ConvWithNorm(nn.Module):
         return self._convolved(x)
 
     def _convolved(self, x: torch.Tensor) -> torch.Tensor:
-        scale, shift = self._norm[0].affine()
+        scale, shift = scale_and_shift(self._norm[0])
         weight = self.weight * scale[:, None, None, None]
         if not self._same:
             return F.conv2d(x, weight, shift, self.stride, self.padding, self.dilation, self.groups)
@@ -105,7 +104,7 @@ def _same_padding(length: int, kernel: int, stride: int, dilation: int) -> tuple
 
 
 @torch.no_grad()
-def apply_frozen_norms(body: nn.Module, image: torch.Tensor) -> int:
+def fold_timm_norms(body: nn.Module, image: torch.Tensor) -> int:
     """Folds the frozen norms of a timm model into the convolutions before them, in place.
 
     Args:

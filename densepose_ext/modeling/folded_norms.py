@@ -12,8 +12,14 @@ from torch import nn
 from torch.nn import functional as F
 
 
+def scale_and_shift(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a frozen batch norm multiplies each of C channels by, and adds to it: (C,) each."""
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    return scale, norm.bias - norm.running_mean * scale
+
+
 class ConvWithFrozenNorm(Conv2d):
-    """A convolution with a frozen norm, under the parameter names of the one it replaces."""
+    """A convolution and its frozen norm as one, under the parameter names of both."""
 
     def __init__(self, conv: Conv2d):
         """
@@ -37,9 +43,7 @@ class ConvWithFrozenNorm(Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features (N, C', H', W') of features (N, C, H, W)."""
-        norm = self.norm
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-        shift = norm.bias - norm.running_mean * scale
+        scale, shift = scale_and_shift(self.norm)
         weight = self.weight * scale[:, None, None, None]
         x = F.conv2d(x, weight, shift, self.stride, self.padding, self.dilation, self.groups)
         return x if self.activation is None else self.activation(x)
