@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from detectron2.config import CfgNode
-from detectron2.modeling import build_model
 from detectron2.utils import comm
 from torch import nn
 from torch.utils.data import DataLoader
@@ -16,6 +15,7 @@ from ..config.bootstrapping import BootstrapSettings, bootstrap_settings
 from ..data.build import build_densepose_train_loader
 from ..data.mapper import DensePoseDatasetMapper
 from ..data.sampler import TrainingBatches
+from ..modeling.build import build_model
 from .labelling import Labeller
 from .loader import BootstrappedLoader, UnlabelledSet
 from .pictures import UnlabelledPictures, find_unlabelled, surface_of

@@ -10,7 +10,7 @@ import numpy as np
 from detectron2.utils.events import get_event_storage
 from torch.utils.data import DataLoader
 
-from ..data.loader import start_method
+from ..data.loader import leave_interrupts_to_the_trainer, start_method
 from ..data.mixing import Mixture
 from ..data.sampler import Sample, TrainingBatches
 from ..data.seeding import Purpose, generator, seeded
@@ -100,6 +100,7 @@ class BootstrappedLoader:
                 num_workers=one.num_workers,
                 multiprocessing_context=start_method(one.num_workers),
                 collate_fn=list,
+                worker_init_fn=leave_interrupts_to_the_trainer,
                 generator=labelled.generator,
             )
             for one in unlabelled

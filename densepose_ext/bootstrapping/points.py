@@ -43,7 +43,9 @@ def sampled_pixels(
     return torch.cat(chosen) if chosen else torch.zeros(0, dtype=torch.int64)
 
 
-def box_coordinates(pixels: torch.Tensor, size: tuple[int, int], side: int):
+def box_coordinates(
+    pixels: torch.Tensor, size: tuple[int, int], side: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Positions of pixel centres in a box that is resized to a square.
 
     Args:
@@ -52,7 +54,7 @@ def box_coordinates(pixels: torch.Tensor, size: tuple[int, int], side: int):
         side: of the square.
 
     Returns:
-        x, y: (P,) float32, in 0..side.
+        x, y: (P,) float32, between 0 and ``side``.
     """
     height, width = size
     x, y = pixels % width, pixels // width

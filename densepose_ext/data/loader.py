@@ -92,7 +92,7 @@ def training_loader(
         num_workers=num_workers,
         collate_fn=PackedBatch if num_workers else trivial_batch_collator,
         multiprocessing_context=start_method(num_workers),
-        worker_init_fn=_leave_interrupts_to_the_trainer,
+        worker_init_fn=leave_interrupts_to_the_trainer,
         # Starting to iterate draws a number: from this generator, not from the global one.
         generator=torch.Generator(),
     )
@@ -109,6 +109,9 @@ def start_method(num_workers: int) -> str | None:
     return "fork" if num_workers and chosen == default == "forkserver" else None
 
 
-def _leave_interrupts_to_the_trainer(worker: int) -> None:
-    # Ctrl-C reaches all processes of a terminal, but the trainer needs workers to finish its step.
+def leave_interrupts_to_the_trainer(worker: int) -> None:
+    """Makes a worker ignore Ctrl-C, which reaches all processes of a terminal.
+
+    The trainer still needs it to finish its step.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,13 +1,18 @@
 """Training on a mix of labelled pictures and pictures that a frozen model labels."""
 
 import logging
+import multiprocessing
+import os
 import re
+import signal
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
+from densepose_ext.bootstrapping.labelling import ORDERS
+from densepose_ext.config.bootstrapping import CHART_SAMPLERS, EMBEDDING_SAMPLERS
 from densepose_ext.engine.trainer import build_train_loader
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_model import tiny_model
@@ -105,6 +110,20 @@ def test_batches_depend_on_the_seed_and_the_iteration_alone(place, tmp_path):
             mine, theirs = image["instances"], again["instances"]
             assert torch.equal(mine.gt_boxes.tensor, theirs.gt_boxes.tensor)
             assert torch.equal(mine.gt_densepose.x, theirs.gt_densepose.x)
+
+
+def test_ctrl_c_does_not_end_the_workers_that_read_unlabelled_pictures(place, tmp_path):
+    reader = {"NUM_WORKERS": 1, "TRANSFORM": {"MIN_SIZE": 64, "MAX_SIZE": 128}}
+    loader = build_train_loader(bootstrapped(place, tmp_path, IMAGE_LOADER=reader))
+    batches = iter(loader)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGINT)
+    assert [len(next(batches)) for _ in range(6)] == [2] * 6  # more than it had read ahead
+
+
+def test_every_sampler_of_the_config_has_an_order():
+    assert ORDERS.keys() == CHART_SAMPLERS.keys() | EMBEDDING_SAMPLERS.keys()
 
 
 def test_a_resumed_run_ends_with_the_same_weights(place, tmp_path, caplog, monkeypatch):
