@@ -24,6 +24,7 @@ class BFloat16Trainer(SimpleTrainer):
         keep_norms_in_single_precision(model)
 
     def run_step(self) -> None:
+        # Only the forward pass: the backward pass runs in the types that it has used.
         forward = self.model.forward
         self.model.forward = torch.autocast("cpu", torch.bfloat16)(forward)
         try:

@@ -42,14 +42,7 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
     cfg = trainer.cfg
     claims = cfg.OUTPUT_DIR and comm.is_main_process()
     claimed = ExitStack()
-    if claims:
-        with sole_use(cfg.OUTPUT_DIR):
-            pass  # refused now, not only when training begins
-        solver = cfg.SOLVER
-        count = checkpoints_to_come(cfg.OUTPUT_DIR, solver.MAX_ITER, solver.CHECKPOINT_PERIOD)
-        check_space(cfg.OUTPUT_DIR, checkpoint_bytes(trainer.model, trainer.optimizer), count)
-    if comm.is_main_process():
-        check_test_sets(trainer)
+    _check_in_main_process(lambda: _check_before_training(trainer))
     batches = getattr(trainer.data_loader, "batch_sampler", None)
     latest = LatestCheckpoint(trainer.checkpointer, cfg.SOLVER.CHECKPOINT_SECONDS)
     # Before evaluation, which can take long: the checkpoint is to be written first.
@@ -64,6 +57,29 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
         *hooks[place:],
         ReleaseFolder(claimed),
     ]
+
+
+def _check_before_training(trainer: DefaultTrainer) -> None:
+    folder, solver = trainer.cfg.OUTPUT_DIR, trainer.cfg.SOLVER
+    if folder:
+        with sole_use(folder):
+            pass  # refused now, not only when training begins
+        count = checkpoints_to_come(folder, solver.MAX_ITER, solver.CHECKPOINT_PERIOD)
+        check_space(folder, checkpoint_bytes(trainer.model, trainer.optimizer), count)
+    check_test_sets(trainer)
+
+
+def _check_in_main_process(check: Callable[[], None]) -> None:
+    """Runs a check in the main process; its error is raised in all, so none waits for another."""
+    found: Exception | None = None
+    if comm.is_main_process():
+        try:
+            check()
+        except (OSError, ValueError) as error:
+            found = error
+    found = comm.all_gather(found)[0]
+    if found is not None:
+        raise found
 
 
 class ClaimFolder(HookBase):
@@ -97,6 +113,9 @@ class SeededIterations(HookBase):
     The model draws (the RoIs it is trained on) from torch's global generator, which is seeded
     before each iteration; the batches start at the iteration that is resumed. Checkpoints store the
     seed: with a negative SEED, a resumed run uses the seed that was drawn first.
+
+    Raises:
+        ValueError: before training, in all processes: they have resumed different iterations.
     """
 
     def __init__(self, seed: int, batches: TrainingBatches | None):
@@ -112,8 +131,13 @@ class SeededIterations(HookBase):
         self.seed = comm.shared_random_seed() if seed < 0 else seed
 
     def before_train(self) -> None:
-        # Maybe only the main process could read the checkpoint.
-        self.seed = comm.all_gather(self.seed)[0]
+        seeds, starts = zip(*comm.all_gather((self.seed, self.trainer.start_iter)))
+        if len(set(starts)) > 1:  # else weights would differ, and processes wait for each other
+            raise ValueError(
+                f"the processes start at the iterations {', '.join(map(str, starts))}: OUTPUT_DIR"
+                " has to be one folder, which all machines share"
+            )
+        self.seed = seeds[0]  # a drawn one is that of the first process
         if self._batches is not None:
             self._batches.seed = self.seed
             self._batches.first_iteration = self.trainer.start_iter

@@ -43,7 +43,8 @@ def check_space(folder: str, checkpoint_bytes: int, count: int) -> None:
     """Check that the disk has room for all checkpoints of a run.
 
     Args:
-        checkpoint_bytes: size of one. count: how many will be written.
+        checkpoint_bytes: size of one checkpoint.
+        count: how many will be written.
 
     Raises:
         OSError: it has not; the message names the folder, the free bytes and the bytes needed.

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 from detectron2.engine import DefaultTrainer
 
 from densepose_ext import DensePoseTrainer, plugin
+from densepose_ext.engine import hooks
 from densepose_ext.engine.hooks import with_training_hooks
 from densepose_ext.files import sole_use
 from projects_tests.tiny_dataset import make_dataset
@@ -218,6 +220,24 @@ def test_a_full_disk_is_said_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**6))
     with pytest.raises(OSError, match=r"has 1,000,000 bytes free, but training needs about"):
         DensePoseTrainer(config(tmp_path))
+
+
+def test_an_error_before_training_is_raised_in_every_process(tmp_path, monkeypatch):
+    """A process other than the first, which alone runs the checks."""
+    error = OSError("no space")
+    monkeypatch.setattr(hooks.comm, "is_main_process", lambda: False)
+    monkeypatch.setattr(hooks.comm, "all_gather", lambda own: [error, own])
+    with pytest.raises(OSError, match="no space"):
+        DensePoseTrainer(config(tmp_path))
+
+
+def test_processes_that_resumed_different_iterations_do_not_train(monkeypatch):
+    """As on two machines, of which one has no checkpoint in its OUTPUT_DIR."""
+    hook = hooks.SeededIterations(1, None)
+    hook.trainer = SimpleNamespace(start_iter=0)
+    monkeypatch.setattr(hooks.comm, "all_gather", lambda own: [(own[0], 500), own])
+    with pytest.raises(ValueError, match="start at the iterations 500, 0: OUTPUT_DIR has to be"):
+        hook.before_train()
 
 
 @pytest.mark.parametrize("number", [1, 2])
