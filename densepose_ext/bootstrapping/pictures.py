@@ -6,13 +6,13 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from torch.utils.data import Dataset
 
 from ..data.build import load_registered
+from ..data.left_out import warn_once
 from ..data.picture_files import read_picture_as
 from ..data.sampler import Sample
 from ..data.seeding import Purpose, generator
@@ -81,10 +81,9 @@ def find_unlabelled(
     missing = sum(not os.path.isfile(picture.path) for picture in found)
     if missing == len(found):
         kinds = {"": "images or videos", "image": "images", "video_keyframe": "videos"}
-        reason = f"none of its {len(found)} exists, the first is {found[0].path}" if found else ""
+        reason = f": none of its {len(found)} exists, the first is {found[0].path}" if found else ""
         raise FileNotFoundError(
-            f"{where}.DATASET = {dataset!r} has no {kinds[loader_type]} to bootstrap from"
-            + f": {reason}" * bool(reason)
+            f"{where}.DATASET = {dataset!r} has no {kinds[loader_type]} to bootstrap from{reason}"
         )
     if missing:
         logger.warning(f"{dataset}: left out {missing} images or videos that are missing")
@@ -114,7 +113,7 @@ def _key_frames(video: str, strategy: str, num_images: int) -> list[Unlabelled]:
     try:
         return [Unlabelled(video, n) for n in range(len(key_frame_times(video)))]
     except (OSError, ValueError) as error:
-        _warn_once(f"left out: {error}")
+        warn_once(f"left out: {error}")
         return []
 
 
@@ -130,6 +129,7 @@ class UnlabelledPictures(Dataset):
     def __init__(self, pictures: Sequence[Unlabelled], image_format: str = "BGR"):
         """
         Args:
+            pictures: from :func:`find_unlabelled`.
             image_format: Detectron2's INPUT.FORMAT.
         """
         self.pictures = pictures
@@ -144,7 +144,7 @@ class UnlabelledPictures(Dataset):
         try:
             return sample, self._read(picture, sample)
         except (OSError, ValueError) as error:
-            _warn_once(f"not bootstrapped from: {error}")
+            warn_once(f"not bootstrapped from: {error}")
             return sample, None
 
     def _read(self, picture: Unlabelled, sample: Sample) -> np.ndarray:
@@ -156,8 +156,3 @@ class UnlabelledPictures(Dataset):
             number = generator(sample.seed, Purpose.KEY_FRAME, sample.position).integers(len(times))
         frame = read_key_frame(picture.path, times[number % len(times)])
         return frame if self._format == "BGR" else np.ascontiguousarray(frame[:, :, ::-1])
-
-
-@cache
-def _warn_once(message: str) -> None:
-    logger.warning(message)

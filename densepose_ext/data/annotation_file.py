@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -140,8 +141,10 @@ class _Reader:
         dense_surface = noted if isinstance(noted, str) else None
         return AnnotationFile(self._path, categories, images, people, dense_surface)
 
-    def _field(self, value: object, where: str, key: str, read, expected: str):
-        """A required value, as ``read`` converts it."""
+    def _field(
+        self, value: object, where: str, key: str, read: Callable[[object], Any], expected: str
+    ) -> Any:
+        """A required value, as ``read`` converts it; None from ``read``: it is invalid."""
         if not isinstance(value, dict) or value.get(key) is None:
             raise ValueError(f"{self._path}: {where} has no {key!r}")
         found = read(value[key])

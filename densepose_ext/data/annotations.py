@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..surface.parts import ANNOTATION_SIDE, NUM_FINE_PARTS
@@ -13,7 +15,15 @@ POINT_KEYS = ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V")
 VERTEX_KEYS = ("dp_x", "dp_y", "dp_vertex", "ref_model")
 #: U and V outside [0, 1] by at most this are taken as rounding errors, and clamped.
 UV_TOLERANCE = 1e-3
-_LAST_VERTEX = 2**31 - 1
+#: Key -> lowest and highest value.
+_RANGES = {
+    "dp_x": (0, ANNOTATION_SIDE),
+    "dp_y": (0, ANNOTATION_SIDE),
+    "dp_I": (0, NUM_FINE_PARTS),
+    "dp_U": (-UV_TOLERANCE, 1 + UV_TOLERANCE),
+    "dp_V": (-UV_TOLERANCE, 1 + UV_TOLERANCE),
+    "dp_vertex": (0, 2**31 - 1),
+}
 #: Keys of whole numbers, and what is expected of them.
 _WHOLE = {"dp_I": "a part, 0 to 24", "dp_vertex": "a vertex, a whole number from 0"}
 
@@ -60,11 +70,7 @@ def read_points(annotation: dict) -> dict | None:
     present = [key for key in (*POINT_KEYS, *VERTEX_KEYS[2:]) if annotation.get(key) is not None]
     if not present:
         return None
-    by_vertices = "dp_vertex" in present
-    in_charts = not by_vertices or set(POINT_KEYS) <= set(present)
-    needed = dict.fromkeys([*(POINT_KEYS if in_charts else ()), *(VERTEX_KEYS * by_vertices)])
-    if by_vertices and "dp_I" in present:  # evaluation uses the part, even without U and V
-        needed["dp_I"] = None
+    needed = _needed_keys(present)
     missing = [key for key in needed if key not in present]
     if missing:
         raise AnnotationError(f"has {', '.join(present)} but lacks {', '.join(missing)}")
@@ -78,33 +84,38 @@ def read_points(annotation: dict) -> dict | None:
     if not lengths["dp_x"]:
         raise AnnotationError("has no points")
 
-    for key, low, high in (
-        ("dp_x", 0, ANNOTATION_SIDE),
-        ("dp_y", 0, ANNOTATION_SIDE),
-        ("dp_I", 0, NUM_FINE_PARTS),
-        ("dp_U", -UV_TOLERANCE, 1 + UV_TOLERANCE),
-        ("dp_V", -UV_TOLERANCE, 1 + UV_TOLERANCE),
-        ("dp_vertex", 0, _LAST_VERTEX),
-    ):
-        if key not in points:
-            continue
-        values = points[key]
-        wrong = (values < low) | (values > high)
-        if key in _WHOLE:
-            wrong |= values != np.round(values)
-        if wrong.any():
-            n = int(np.flatnonzero(wrong)[0])
-            expected = _WHOLE.get(key, f"{round(low)} to {round(high)}")
-            raise AnnotationError(f"{key}[{n}] = {values[n]:g}, expected {expected}")
+    for key, values in points.items():
+        _check_values(key, values)
     for key in ("dp_U", "dp_V"):
         if key in points:
             points[key] = points[key].clip(0, 1)
-    if by_vertices:
+    if "dp_vertex" in points:
         points["dp_vertex"] = points["dp_vertex"].astype(np.int64)
         points["ref_model"] = annotation["ref_model"]
         if not isinstance(points["ref_model"], str):
             raise AnnotationError(f"ref_model = {points['ref_model']!r}, expected a mesh's name")
     return points
+
+
+def _needed_keys(present: Sequence[str]) -> list[str]:
+    """The keys that are needed beside those present, in a fixed order."""
+    by_vertices = "dp_vertex" in present
+    in_charts = not by_vertices or set(POINT_KEYS) <= set(present)
+    needed = dict.fromkeys([*(POINT_KEYS if in_charts else ()), *(VERTEX_KEYS * by_vertices)])
+    if "dp_I" in present:  # evaluation uses the part, even without U and V
+        needed["dp_I"] = None
+    return list(needed)
+
+
+def _check_values(key: str, values: np.ndarray) -> None:
+    low, high = _RANGES[key]
+    wrong = (values < low) | (values > high)
+    if key in _WHOLE:
+        wrong |= values != np.round(values)
+    if wrong.any():
+        n = int(np.flatnonzero(wrong)[0])
+        expected = _WHOLE.get(key, f"{round(low)} to {round(high)}")
+        raise AnnotationError(f"{key}[{n}] = {values[n]:g}, expected {expected}")
 
 
 def _numbers(given: object, key: str) -> np.ndarray:

@@ -95,7 +95,7 @@ def load_densepose_coco(
     if file.dense_surface is not None and body_of(file.dense_surface) != body_of(surface):
         raise ValueError(
             f"{file.path}: info.{SURFACE_KEY} = {file.dense_surface!r}, expected the surface"
-            f" {os.fspath(surface)!r} that the data set is registered with"
+            f" {os.fspath(surface)!r} that the dataset is registered with"
         )
     class_of = {category: number for number, category in enumerate(sorted(file.categories))}
     if dataset_name is not None:
@@ -144,8 +144,8 @@ def _record(person: dict, class_of: Mapping[int, int]) -> dict:
     for key in (*POINT_KEYS, *VERTEX_KEYS):
         if key in person:
             value = person[key]
-            halve = isinstance(value, np.ndarray) and value.dtype == np.float64
-            record[key] = value.astype(np.float32) if halve else value
+            is_double = isinstance(value, np.ndarray) and value.dtype == np.float64
+            record[key] = value.astype(np.float32) if is_double else value
     # Masks without points are not trained on.
     if "dp_x" in person and "dp_masks" in person and person["dp_masks"].size:
         record["dp_masks"] = person["dp_masks"]

@@ -1,4 +1,4 @@
-"""Counts what is left out of a file because it cannot be used."""
+"""Counts and reports what is left out because it cannot be used."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ class LeftOut:
     def report(self) -> None:
         """Log a warning for each kind. The same warning is logged once per process."""
         for kind, count in self.counts.items():
-            _warn_once(
+            warn_once(
                 f"{self._source}: left out {count} {kind} that cannot be used; the first is"
                 f" {self._examples[kind]}"
             )
 
 
 @functools.cache
-def _warn_once(message: str) -> None:
+def warn_once(message: str) -> None:
+    """Logs a warning, the first time in this process."""
     logger.warning(message)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import cv2
@@ -24,11 +23,10 @@ from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import POINT_KEYS, AnnotationError, read_densepose
 from .dense_points import draw_points
+from .left_out import warn_once
 from .picture_files import read_picture_as
 from .rle import painted_map
 from .transforms import affine_matrix, transform_densepose
-
-logger = logging.getLogger(f"detectron2.{__name__}")
 
 #: Sources of the points that dense pose is trained on.
 SUPERVISIONS = ("points", "dense", "both")
@@ -142,7 +140,7 @@ class DensePoseDatasetMapper(DatasetMapper):
         except (OSError, ValueError, utils.SizeMismatchError) as error:
             if not self.is_train:
                 raise ValueError(str(error)) from error
-            _warn_once(f"skipped in training: {error}")
+            warn_once(f"skipped in training: {error}")
             return None
 
         augmented = T.AugInput(image)
@@ -190,23 +188,16 @@ class DensePoseDatasetMapper(DatasetMapper):
         if self.use_densepose:
             matrix = affine_matrix(transforms)
             mirror = _mirror_of(dataset_dict.get("surface"), where)
+            mirror_vertices = partial(_mirror_vertices, where=where)
             new_boxes = instances.gt_boxes.tensor.double().numpy()
-            dense_poses = []
+            dense_poses: list[DensePoseAnnotation | None] = []
             for person, old_box, new_box in zip(people, boxes, new_boxes):
-                dense_pose = self._dense_pose(person, where)
+                dense_pose = None
+                if (new_box[2:] > new_box[:2]).all():  # else it left the image; divisors would be 0
+                    dense_pose = self._dense_pose(person, where)
                 if dense_pose is not None:
-                    # None if the box left the image: its size, a divisor, is 0.
-                    dense_pose = (
-                        transform_densepose(
-                            dense_pose,
-                            matrix,
-                            np.array(old_box),
-                            new_box,
-                            mirror,
-                            partial(_mirror_vertices, where=where),
-                        )
-                        if (new_box[2:] > new_box[:2]).all()
-                        else None
+                    dense_pose = transform_densepose(
+                        dense_pose, matrix, np.array(old_box), new_box, mirror, mirror_vertices
                     )
                 dense_poses.append(dense_pose)
             instances.gt_densepose = DensePoseAnnotationList(dense_poses)
@@ -225,7 +216,7 @@ class DensePoseDatasetMapper(DatasetMapper):
         try:
             dense = draw_points(read_dense_target(person), person["bbox"], self.dense_points)
         except ValueError as error:
-            _warn_once(f"left out a dense target: {where}, {error}")
+            warn_once(f"left out a dense target: {where}, {error}")
             return sparse
         if sparse is None or dense is None:
             return dense or sparse
@@ -334,7 +325,7 @@ def _annotated(person: dict, where: str, by_vertices: bool) -> DensePoseAnnotati
         annotation = densepose_annotation(record)
         return annotation.with_vertices_only() if by_vertices else annotation.with_charts_only()
     except AnnotationError as error:
-        _warn_once(f"left out a dense pose: {where}, annotation {person.get('id')}: {error}")
+        warn_once(f"left out a dense pose: {where}, annotation {person.get('id')}: {error}")
         return None
 
 
@@ -367,8 +358,3 @@ def _mirror_vertices(mesh: str, vertices: np.ndarray, where: str) -> np.ndarray:
         return get_mesh(mesh).symmetry[vertices]
     except (OSError, ValueError, IndexError) as error:
         raise ValueError(f"{where}: ref_model {mesh}: {error}") from error
-
-
-@cache
-def _warn_once(message: str) -> None:
-    logger.warning(message)

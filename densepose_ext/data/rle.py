@@ -56,7 +56,20 @@ def parse_runs(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     values[negative] -= np.int64(1) << (5 * (last - first + 1)[negative])
 
     mask = np.repeat(np.arange(len(strings)), lengths)[last]
-    counts = np.bincount(mask, minlength=len(strings))
+    return _summed(values, mask, len(strings)), mask
+
+
+def _summed(values: np.ndarray, mask: np.ndarray, num_masks: int) -> np.ndarray:
+    """Run lengths from numbers of which all but the first three of a mask are differences.
+
+    Args:
+        values: (R,) int64, the numbers of all masks, end to end.
+        mask: (R,) int64, index of the mask of each.
+
+    Returns:
+        (R,) int64.
+    """
+    counts = np.bincount(mask, minlength=num_masks)
     # Undo the differences by cumulative sums over every second run of a mask, except its first.
     # Masks are aligned to even places, so that these are sums over every second number of all.
     rows = (counts + 1) // 2
@@ -72,8 +85,7 @@ def parse_runs(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     sums -= np.repeat(before, rows[counts > 0], axis=0)
     spread = sums.reshape(-1)
     spread[start] = first
-    runs = spread[place]
-    return runs, mask
+    return spread[place]
 
 
 def read_part_masks(masks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

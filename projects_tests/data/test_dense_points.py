@@ -10,8 +10,9 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data import transforms as T
 
 from densepose_ext import DensePoseDatasetMapper, register_densepose_coco
-from densepose_ext.data import load_densepose_coco, mapper, training_images
+from densepose_ext.data import load_densepose_coco, training_images
 from densepose_ext.data.dense_points import draw_points
+from densepose_ext.data.left_out import warn_once
 from densepose_ext.structures import DensePoseAnnotationList
 from densepose_ext.surface.dense_target import dense_target_size, write_dense_target
 from densepose_ext.surface.parts import FINE_PART_NAMES
@@ -49,7 +50,7 @@ def json_file(tmp_path):
 @pytest.fixture(autouse=True)
 def _seeded():
     np.random.seed(0)
-    mapper._warn_once.cache_clear()
+    warn_once.cache_clear()
 
 
 def records(json_file, surface="none"):

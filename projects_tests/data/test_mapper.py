@@ -16,7 +16,8 @@ from detectron2.structures import BitMasks, BoxMode, PolygonMasks
 from pycocotools import mask as coco_mask
 
 from densepose_ext.config import add_densepose_config
-from densepose_ext.data import DensePoseDatasetMapper, load_densepose_coco, mapper
+from densepose_ext.data import DensePoseDatasetMapper, load_densepose_coco
+from densepose_ext.data.left_out import warn_once
 from densepose_ext.data.picture_files import check_pictures, picture_size
 from densepose_ext.data.rle import painted_map
 from densepose_ext.prediction.pictures import to_bgr
@@ -46,7 +47,7 @@ def image(dataset):
 
 @pytest.fixture(autouse=True)
 def _warn_again():
-    mapper._warn_once.cache_clear()
+    warn_once.cache_clear()
 
 
 def training(*augmentations, **arguments) -> DensePoseDatasetMapper:
