@@ -18,10 +18,12 @@ class PointTargets:
     Attributes:
         roi: (P,) int64, RoI of each point.
         x, y: (P,) float32, position in the RoI's map, in [0, S).
-        i: (P,) int64, part, 0 for background.
-        u, v: (P,) float32.
-        vertex: (P,) int64, of a mesh. mesh: (P,) int64, its index in ``annotations.meshes``.
-            Only i, u, v are valid for points in charts, and only vertex, mesh for vertices.
+        i: (P,) int64, fine part, 0 for background.
+        u, v: (P,) float32, chart coordinates.
+        vertex: (P,) int64, vertex of a mesh.
+        mesh: (P,) int64, index of that mesh in ``annotations.meshes``.
+
+    Targets in charts use i, u and v only, targets on meshes vertex and mesh only.
     """
 
     roi: torch.Tensor
@@ -127,7 +129,7 @@ def coarse_targets(
     """
     a = annotations
     person = a.person.clamp(min=0)
-    mask = a.segm_of_person[person] if len(a.segm_of_person) else torch.full_like(person, -1)
+    mask = a.segm_of_person[person] if len(a.segm_of_person) else torch.full_like(person, ABSENT)
     roi = (a.present & (mask >= 0)).nonzero()[:, 0]
     mask = mask[roi]
     cells = torch.arange(side, device=roi.device) / side

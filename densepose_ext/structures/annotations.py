@@ -10,7 +10,7 @@ import torch
 from ..surface.parts import ANNOTATION_SIDE
 from .storage import PickledAlone
 
-#: Marks a part, vertex or mesh that is not annotated.
+#: Marks a person, mask, part, vertex or mesh that is not annotated.
 ABSENT = -1
 
 
@@ -56,6 +56,9 @@ class DensePoseAnnotationList(PickledAlone):
     these indices, never points or masks.
     """
 
+    _POINTS = ("x", "y", "i", "u", "v", "vertex")
+    _STORAGE = (*_POINTS, "offsets", "segm", "segm_of_person", "mesh_of_person")
+
     def __init__(self, annotations: Sequence[DensePoseAnnotation | None]):
         present = [a for a in annotations if a is not None]
         segms = [a.segm for a in present if a.segm is not None]
@@ -72,8 +75,10 @@ class DensePoseAnnotationList(PickledAlone):
                 ]
             return torch.cat(values).to(dtype) if values else torch.zeros(0, dtype=dtype)
 
-        #: (N,) int64: the person of each element, -1 for None.
-        self.person = torch.tensor([-1 if a is None else next(numbers) for a in annotations]).long()
+        #: (N,) int64: the person of each element, ABSENT for None.
+        self.person = torch.tensor(
+            [ABSENT if a is None else next(numbers) for a in annotations]
+        ).long()
         #: Points of all people, (sum of P,); i and vertex are ABSENT where not annotated.
         self.x, self.y = joined("x", torch.float32), joined("y", torch.float32)
         self.i = joined("i", torch.int64)
@@ -86,18 +91,16 @@ class DensePoseAnnotationList(PickledAlone):
         ).long()
         #: (people + 1,) int64: person m has the points offsets[m] to offsets[m + 1].
         self.offsets = torch.tensor([0, *counts]).cumsum(0)
-        #: (masks, 256, 256) uint8, and (people,) int64: index of each person's mask, -1 for none.
+        #: (masks, 256, 256) uint8, and (people,) int64: index of each person's mask, ABSENT for
+        #: none.
         self.segm = (
             torch.stack(segms)
             if segms
             else torch.zeros((0, ANNOTATION_SIDE, ANNOTATION_SIDE), dtype=torch.uint8)
         )
         self.segm_of_person = torch.tensor(
-            [-1 if a.segm is None else next(segm_numbers) for a in present]
+            [ABSENT if a.segm is None else next(segm_numbers) for a in present]
         ).long()
-
-    _POINTS = ("x", "y", "i", "u", "v", "vertex")
-    _STORAGE = (*_POINTS, "offsets", "segm", "segm_of_person", "mesh_of_person")
 
     def _with(
         self, person: torch.Tensor, meshes: tuple[str, ...] | None = None, **storage: torch.Tensor
@@ -146,7 +149,7 @@ class DensePoseAnnotationList(PickledAlone):
         return (None if m < 0 else self._of(m) for m in self.person.tolist())
 
     def __repr__(self) -> str:
-        present = int((self.person >= 0).sum())
+        present = int(self.present.sum())
         return f"DensePoseAnnotationList({len(self)} people, {present} with dense pose)"
 
     @property

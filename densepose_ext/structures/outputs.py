@@ -24,7 +24,7 @@ class _Maps(PickledAlone):
     coarse_segm: torch.Tensor
 
     def items(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Name and map of every field that is not None."""
+        """Name and value of every field that holds a map."""
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, torch.Tensor):
@@ -39,9 +39,7 @@ class _Maps(PickledAlone):
 
     def __getitem__(self, item: int | slice | torch.Tensor) -> Self:
         """A subset of the people; an int keeps the first dimension, as Instances does."""
-        if isinstance(item, int):
-            item = slice(item, None if item == -1 else item + 1)
-        return self.map(lambda value: value[item])
+        return self.map(lambda value: value[_subset(item)])
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         return self.map(lambda value: value.to(*args, **kwargs))
@@ -141,9 +139,7 @@ class MeshesOfPeople:
     mesh_of_person: torch.Tensor
 
     def __getitem__(self, item: int | slice | torch.Tensor) -> MeshesOfPeople:
-        if isinstance(item, int):
-            item = slice(item, None if item == -1 else item + 1)
-        return replace(self, mesh_of_person=self.mesh_of_person[item])
+        return replace(self, mesh_of_person=self.mesh_of_person[_subset(item)])
 
     def to(self, device: torch.device | str) -> MeshesOfPeople:
         vertices = {name: value.to(device) for name, value in self.vertices.items()}
@@ -153,3 +149,10 @@ class MeshesOfPeople:
         """The name of each person's mesh."""
         names = list(self.vertices)
         return [names[number] for number in self.mesh_of_person.tolist()]
+
+
+def _subset(item: int | slice | torch.Tensor) -> slice | torch.Tensor:
+    """The same index, or, of an int, one that keeps the first dimension."""
+    if not isinstance(item, int):
+        return item
+    return slice(item, None if item == -1 else item + 1)

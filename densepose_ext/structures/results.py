@@ -45,8 +45,7 @@ class DensePoseResult(PickledAlone):
 
     def iuv_uint8(self) -> torch.Tensor:
         """(3, h, w) uint8: I, U * 255, V * 255, as result files store them (truncated)."""
-        uv = (self.uv.clamp(0, 1) * 255).to(torch.uint8)
-        return torch.cat([self.labels[None], uv])
+        return _iuv_uint8(self.labels, self.uv)
 
     def __repr__(self) -> str:
         return f"DensePoseResult({_size(self.labels)})"
@@ -100,8 +99,11 @@ class VertexResult(PickledAlone):
         Raises:
             ValueError: the mesh has no charts.
         """
-        uv = (self.chart_uv.clamp(0, 1) * 255).to(torch.uint8)
-        return torch.cat([self.labels[None], uv])
+        return _iuv_uint8(self.labels, self.chart_uv)
+
+
+def _iuv_uint8(labels: torch.Tensor, uv: torch.Tensor) -> torch.Tensor:
+    return torch.cat([labels[None], (uv.clamp(0, 1) * 255).to(torch.uint8)])
 
     def __repr__(self) -> str:
         return f"VertexResult({_size(self.labels)}, mesh={self.mesh!r})"
