@@ -60,6 +60,10 @@ def check_config(cfg: CN) -> None:
             f" {cfg.MODEL.DENSEPOSE_CASCADE.STAGES}: it needs the decoder's single map, and has no"
             " further stages"
         )
+    if not 0 <= cfg.INPUT.COLOR_JITTER <= 1:
+        raise ValueError(
+            f"INPUT.COLOR_JITTER = {cfg.INPUT.COLOR_JITTER}, expected a number from 0 to 1"
+        )
     if not 0 <= cfg.SOLVER.BETA2 < 1:
         raise ValueError(f"SOLVER.BETA2 = {cfg.SOLVER.BETA2}, expected at least 0 and less than 1")
     if cfg.SOLVER.OPTIMIZER == "SGD" and cfg.SOLVER.BACKBONE_LR_FACTOR != 1.0:

@@ -159,9 +159,9 @@ def _add_hrnet(cfg: CN) -> None:
 
 
 def _add_newer(cfg: CN) -> None:
-    # Newer versions of Detectron2 have this key themselves, and so do config files they write.
+    """Keys that newer versions of Detectron2 have, and so do the config files they write."""
     if "FLOAT32_PRECISION" not in cfg:
-        cfg.FLOAT32_PRECISION = ""
+        cfg.FLOAT32_PRECISION = ""  # of matrix products on GPUs; older versions accept only ""
 
 
 def _add_own(cfg: CN) -> None:

@@ -303,6 +303,14 @@ def test_dilations_are_whole_numbers(dilations):
         check_config(cfg)
 
 
+@pytest.mark.parametrize("strength", [-0.1, 1.5])
+def test_a_color_jitter_that_would_invert_colours_is_refused(strength):
+    cfg = defaults()
+    cfg.INPUT.COLOR_JITTER = strength
+    with pytest.raises(ValueError, match=rf"INPUT\.COLOR_JITTER = {strength}, expected .* 0 to 1"):
+        check_config(cfg)
+
+
 @pytest.mark.parametrize("beta", [-0.1, 1.0])
 def test_beta_is_that_of_a_mean(beta):
     cfg = defaults()
