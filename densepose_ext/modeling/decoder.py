@@ -40,6 +40,9 @@ class DensePoseDecoder(nn.Module):
             output_channels: channels of the result.
             common_stride: stride of the result; no level may have a smaller one.
             norm: name of a normalization layer of Detectron2, or "".
+
+        Raises:
+            ValueError: the stride of a level is not ``common_stride`` times a power of 2.
         """
         super().__init__()
         self.in_features = list(input_shape)
@@ -84,7 +87,14 @@ class DensePoseDecoder(nn.Module):
         }
 
     def forward(self, features: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Levels (B, channels, H / s, W / s) by name -> (B, output_channels, H / 4, W / 4)."""
+        """Sums the levels of B images.
+
+        Args:
+            features: (B, channels, H / s, W / s) of each level, of stride s, by its name.
+
+        Returns:
+            (B, output_channels, H / common_stride, W / common_stride).
+        """
         total = None
         for name in self.in_features:
             level = self.get_submodule(name)(features[name])

@@ -142,7 +142,7 @@ class _ASPP(nn.Module):
 class _NonLocalBlock(nn.Module):
     """Embedded Gaussian non-local block (Wang et al., CVPR 2018, sections 3.2 and 3.3).
 
-    Keys and values are max-pooled by 2. The output's normalization is initialised to zero, so that
+    Keys and values are max-pooled by 2. The output's normalization is initialized to zero, so that
     the block starts as the identity.
     """
 

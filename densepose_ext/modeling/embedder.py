@@ -104,7 +104,7 @@ class Embedder(nn.Module):
 def build_embedder(cfg: CfgNode) -> Embedder:
     """The embedders of a config.
 
-    They are initialised to zero, then from INIT_FILE, a pickle of a dict with ``features``,
+    They are initialized to zero, then from INIT_FILE, a pickle of a dict with ``features``,
     ``embeddings`` or both, then from MODEL.WEIGHTS, if that is a local file. With INIT_FILE
     "laplace-beltrami" the features are computed from the mesh, and cached; embeddings start as the
     smoothest of them.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import Conv2d
@@ -11,12 +13,18 @@ from torch.nn import functional as F
 from .registry import ROI_DENSEPOSE_HEAD_REGISTRY
 
 
-def add_conv_stack(module: nn.Module, input_channels: int, num_convs: int, conv, init) -> None:
+def add_conv_stack(
+    module: nn.Module,
+    input_channels: int,
+    num_convs: int,
+    conv: Callable[[int], nn.Module],
+    init: Callable[[nn.Module], None],
+) -> None:
     """Add the layers ``body_conv_fcn1`` to ``body_conv_fcnN`` to ``module``, as in checkpoints.
 
     Args:
-        conv: (input channels) -> a layer.
-        init: initialises a layer in place.
+        conv: input channels -> a layer.
+        init: initializes a layer in place.
     """
     for number in range(1, num_convs + 1):
         layer = conv(input_channels)
@@ -44,6 +52,11 @@ class DensePoseV1ConvXHead(nn.Module):
 
     @configurable
     def __init__(self, input_channels: int, *, num_convs: int, conv_dim: int, kernel_size: int = 3):
+        """
+        Args:
+            input_channels: of the RoI features.
+            num_convs, conv_dim, kernel_size: number of convolutions, their channels, their size.
+        """
         super().__init__()
         self.num_convs = num_convs
         self.output_channels = conv_dim if num_convs else input_channels

@@ -140,10 +140,10 @@ class DensePoseTeacher(nn.Module):
         self, images: list[torch.Tensor], people: list[Instances], squares: list[torch.Tensor]
     ) -> torch.Tensor:
         """(N, 3, crop_size, crop_size), normalized; 0, the mean colour, outside the masks."""
-        normalised = [
+        normalized = [
             (image.to(self.device).float() - self.pixel_mean) / self.pixel_std for image in images
         ]
-        batch = ImageList.from_tensors(normalised).tensor
+        batch = ImageList.from_tensors(normalized).tensor
         rois = torch.cat(
             [
                 torch.cat([boxes.new_full((len(boxes), 1), number), boxes], dim=1)

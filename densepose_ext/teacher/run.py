@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from detectron2.config import CfgNode
@@ -36,7 +37,7 @@ def teach(cfg: CfgNode, json_file: str, image_root: str, surface: str, out: Path
     register_densepose_coco(_DATASET, json_file, image_root, surface=surface)
     try:
         images = DatasetCatalog.get(_DATASET)
-        _check(images, json_file)
+        _check_teachable(images, json_file)
         trainer = DensePoseTrainer(cfg)
         trainer.resume_or_load(resume=True)
         if trainer.start_iter < cfg.SOLVER.MAX_ITER:
@@ -51,11 +52,10 @@ def teach(cfg: CfgNode, json_file: str, image_root: str, surface: str, out: Path
         MetadataCatalog.remove(_DATASET)
 
 
-def _check(images: list[dict], json_file: str) -> None:
+def _check_teachable(images: list[dict], json_file: str) -> None:
     people = [p for image in images for p in image["annotations"] if "segmentation" in p]
     if not any("dp_x" in person for person in people):
         raise ValueError(f"{json_file}: nobody has points (dp_x) and a mask (segmentation)")
-    numbers = [person["id"] for person in people]
-    if len(set(numbers)) < len(numbers):
-        twice = next(n for n in numbers if numbers.count(n) > 1)
-        raise ValueError(f"{json_file}: two annotations have the id {twice}")
+    (number, count), *_ = Counter(person["id"] for person in people).most_common(1)
+    if count > 1:  # targets are named after annotations
+        raise ValueError(f"{json_file}: {count} annotations have the id {number}")

@@ -15,7 +15,7 @@ class CrossTalk(nn.Module):
     """Adds the outputs of branches, for the same RoIs, to the RoI features of a branch.
 
     Each output (and the features before it) is resized to the grid of the RoI features and
-    projected by a 1 x 1 convolution, which is initialised to zero.
+    projected by a 1 x 1 convolution, which is initialized to zero.
     """
 
     def __init__(self, channels: int, outputs: Mapping[str, int], features: Mapping[str, int]):
