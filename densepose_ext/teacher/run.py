@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils import comm
 
 from ..data.coco import register_densepose_coco
+from ..data.json_file import read_json
 from ..engine.trainer import DensePoseTrainer
 from .write import write_annotations, write_targets
 
@@ -56,6 +58,10 @@ def _check_teachable(images: list[dict], json_file: str) -> None:
     people = [p for image in images for p in image["annotations"] if "segmentation" in p]
     if not any("dp_x" in person for person in people):
         raise ValueError(f"{json_file}: nobody has points (dp_x) and a mask (segmentation)")
-    (number, count), *_ = Counter(person["id"] for person in people).most_common(1)
-    if count > 1:  # targets are named after annotations
-        raise ValueError(f"{json_file}: {count} annotations have the id {number}")
+    # Targets are named after annotations, and the reader has given new ids to some of these.
+    contents: Any = read_json(Path(json_file))
+    ids = Counter(a.get("id") if isinstance(a, dict) else None for a in contents["annotations"])
+    for number, count in ids.items():
+        if number is None or count > 1:
+            which = "no id" if number is None else f"the id {number}"
+            raise ValueError(f"{json_file}: annotations with {which}: {count}, expected unique ids")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from detectron2.utils import comm
 from pycocotools import mask as coco_mask
 from tqdm import tqdm
 
+from ..data.json_file import read_json
 from ..data.picture_files import read_picture_as
 from ..files.atomic import write_whole
 from ..modeling.postprocessing import densepose_results
@@ -86,7 +88,7 @@ def write_annotations(json_file: str, folder: Path, surface: str) -> Path:
     Returns:
         path of the file.
     """
-    contents = json.loads(Path(json_file).read_bytes())
+    contents: Any = read_json(Path(json_file))
     contents["info"] = {**(contents.get("info") or {}), SURFACE_KEY: body_of(surface)}
     for annotation in contents["annotations"]:
         annotation.pop(DENSE_KEY, None)

@@ -101,7 +101,7 @@ def test_students_train_on_what_it_wrote(people, taught):
     assert [len(one.x) for one in found] == [50] * len(record["annotations"])
 
 
-def test_it_goes_on_where_it_stopped(people, taught, tmp_path, capsys):
+def test_the_command_resumes_where_it_stopped(people, taught, tmp_path, capsys):
     """Neither trains again nor overwrites targets."""
     (first, second, *_) = sorted((taught / "dense").iterdir())
     before = {path.name: path.read_bytes() for path in (taught / "dense").iterdir()}
@@ -131,7 +131,7 @@ def test_two_processes_share_the_work(people, taught, tmp_path):
     assert {path.name for path in (tmp_path / "dense").iterdir()} == names
 
 
-def test_it_sees_nothing_but_the_person(teacher):
+def test_pixels_outside_of_the_mask_make_no_difference(teacher):
     """Pixels outside of the mask make no difference, nor does the place of the person."""
     rng = np.random.default_rng(0)
     mask = np.zeros((120, 160), bool)
@@ -179,7 +179,7 @@ def test_training_reaches_every_parameter_and_takes_people_who_have_nothing(peop
         assert (losses["loss_densepose_I"] > 0) == (not keys)
 
 
-def test_a_box_that_leaves_the_picture(people, teacher, tmp_path):
+def test_a_target_has_the_size_of_a_box_that_leaves_the_picture(people, teacher, tmp_path):
     (record, *_) = records(people)
     person = record["annotations"][0]
     x, y, w, h = person["bbox"]
@@ -207,12 +207,12 @@ def test_people_without_a_target_have_none(people, tmp_path):
         (["MODEL.DENSEPOSE_TEACHER.MARGIN", "-1.0"], "MARGIN = -1.0, expected 0 or more"),
     ],
 )
-def test_what_makes_no_teacher(people, tmp_path, capsys, opts, message):
+def test_settings_that_make_no_teacher_are_named(people, tmp_path, capsys, opts, message):
     assert main(command(people, tmp_path, *opts)) == 2
     assert message in capsys.readouterr().err
 
 
-def test_nobody_to_learn_from(people, tmp_path, capsys):
+def test_annotations_without_points_and_masks_are_refused(people, tmp_path, capsys):
     contents = json.loads((people / "densepose_train.json").read_text())
     for person in contents["annotations"]:
         person.pop("segmentation")
@@ -221,6 +221,20 @@ def test_nobody_to_learn_from(people, tmp_path, capsys):
     arguments[2] = str(tmp_path / "in.json")
     assert main(arguments) == 2
     assert "nobody has points (dp_x) and a mask" in capsys.readouterr().err
+
+
+def test_annotations_without_ids_of_their_own_are_refused(people, tmp_path, capsys):
+    """Targets are named after ids: two people would share one."""
+    contents = json.loads((people / "densepose_train.json").read_text())
+    arguments = command(people, tmp_path)
+    arguments[2] = str(tmp_path / "in.json")
+    first, second, *_ = contents["annotations"]
+    first["id"] = second["id"]
+    for message in (f"annotations with the id {second['id']}: 2", "annotations with no id: 1"):
+        (tmp_path / "in.json").write_text(json.dumps(contents))
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
+        first.pop("id", None)
 
 
 def test_targets_are_not_taken_for_those_of_another_body(people, taught):
