@@ -36,7 +36,7 @@ def output() -> DensePoseOutput:
 
 
 @pytest.mark.parametrize("written", [pickled, saved])
-def test_output_of_one_person(written):
+def test_the_output_of_one_person_is_pickled_alone(written):
     one = output()[3]
     size = (2 + 3 * 25) * SIDE * SIDE * 4
     assert size < len(written(one)) < 1.1 * size + 4000
@@ -47,7 +47,7 @@ def test_output_of_one_person(written):
 
 
 @pytest.mark.parametrize("written", [pickled, saved])
-def test_annotation_of_one_person(written):
+def test_the_annotation_of_one_person_is_pickled_alone(written):
     people = DensePoseAnnotationList([annotation(100, part) for part in range(1, 15)])
     size = 256 * 256 + 100 * (4 * 4 + 8)
     assert size < len(written(people[5])) < size + 5000
@@ -68,7 +68,7 @@ def test_selected_annotations_come_back_as_they_were():
             assert torch.equal(found.segm, expected.segm)
 
 
-def test_sent_to_another_process():
+def test_the_output_of_one_person_is_sent_alone():
     """A queue puts storages into shared memory: that of the person alone."""
     one = output()[3]
     again = pickle.loads(ForkingPickler.dumps(one))
