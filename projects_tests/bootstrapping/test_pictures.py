@@ -57,7 +57,9 @@ def names(found):
         ("video_keyframe", "all", 1, [("clip.mp4", 0), ("clip.mp4", 1), ("clip.mp4", 2)]),
     ],
 )
-def test_pictures_and_key_frames_of_a_folder(folder, loader_type, strategy, count, expected):
+def test_pictures_and_key_frames_of_a_folder_are_listed(
+    folder, loader_type, strategy, count, expected
+):
     found = find_unlabelled(
         str(folder), where=KEY, loader_type=loader_type, strategy=strategy, num_images=count
     )
@@ -90,7 +92,7 @@ def test_what_cannot_be_read_is_none(folder):
     assert names(found) == [("b.png", None), ("a.png", None)]
 
 
-def test_a_registered_set_with_some_categories(tmp_path):
+def test_a_registered_dataset_is_limited_to_categories_it_has(tmp_path):
     path = make_dataset(tmp_path, images=2)
     register_densepose_coco("tiny_unlabelled", path, tmp_path, surface="open")
     try:
@@ -103,7 +105,7 @@ def test_a_registered_set_with_some_categories(tmp_path):
         MetadataCatalog.remove("tiny_unlabelled")
 
 
-def test_sets_without_anything_to_label(tmp_path):
+def test_datasets_without_anything_to_label_are_refused(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=rf"BOOTSTRAP_DATASETS\[0\]\.DATASET = '{tmp_path}' has no images"
     ):

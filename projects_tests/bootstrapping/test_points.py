@@ -27,7 +27,7 @@ def test_points_are_distinct_pixels_of_each_class(labels, count, seed, by_order)
     np.testing.assert_array_equal(found[1:], np.minimum(there[1:], count))
 
 
-def test_points_come_from_the_lower_half():
+def test_with_an_order_points_come_from_the_lower_half():
     labels = torch.ones(10, 10, dtype=torch.uint8)
     order = torch.randperm(100).view(10, 10)
     for seed in range(20):

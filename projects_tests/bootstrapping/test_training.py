@@ -155,7 +155,7 @@ def test_places_go_to_labelled_pictures_where_nobody_is_found(place, tmp_path):
     assert not [d for batch in batches for d in batch if "unlabelled" in d["file_name"]]
 
 
-def test_classes_of_a_labelled_set(place, tmp_path):
+def test_detections_take_the_classes_of_the_annotations(place, tmp_path):
     """People are detected where they are annotated, or not at all."""
     more = {"DATASET": NAME}
     more["DATA_SAMPLER"] = {"TYPE": "densepose_uniform", "USE_GROUND_TRUTH_CATEGORIES": True}
@@ -166,7 +166,7 @@ def test_classes_of_a_labelled_set(place, tmp_path):
     assert {c for d in new for c in d["instances"].gt_classes.tolist()} == {0}
 
 
-def test_masks_of_what_was_found(place, tmp_path):
+def test_pseudo_labels_have_masks_if_masks_train(place, tmp_path):
     key = "MODEL.ROI_DENSEPOSE_HEAD.COARSE_SEGM_TRAINED_BY_MASKS"
     loader = build_train_loader(bootstrapped(place, tmp_path, key, True))
     new = [d for b, _ in zip(loader, range(3)) for d in b if "unlabelled" in d["file_name"]]

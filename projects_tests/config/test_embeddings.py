@@ -20,7 +20,7 @@ def config(changes):
     return load_config(get_config_file(BASE), [x for item in values.items() for x in item])
 
 
-def test_a_config_of_embeddings():
+def test_a_config_with_embeddings_is_recognized():
     cfg = config({"DATASETS.CLASS_TO_MESH_NAME_MAPPING": {"0": "open"}})
     assert is_cse_config(cfg)
     assert embedder_sizes(cfg) == {"open": 12411}
@@ -29,7 +29,7 @@ def test_a_config_of_embeddings():
     assert needs_instance_masks(config({cycle: True}))
 
 
-def test_a_config_of_charts():
+def test_a_config_with_charts_has_no_embedders():
     cfg = load_config(get_config_file(BASE))
     assert not is_cse_config(cfg)
     assert embedder_sizes(cfg) is None

@@ -281,14 +281,14 @@ def test_bootstrapping_needs_a_list_and_a_model():
         ("MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION", "int8", "'fp32' or 'bf16' or 'fp16'"),
     ],
 )
-def test_values_that_contradict(key, value, expected):
+def test_contradictory_values_are_named(key, value, expected):
     cfg = defaults()
     cfg.merge_from_list([key, value])
     with pytest.raises(ValueError, match=rf"^{key} = {value!r}, expected {expected} with"):
         check_config(cfg)
 
 
-def test_sgd_has_one_learning_rate():
+def test_sgd_with_a_backbone_factor_is_refused():
     cfg = defaults()
     cfg.SOLVER.BACKBONE_LR_FACTOR = 0.5
     with pytest.raises(ValueError, match=r"BACKBONE_LR_FACTOR = 0\.5, expected 1\.0 with .* SGD"):
@@ -296,7 +296,7 @@ def test_sgd_has_one_learning_rate():
 
 
 @pytest.mark.parametrize("dilations", [[], [2, 0, 4], [1.5]])
-def test_dilations_are_whole_numbers(dilations):
+def test_dilations_that_are_no_whole_numbers_are_refused(dilations):
     cfg = defaults()
     cfg.MODEL.ROI_DENSEPOSE_HEAD.ASPP_DILATIONS = dilations
     with pytest.raises(ValueError, match=r"ROI_DENSEPOSE_HEAD\.ASPP_DILATIONS = \[.*whole numbers"):
@@ -312,14 +312,14 @@ def test_a_color_jitter_that_would_invert_colours_is_refused(strength):
 
 
 @pytest.mark.parametrize("beta", [-0.1, 1.0])
-def test_beta_is_that_of_a_mean(beta):
+def test_a_beta_outside_of_0_to_1_is_refused(beta):
     cfg = defaults()
     cfg.SOLVER.BETA2 = beta
     with pytest.raises(ValueError, match=rf"SOLVER\.BETA2 = {beta}, expected .* less than 1"):
         check_config(cfg)
 
 
-def test_masks_train_two_channels_only():
+def test_instance_masks_with_15_channels_are_refused():
     cfg = defaults()
     head = cfg.MODEL.ROI_DENSEPOSE_HEAD
     head.COARSE_SEGM_TRAINED_BY_MASKS = True
@@ -364,14 +364,14 @@ def test_unknown_config_names_list_the_known_ones():
         get_config_file("")
 
 
-def test_configs_of_a_checkout():
+def test_configs_of_a_checkout_are_found_by_name():
     assert Path(get_config_file("Base-DensePose-RCNN-FPN.yaml")).parent == ROOT / "configs"
     assert all(Path(get_config_file(name)).is_file() for name in list_configs())
     assert not any("common" in name for name in list_configs())
     assert densepose_ext.get_config_file is get_config_file
 
 
-def test_which_configs_are_dense_pose():
+def test_dense_pose_configs_are_told_by_their_roi_heads():
     assert not is_densepose_config(get_cfg())
     assert not is_densepose_config(CfgNode({"MODEL": {"META_ARCHITECTURE": "RetinaNet"}}))
     assert not is_densepose_config(CfgNode())

@@ -30,7 +30,7 @@ def person(**changes) -> dict:
     return {key: value for key, value in annotation.items() if value is not None}
 
 
-def test_points_as_tensors():
+def test_points_become_tensors_of_the_documented_types():
     checked = read_densepose(person())
     assert set(checked) == set(POINT_KEYS)
     annotation = densepose_annotation(checked)
@@ -44,7 +44,7 @@ def test_points_as_tensors():
     assert annotation.segm is None
 
 
-def test_part_masks_come_along():
+def test_part_masks_are_painted_into_one_map():
     annotation = make_person(np.random.default_rng(0), 1, IMAGE)
     checked = read_densepose(annotation)
     assert set(checked) == {*POINT_KEYS, "dp_masks"}
@@ -56,13 +56,13 @@ def test_part_masks_come_along():
 
 
 @pytest.mark.parametrize("masks", [[], None])
-def test_points_without_masks(masks):
+def test_without_masks_there_is_no_map(masks):
     checked = read_densepose(person(dp_masks=masks))
     assert densepose_annotation(checked).segm is None
     assert "dp_masks" not in checked
 
 
-def test_people_without_dense_pose():
+def test_without_points_there_is_no_dense_pose():
     assert read_densepose({"id": 1, "bbox": [0, 0, 5, 5]}) is None
     assert read_densepose({}) is None
     # Masks without points are not trained on.

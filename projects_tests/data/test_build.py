@@ -86,7 +86,7 @@ def test_images_in_which_somebody_has_dense_pose(register, caplog):
     assert ids(training_images([name], need_densepose=False)) == [1, 2, 3, 4]
 
 
-def test_one_person_is_enough(register):
+def test_one_person_with_dense_pose_keeps_an_image(register):
     def change(people):
         for person in people[::2]:
             for key in [key for key in person if key.startswith("dp_")]:
@@ -159,7 +159,7 @@ def test_missing_images_are_left_out_and_counted(register, tmp_path, caplog):
         training_images([name])
 
 
-def test_an_empty_dataset(register, tmp_path):
+def test_an_empty_dataset_is_refused(register, tmp_path):
     name = register()
     write_coco(tmp_path / name / "annotations.json", [], [])
     with pytest.raises(ValueError, match="dataset 'tiny' has no images"):
@@ -168,14 +168,14 @@ def test_an_empty_dataset(register, tmp_path):
         build_densepose_test_loader(config(), name)
 
 
-def test_images_without_annotations(register):
+def test_images_without_annotations_train_only_without_dense_pose(register):
     name = register(change=lambda people: [])
     with pytest.raises(ValueError, match="no image to train on is left"):
         training_images([name])
     assert len(training_images([name], need_densepose=False)) == 4
 
 
-def test_few_keypoints(register):
+def test_images_with_too_few_keypoints_are_left_out(register):
     def change(people):
         for person in people:
             if person["image_id"] == 1:
@@ -232,7 +232,7 @@ def test_records_without_a_surface_stop_before_training(register):
         MetadataCatalog.remove(name)
 
 
-def test_categories(register, caplog):
+def test_categories_are_kept_and_mapped_as_the_config_says(register, caplog):
     def change(people):
         for person in people:
             person["category_id"] = person["image_id"]
@@ -252,7 +252,7 @@ def test_categories(register, caplog):
     assert MetadataCatalog.get(name).thing_classes == ["person"]
 
 
-def test_more_classes_than_the_model_has(register):
+def test_more_classes_than_the_model_has_are_refused(register):
     name = register(
         change=lambda people: [{**p, "category_id": 1 + p["id"] % 2} for p in people],
         categories={1: "person", 2: "bear"},
@@ -265,7 +265,7 @@ def test_more_classes_than_the_model_has(register):
     assert len(next(iter(batches))) == 2
 
 
-def test_datasets_of_different_classes(register):
+def test_datasets_of_different_classes_are_refused(register):
     first = register("first", categories={1: "person"})
     second = register("second", categories={1: "bear"})
     message = r"'second' has the classes \['bear'\], but 'first' has \['person'\]"
@@ -275,7 +275,7 @@ def test_datasets_of_different_classes(register):
 
 @pytest.mark.parametrize("masks", [True, False])
 @pytest.mark.parametrize("keypoints", [True, False])
-def test_a_training_loader(register, masks, keypoints):
+def test_training_batches_hold_what_the_heads_need(register, masks, keypoints):
     name = register(dense=lambda number: number != 3)
     cfg = config(name, **{"MODEL.MASK_ON": masks, "MODEL.KEYPOINT_ON": keypoints})
     for batch, _ in zip(build_densepose_train_loader(cfg), range(4)):
@@ -309,7 +309,7 @@ def test_a_damaged_picture_does_not_end_a_training_run(register, tmp_path, caplo
     assert len(skipped) == len(set(skipped)) == 2
 
 
-def test_a_test_loader(register, tmp_path):
+def test_test_batches_hold_every_image_and_fail_if_one_is_missing(register, tmp_path):
     name = register(dense=lambda number: False)
     loader = build_densepose_test_loader(config(), name)
     images = [image for batch in loader for image in batch]
@@ -324,7 +324,7 @@ def test_a_test_loader(register, tmp_path):
     ("sampling", "sizes", "expected"),
     [("choice", (50, 70), {50, 70}), ("range", (50, 52), {50, 51, 52})],
 )
-def test_one_size_in_a_batch(register, sampling, sizes, expected):
+def test_same_size_in_batch_draws_one_size_per_batch(register, sampling, sizes, expected):
     cfg = config(
         register(),
         **{

@@ -68,7 +68,7 @@ def test_boxes_of_whole_numbers_are_not_kept_whole(load):
     np.testing.assert_allclose(half, [[3.8125, 7.5, 15.25, 22.5]])
 
 
-def test_a_record_of_detectron2(load, tmp_path, caplog):
+def test_a_record_has_the_form_of_detectron2(load, tmp_path, caplog):
     annotation = person()
     (image,) = load([annotation])
     assert {key: image[key] for key in ("height", "width", "image_id", "surface")} == {
@@ -278,7 +278,7 @@ def test_categories_that_the_file_does_not_have(load):
         load([], categories=CATEGORIES, category_map={10: 77})
 
 
-def test_registered(tmp_path, dataset_name):
+def test_registration_sets_the_metadata_that_detectron2_needs(tmp_path, dataset_name):
     path = make_dataset(tmp_path, images=2)
     register_densepose_coco(dataset_name, path, tmp_path, surface="open")
     metadata = MetadataCatalog.get(dataset_name)

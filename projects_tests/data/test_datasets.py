@@ -97,7 +97,7 @@ def test_the_datasets_of_the_official_configs_are_registered(name):
         assert dataset in DatasetCatalog, dataset
 
 
-def test_a_list_of_videos(tmp_path):
+def test_a_list_of_videos_is_read_line_by_line(tmp_path):
     path = tmp_path / "video_list.txt"
     path.write_text("a/1.mp4\n\nb.mp4\n")
     names = [record["file_name"] for record in _listed(str(path))]

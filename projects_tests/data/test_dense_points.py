@@ -87,7 +87,7 @@ def test_small_parts_get_their_share():
     assert share == pytest.approx(36 / 8 / (36 / 8 + 14), abs=0.03)
 
 
-def test_what_trains(json_file):
+def test_points_targets_or_both_train_as_the_supervision_says(json_file):
     record, without = records(json_file)
     counts = [len(person["dp_x"]) for person in record["annotations"]]
     expected = {
@@ -180,7 +180,7 @@ def test_a_target_that_is_missing_stops_the_run_before_it_starts(registered):
         training_images([NAME], flipped=False, dense_targets=True)
 
 
-def test_a_target_that_is_no_name(registered, caplog):
+def test_a_target_that_is_not_a_file_name_is_left_out(registered, caplog):
     contents = json.loads(registered.read_text())
     contents["annotations"][0]["dp_iuv"] = 5
     registered.write_text(json.dumps(contents))
@@ -191,7 +191,7 @@ def test_a_target_that_is_no_name(registered, caplog):
     assert "dp_iuv = 5, expected a file" in caplog.text
 
 
-def test_supervision_that_is_none():
+def test_an_unknown_supervision_is_refused():
     for arguments in ({"supervision": "teacher"}, {"dense_points": 0}):
         with pytest.raises(ValueError, match=r"INPUT\.DENSEPOSE_SUPERVISION = .*DENSE_POINTS = "):
             DensePoseDatasetMapper(

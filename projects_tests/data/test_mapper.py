@@ -69,7 +69,7 @@ def without(person: dict, *keys: str) -> dict:
     return {key: value for key, value in person.items() if not key.startswith(keys)}
 
 
-def test_a_training_picture(image):
+def test_a_training_picture_has_boxes_points_and_masks(image):
     before = copy.deepcopy(image)
     mapped = training()(image)
     assert mapped["image"].shape == (3, HEIGHT, WIDTH)
@@ -132,7 +132,7 @@ def test_a_record_is_left_as_it_was(image, crop):
     np.testing.assert_equal(image, before)
 
 
-def test_an_inference_picture(image):
+def test_an_inference_picture_is_resized_and_has_no_annotations(image):
     test_mapper = DensePoseDatasetMapper(
         False, augmentations=[T.ResizeShortestEdge(80, 1000)], image_format="BGR"
     )
@@ -217,7 +217,7 @@ def test_pictures_in_which_nobody_has_dense_pose(image):
 
 
 @pytest.mark.parametrize("crowd", [False, True])
-def test_pictures_without_people(image, crowd):
+def test_pictures_without_people_have_empty_fields(image, crowd):
     image["annotations"] = [{**p, "iscrowd": 1} for p in image["annotations"]] if crowd else []
     instances = training(T.HFlipTransform(WIDTH), use_instance_mask=True)(image)["instances"]
     assert len(instances) == 0
@@ -243,7 +243,7 @@ def box_rle(x: int, y: int, w: int, h: int) -> dict:
 @pytest.mark.parametrize("forms", ["polygons", "rle", "both"])
 @pytest.mark.parametrize("crop", [True, False])
 @pytest.mark.parametrize("mask_format", ["polygon", "bitmask"])
-def test_masks_of_both_forms(image, forms, crop, mask_format):
+def test_polygons_and_run_lengths_give_the_same_masks(image, forms, crop, mask_format):
     boxes = [(20, 30, 60, 80), (90, 50, 70, 60)]
     for n, (person, (x, y, w, h)) in enumerate(zip(image["annotations"], boxes)):
         person["bbox"] = [x, y, w, h]
@@ -301,7 +301,7 @@ def test_colour_is_read_as_by_the_predictor(image, tmp_path, channels, suffix, i
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "truncated", "text", "folder", "wrong size"])
-def test_pictures_that_cannot_be_used(image, tmp_path, caplog, kind):
+def test_pictures_that_cannot_be_used_are_skipped_in_training_only(image, tmp_path, caplog, kind):
     path = tmp_path / f"{kind}.jpg"
     content = Path(image["file_name"]).read_bytes()
     if kind in ("empty", "truncated", "text"):
@@ -343,7 +343,7 @@ def test_damaged_pictures_never_end_a_training_run(image, tmp_path, suffix):
     assert read < 60
 
 
-def test_flips_need_a_surface(image):
+def test_flips_without_a_surface_are_refused(image):
     flip = training(T.HFlipTransform(WIDTH))
     del image["surface"]
     assert flip({**image, "annotations": []})["instances"].has("gt_densepose")
@@ -360,7 +360,7 @@ def test_a_surface_without_its_mirror_file_is_no_damaged_picture(image, tmp_path
         training(T.HFlipTransform(WIDTH))(image)
 
 
-def test_records_of_other_readers(image, caplog):
+def test_lists_as_other_readers_leave_them_are_accepted(image, caplog):
     """Lists as Detectron2's own COCO reader leaves them; a wrong one is left out, and reported."""
     first, second = image["annotations"]
     for key in ("dp_x", "dp_y", "dp_I", "dp_U", "dp_V"):
@@ -386,7 +386,7 @@ def test_keypoints_need_to_know_their_mirror_images():
         training(use_keypoint=True)
 
 
-def test_boxes_of_either_mode(image):
+def test_boxes_of_either_mode_give_the_same_instances(image):
     expected = training()(image)["instances"]
     for person in image["annotations"]:
         x, y, w, h = person["bbox"]

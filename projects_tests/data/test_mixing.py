@@ -50,6 +50,6 @@ def test_sets_fill_a_batch_together():
 
 
 @pytest.mark.parametrize("weights", [[], [1.0, 0.0], [1.0, -1.0], [1.0, float("inf")]])
-def test_weights_are_positive(weights):
+def test_weights_that_are_not_positive_are_refused(weights):
     with pytest.raises(ValueError, match="expected positive numbers"):
         Mixture(weights, 4)

@@ -165,7 +165,7 @@ def written(folder, content):
 
 
 @pytest.mark.parametrize("case", MADE_GOOD)
-def test_nobody_is_lost(folder, good, tmp_path, case):
+def test_what_can_be_filled_in_loses_nobody(folder, good, tmp_path, case):
     content = copy.deepcopy(good)
     MADE_GOOD[case](content)
     path = written(tmp_path, content)
@@ -223,7 +223,7 @@ def test_one_error_names_the_file(folder, good, tmp_path, case):
     ],
     ids=["byte order mark", "UTF-16", "gzip"],
 )
-def test_encodings(folder, good, tmp_path, encode):
+def test_files_of_any_encoding_are_read(folder, good, tmp_path, encode):
     path = tmp_path / "odd.json"
     path.write_bytes(encode(json.dumps(good)))
     assert len(people_of(path, folder)) == 4
@@ -232,7 +232,7 @@ def test_encodings(folder, good, tmp_path, encode):
         read_annotations(path)
 
 
-def test_a_home_folder(folder, good, tmp_path, monkeypatch):
+def test_the_home_folder_is_expanded(folder, good, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     written(tmp_path, good)
     assert len(read_annotations("~/odd.json").people) == 4
@@ -268,7 +268,7 @@ def test_pictures_of_any_mode_pass_the_check(tmp_path, mode):
     check_pictures([{"file_name": str(path), "width": 40, "height": 30}], "dataset")
 
 
-def test_truncated_pictures_do_not(tmp_path):
+def test_truncated_pictures_do_not_pass_the_check(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     for suffix in (".jpg", ".png"):
         path = tmp_path / f"cut{suffix}"

@@ -94,7 +94,7 @@ def test_runs_go_down_the_columns():
 
 
 @pytest.mark.parametrize("empty", [[], None, {}, ""])
-def test_nothing_drawn(empty):
+def test_empty_masks_paint_nothing(empty):
     parts, runs, mask = read_part_masks([empty] * 14)
     assert len(parts) == len(runs) == len(mask) == 0
     assert not paint_part_masks([empty] * 14).any()

@@ -66,7 +66,7 @@ def test_processes_share_the_batch_of_one(plan, world_size):
 
 @given(plans())
 @settings(max_examples=30, deadline=None)
-def test_images_come_as_often_as_they_shall(plan):
+def test_images_occur_as_often_as_their_repeats(plan):
     arguments, groups = plan
     arguments["batch_size"] = 1
     repeats = arguments["repeats"]
@@ -122,7 +122,7 @@ def test_another_seed_is_another_order():
     assert images_of(batches, 15) != before
 
 
-def test_what_cannot_be_drawn():
+def test_batches_that_cannot_be_drawn_are_refused():
     with pytest.raises(ValueError, match="no image to draw"):
         TrainingBatches([0.0, 0.0], 2, seed=0)
     with pytest.raises(ValueError, match=r"IMS_PER_BATCH = 3 images .* by 2 processes"):
@@ -133,7 +133,7 @@ def records(*categories: int) -> list[dict]:
     return [{"annotations": [{"category_id": category}]} for category in categories]
 
 
-def test_samplers_of_the_config():
+def test_repeats_follow_the_sampler_of_the_config():
     images = records(0, 0, 0, 0, 1)
     assert repeats_from_config(tiny_config(), images).tolist() == [1] * 5
 
@@ -148,6 +148,6 @@ def test_samplers_of_the_config():
         repeats_from_config(cfg, images)
 
 
-def test_orientation():
+def test_wide_pictures_are_a_group_of_their_own():
     sizes = [(10, 10), (11, 10), (10, 11)]
     assert by_orientation([{"width": w, "height": h} for w, h in sizes]).tolist() == [0, 1, 0]

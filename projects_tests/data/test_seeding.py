@@ -47,7 +47,7 @@ def test_every_seed_purpose_and_number_draws_on_its_own():
     assert len(own_draws) == len(cases)
 
 
-def test_large_seeds():
+def test_large_seeds_are_reproducible():
     for seed in (0, 2**31, 2**63):
         with seeded(seed, Purpose.STEP, 10**9):
             first = draw()

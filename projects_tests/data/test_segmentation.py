@@ -33,7 +33,7 @@ def compressed(mask: np.ndarray) -> dict:
     return {"size": rle["size"], "counts": rle["counts"].decode()}
 
 
-def test_polygons():
+def test_polygons_of_fewer_than_three_points_are_dropped():
     assert read_segmentation([TRIANGLE], HEIGHT, WIDTH) == [TRIANGLE]
     # Lines and points are no regions; the rest of the person stays.
     assert read_segmentation([[1, 1, 5, 5], TRIANGLE, []], HEIGHT, WIDTH) == [TRIANGLE]

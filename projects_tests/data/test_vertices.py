@@ -65,7 +65,7 @@ def register(tmp_path):
         MetadataCatalog.remove(name)
 
 
-def test_vertices_as_tensors():
+def test_vertices_become_tensors_without_charts():
     annotation = densepose_annotation(read_densepose(VERTICES))
     assert annotation.vertex.tolist() == [0, 19]
     assert annotation.vertex.dtype == torch.int64
@@ -225,7 +225,7 @@ def test_points_without_any_are_absent():
     assert merged[2].mesh == "a"
 
 
-def test_loading_keeps_the_keys(register, tmp_path):
+def test_loading_keeps_vertices_and_their_mesh(register, tmp_path):
     register()
     (image, _) = load_densepose_coco(
         str(tmp_path / "0" / "annotations.json"), str(tmp_path / "0"), surface="open"

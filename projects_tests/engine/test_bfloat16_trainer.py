@@ -37,7 +37,7 @@ def test_the_first_losses_are_nearly_those_of_single_precision(tmp_path):
     assert rounded != single
 
 
-def test_what_is_in_bfloat16_and_what_is_not(tmp_path):
+def test_convolutions_run_in_bfloat16_but_norms_and_gradients_do_not(tmp_path):
     seen = {}
 
     def note(trainer):
@@ -58,13 +58,13 @@ def test_what_is_in_bfloat16_and_what_is_not(tmp_path):
     }
 
 
-def test_what_is_trained_does_not_go_on_in_bfloat16(tmp_path):
+def test_after_training_the_model_is_in_single_precision(tmp_path):
     model = train(config(tmp_path, *AMP, "SOLVER.MAX_ITER", 1)).model
     features = model.backbone(torch.zeros(1, 3, 64, 64))
     assert {map_.dtype for map_ in features.values()} == {torch.float32}
 
 
-def test_losses_that_are_no_number_still_name_their_images(tmp_path):
+def test_losses_that_are_not_finite_name_their_images(tmp_path):
     def break_model(trainer):
         if trainer.iter == 2:  # the check of the losses is still installed after some steps
             trainer.model.roi_heads.box_predictor.bbox_pred.weight.data.fill_(float("nan"))
@@ -73,7 +73,7 @@ def test_losses_that_are_no_number_still_name_their_images(tmp_path):
         train(config(tmp_path, *AMP), before_step=break_model)
 
 
-def test_units_of_this_cpu():
+def test_matrix_units_are_those_that_the_kernel_lists():
     with open("/proc/cpuinfo") as file:
         flags = file.read().split()
     assert multiplies_bfloat16() == ("amx_bf16" in flags)

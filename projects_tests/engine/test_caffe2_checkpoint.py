@@ -138,7 +138,7 @@ def test_every_parameter_is_loaded(trained, blobs, tmp_path):
         assert torch.equal(found[name], value), name
 
 
-def test_the_predictor_takes_it(trained, blobs, tmp_path):
+def test_the_predictor_finds_the_same_people_with_it(trained, blobs, tmp_path):
     """The model finds the same people as with a checkpoint under Detectron2's names."""
     cfg, model = trained
     old, new = tmp_path / "old.pkl", tmp_path / "new.pth"

@@ -155,7 +155,7 @@ def test_torch_reads_weights_only(model, tmp_path, monkeypatch):
     assert used[0]["weights_only"] is True
 
 
-def test_a_checkpoint_of_another_shape(model, arrays, tmp_path):
+def test_a_checkpoint_of_another_shape_is_refused_except_for_fine_tuning(model, arrays, tmp_path):
     name = "roi_heads.densepose_predictor.ann_index_lowres.weight"
     arrays[name] = arrays[name][:, :1]
     path = tmp_path / "model.pkl"
@@ -175,7 +175,7 @@ def test_a_checkpoint_of_another_shape(model, arrays, tmp_path):
     assert "iteration" not in incompatible
 
 
-def test_a_missing_checkpoint(model, tmp_path):
+def test_a_missing_checkpoint_is_named(model, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"MODEL\.WEIGHTS = .*nothing\.pkl: there is no"):
         load(model, tmp_path / "nothing.pkl")
 
@@ -210,7 +210,7 @@ def read(value, protocol=2):
         np.float64(1.5),
     ],
 )
-def test_arrays_as_they_were(array, protocol):
+def test_arrays_are_read_as_they_were_written(array, protocol):
     found = read({"a": array}, protocol)["a"]
     np.testing.assert_array_equal(found, array)
     assert found.dtype == array.dtype
@@ -218,7 +218,7 @@ def test_arrays_as_they_were(array, protocol):
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_plain_containers_as_they_were(protocol):
+def test_containers_are_read_as_they_were_written(protocol):
     value = {
         "s": {1, 2},
         "f": frozenset("ab"),
@@ -229,7 +229,7 @@ def test_plain_containers_as_they_were(protocol):
     assert read(value, protocol) == value
 
 
-def test_files_of_python_2():
+def test_files_of_python_2_are_read():
     """Written by Python 2.7 and its numpy: strings are bytes, and so is the data of an array."""
     text = (
         b"\x80\x02}q\x00(U\x01aq\x01cnumpy.core.multiarray\n_reconstruct\nq\x02cnumpy\nndarray\n"
@@ -284,7 +284,7 @@ def test_a_pickle_cannot_change_the_next():
     np.testing.assert_array_equal(read({"a": np.arange(3)})["a"], [0, 1, 2])
 
 
-def test_random_bytes():
+def test_random_bytes_are_refused():
     rng = random.Random(0)
     for _ in range(500):
         content = b"\x80\x02" + rng.randbytes(rng.randrange(60))

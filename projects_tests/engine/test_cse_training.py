@@ -104,7 +104,7 @@ def test_training_moves_the_embeddings_and_not_the_features(trained):
     assert (features[:, 0] - features[0, 0]).abs().max() < 1e-4  # the constant eigenfunction
 
 
-def test_scores(trained):
+def test_testing_scores_points_and_masks(trained):
     cfg, trainer, _ = trained
     results = DensePoseTrainer.test(cfg, trainer.model)
     assert {"densepose_gps", "densepose_gpsm", "densepose_segm"} <= results.keys()
@@ -220,7 +220,7 @@ def test_parts_and_textures_need_charts(people, trained, tmp_path):
         apply_texture(picture, people, Atlas(np.zeros((600, 400, 3), np.uint8)))
 
 
-def test_files(people, trained, tmp_path):
+def test_files_show_and_hold_the_vertices(people, trained, tmp_path):
     picture = cv2.imread(str(trained[2]))
     formats = ("overlay", "vertices", "mask", "npz")
     write_files(tmp_path, "one", [FORMATS[form] for form in formats], picture, people, Options())

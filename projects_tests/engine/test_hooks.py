@@ -118,7 +118,7 @@ def test_a_seed_that_was_drawn_is_kept(tmp_path):
     assert_same_weights(weights(final(run(tmp_path / "killed", 1, resume=True))), whole)
 
 
-def test_another_seed_of_the_config_is_taken_and_said(tmp_path, caplog):
+def test_another_seed_of_the_config_is_used_with_a_warning(tmp_path, caplog):
     with pytest.raises(Killed):
         train(config(tmp_path), before_step=kill_at(2))
     train(config(tmp_path, "SEED", 5, "SOLVER.MAX_ITER", 3), resume=True)
@@ -168,7 +168,7 @@ def test_the_second_time_it_stops_without_saving(tmp_path):
     assert not (tmp_path / "last_checkpoint").exists()
 
 
-def test_a_checkpoint_by_the_clock(tmp_path):
+def test_checkpoints_are_written_by_the_clock(tmp_path):
     found = []
 
     def look(trainer):
@@ -196,7 +196,7 @@ def test_a_checkpoint_by_the_clock(tmp_path):
         ("proposal_generator.rpn_head.objectness_logits", "Predicted boxes or scores contain Inf"),
     ],
 )
-def test_a_loss_that_is_no_number_names_the_images(spoilt, found, tmp_path):
+def test_a_loss_that_is_not_finite_names_the_images(spoilt, found, tmp_path):
     """Weights that became infinite, as with a learning rate that is too high."""
     batches = []
 
@@ -215,7 +215,7 @@ def test_a_loss_that_is_no_number_names_the_images(spoilt, found, tmp_path):
     assert (tmp_path / "last_checkpoint").read_text() == "model_0000001.pth"
 
 
-def test_a_full_disk_is_said_before_training(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_training(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**6))
     with pytest.raises(OSError, match=r"has 1,000,000 bytes free, but training needs about"):
@@ -267,7 +267,7 @@ def test_workers_that_die_end_the_run(number, tmp_path, monkeypatch):
         signal.signal(signal.SIGALRM, before)
 
 
-def test_an_error_in_a_worker_is_told(tmp_path, monkeypatch):
+def test_an_error_in_a_worker_ends_the_run_with_its_message(tmp_path, monkeypatch):
     from densepose_ext.data.mapper import DensePoseDatasetMapper
 
     def fails(self, record):

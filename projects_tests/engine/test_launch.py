@@ -52,7 +52,7 @@ def test_one_process_is_this_one():
     assert not dist.is_initialized()
 
 
-def test_several_gpus_without_nccl(monkeypatch):
+def test_several_gpus_without_nccl_are_refused(monkeypatch):
     """As on Windows."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.distributed.is_nccl_available", lambda: False)

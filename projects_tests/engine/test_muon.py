@@ -91,7 +91,7 @@ def test_weights_without_a_gradient_stay():
     assert torch.equal(model[1].weight, before)
 
 
-def test_it_learns():
+def test_training_lowers_the_loss_tenfold():
     model = convolutions()
     optimizer = optimizer_of(model, weight_decay=0.0)
     images = torch.randn(4, 3, 8, 8)

@@ -101,7 +101,7 @@ def test_a_resumed_optimizer_goes_on_to_the_bit(kind):
         assert torch.equal(one, other), name
 
 
-def test_sgd_is_detectron2s():
+def test_sgd_is_the_default():
     cfg = tiny_config()
     assert cfg.SOLVER.OPTIMIZER == "SGD"
     optimizer = build_optimizer(cfg, build_model(cfg))

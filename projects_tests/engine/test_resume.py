@@ -151,7 +151,7 @@ def test_ctrl_c_says_how_to_go_on(workplace):
     assert f"Starting training from iteration {end - 1}" in log
 
 
-def test_two_processes(workplace):
+def test_two_processes_stop_together_and_resume_together(workplace):
     """Both stop at a signal to one, resume together, and share the batches of one process."""
     script = workplace.folder / "two_processes.py"
     script.write_text(

@@ -123,7 +123,7 @@ def test_stock_launcher_of_python_configs(workplace, name):
         assert "loss_keypoint" in log
 
 
-def test_plain_python(workplace, monkeypatch, tmp_path):
+def test_training_from_plain_python_works_without_a_launcher(workplace, monkeypatch, tmp_path):
     for name, value in workplace.environment().items():
         monkeypatch.setenv(name, value)
     data = workplace.folder / "datasets" / "coco"
@@ -227,7 +227,7 @@ def test_without_geodesics_training_ends_with_the_other_scores(workplace, tmp_pa
     assert "densepose_segm/AP" in scores(workplace.folder / "no_gps")
 
 
-def test_a_missing_surface_is_said_before_training(workplace, tmp_path):
+def test_a_missing_surface_is_reported_before_training(workplace, tmp_path):
     log = workplace.train(
         "OUTPUT_DIR", "no_surface", env={"FVCORE_CACHE": str(tmp_path)}, succeed=False
     )

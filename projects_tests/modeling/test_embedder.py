@@ -83,7 +83,7 @@ def test_features_come_from_the_file_and_the_rest_from_the_weights(tmp_path):
         ),
     ],
 )
-def test_files_that_cannot_be_used(tmp_path, content, message):
+def test_init_files_that_cannot_be_used_are_named(tmp_path, content, message):
     file = tmp_path / "phi.pkl"
     if content is not None:
         file.write_bytes(content)
@@ -130,13 +130,13 @@ def test_with_features_of_the_mesh_embeddings_start_as_the_smoothest(tmp_path, m
         ({"INIT_FILE": "none.pkl"}, r"INIT_FILE none\.pkl cannot be read"),
     ],
 )
-def test_features_of_an_unknown_mesh(changes, message):
+def test_features_of_an_unknown_mesh_are_refused(changes, message):
     embedder = FEATURE | {"INIT_FILE": "laplace-beltrami"} | changes
     with pytest.raises((ValueError, OSError), match=message):
         build_embedder(config(griffin=embedder))
 
 
-def test_weights_of_another_mesh(tmp_path):
+def test_weights_of_another_shape_are_refused(tmp_path):
     weights = tmp_path / "model.pth"
     torch.save(
         {"model": {"roi_heads.embedder.embedder_cube.embeddings": torch.ones(9, 16)}}, weights
@@ -153,7 +153,7 @@ def test_weights_of_another_mesh(tmp_path):
         ({"FEATURE_DIM": "many"}, r"EMBEDDERS.ball.FEATURE_DIM = 'many', expected"),
     ],
 )
-def test_settings_that_cannot_be_used(changes, message):
+def test_invalid_settings_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
         build_embedder(config(ball=FEATURE | changes))
 

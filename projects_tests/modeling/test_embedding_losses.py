@@ -49,7 +49,7 @@ def plain_soft(points, vertices, true):
 
 @pytest.mark.parametrize(("loss", "plain"), [(hard, plain_hard), (soft, plain_soft)])
 @pytest.mark.parametrize("entries", [1, 5 * NUM_VERTICES, 1 << 20])
-def test_values_and_gradients(loss, plain, entries, monkeypatch):
+def test_values_and_gradients_equal_those_of_full_matrices(loss, plain, entries, monkeypatch):
     monkeypatch.setattr(embedding_losses, "get_mesh", lambda name: RandomMesh())
     monkeypatch.setattr(embedding_losses, "ENTRIES_AT_ONCE", {"cpu": entries})
     found = []

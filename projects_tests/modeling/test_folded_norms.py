@@ -44,7 +44,7 @@ def test_features_and_gradients_are_equal(pair, layout):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-6)
 
 
-def test_checkpoints_do_not_change(pair):
+def test_checkpoints_keep_their_names_and_take_effect(pair):
     plain, folded = pair
     state = plain.state_dict()
     assert list(folded.state_dict()) == list(state)
@@ -64,7 +64,7 @@ def test_activation_comes_last():
     assert found.min() == 0
 
 
-def test_others_are_left_alone():
+def test_convolutions_without_a_frozen_norm_are_left_alone():
     others = nn.Sequential(
         Conv2d(3, 4, 3),
         Conv2d(4, 4, 3, bias=False, norm=get_norm("BN", 4)),

@@ -104,6 +104,6 @@ def test_everything_is_trained_batch_norms_too():
         (["STAGE3.NUM_MODULES", 0], r"STAGE3\.NUM_MODULES = 0, expected 1 or more"),
     ],
 )
-def test_settings_that_no_hrnet_has(overrides, message):
+def test_settings_that_no_hrnet_has_are_refused(overrides, message):
     with pytest.raises(ValueError, match=rf"^MODEL\.HRNET\.{message}"):
         backbone(f"MODEL.HRNET.{overrides[0]}", overrides[1])

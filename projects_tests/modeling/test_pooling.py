@@ -79,7 +79,7 @@ def test_without_rois_every_level_has_a_gradient_of_zero():
 
 
 @pytest.mark.parametrize(("samples", "kind"), [(0, "ROIAlignV2"), (2, "ROIPool")])
-def test_what_is_no_fixed_sum_of_samples_is_left_to_detectron2(samples, kind):
+def test_adaptive_samples_and_other_poolings_are_left_to_detectron2(samples, kind):
     theirs = pooler(samples=samples, kind=kind)
     features, rois = levels(1, 128, 96), boxes([9], 128, 96)
     assert torch.equal(RowPooler(theirs)(features, rois), theirs(features, rois))

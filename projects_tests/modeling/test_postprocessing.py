@@ -67,7 +67,9 @@ def check(output, boxes):
     sizes=st.lists(st.tuples(st.floats(0.1, 90), st.floats(0.1, 90)), min_size=1, max_size=4),
     seed=st.integers(0, 1000),
 )
-def test_equals_interpolating_everything(side, coarse_channels, smooth, channels_last, sizes, seed):
+def test_results_equal_those_of_interpolating_every_channel(
+    side, coarse_channels, smooth, channels_last, sizes, seed
+):
     output = make_output(len(sizes), side, coarse_channels, smooth, seed)
     if channels_last:
         output = output.map(lambda value: value.contiguous(memory_format=torch.channels_last))
@@ -96,7 +98,7 @@ def test_groups_of_people_do_not_change_the_results(monkeypatch):
         assert torch.equal(one.uv, other.uv)
 
 
-def test_nobody():
+def test_without_people_there_are_no_results():
     assert (
         densepose_results(make_output(1, 14)[torch.zeros(1, dtype=torch.bool)], torch.zeros(0, 4))
         == []

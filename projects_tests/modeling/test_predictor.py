@@ -40,7 +40,7 @@ def layers_one_by_one(predictor, features):
     return maps
 
 
-def test_one_convolution_equals_one_a_map(predictor):
+def test_one_convolution_equals_a_layer_per_map(predictor):
     features = torch.randn(3, 8, 6, 6)
     output = predictor.eval()(features)
     expected = layers_one_by_one(predictor, features)
@@ -50,7 +50,7 @@ def test_one_convolution_equals_one_a_map(predictor):
         torch.testing.assert_close(value, expected[name], rtol=1e-5, atol=1e-5)
 
 
-def test_points_of_the_maps_that_do_not_exist(predictor):
+def test_points_of_deferred_maps_equal_points_of_upsampled_ones(predictor):
     """In training, points are read from the small maps: same values, same gradients."""
     features = torch.randn(3, 8, 6, 6)
     points = 200
@@ -100,7 +100,7 @@ def test_plain_and_confident_predictor_share_names():
     assert plain.state_dict().keys() == confident.state_dict().keys()
 
 
-def test_bad_arguments():
+def test_invalid_arguments_are_named():
     with pytest.raises(ValueError, match="DECONV_KERNEL = 3"):
         DensePoseChartPredictor(8, coarse_channels=2, kernel_size=3)
     with pytest.raises(ValueError, match="'isotropic', expected iid_iso or indep_aniso"):

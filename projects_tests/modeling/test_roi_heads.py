@@ -74,7 +74,7 @@ def test_inference_gives_maps_and_results_for_every_detection(variant):
     assert instances[0].pred_densepose.u.shape[0] == 1  # Instances index it as any field
 
 
-def test_pictures_without_detections():
+def test_without_detections_dense_pose_is_empty():
     model = tiny_model("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 1.0)
     with torch.no_grad():
         outputs = model([picture(), picture(seed=1)])
@@ -126,7 +126,7 @@ def test_low_precision_changes_few_labels_and_no_box(precision):
         assert ((exact.uv - fast.uv).abs() * agree).max() < 0.1 * exact.uv.abs().max()
 
 
-def test_unknown_precision():
+def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match=r"INFERENCE_PRECISION = 'int8', expected 'fp32' or"):
         tiny_config(HEAD + "INFERENCE_PRECISION", "int8")
 
@@ -175,7 +175,7 @@ def test_person_threshold_is_one_of_probability():
     assert torch.equal(one.fine_segm, other.fine_segm)
 
 
-def test_person_threshold_is_a_probability():
+def test_a_person_threshold_outside_of_0_to_1_is_refused():
     for value in (0.0, 1.0):
         with pytest.raises(
             ValueError, match=r"PERSON_THRESHOLD = \d\.0, expected a number between"
@@ -249,6 +249,6 @@ def test_refinements_take_pictures_without_proposals_and_no_part_in_training(tmp
     assert losses[0] == losses[1] > 0
 
 
-def test_refinements_are_a_number():
+def test_a_negative_number_of_refinements_is_refused():
     with pytest.raises(ValueError, match=r"REFINEMENTS = -1, expected 0 or more"):
         tiny_model("MODEL.ROI_BOX_HEAD.REFINEMENTS", -1)

@@ -125,12 +125,12 @@ def test_the_classifier_moves_with_the_model_but_is_none_of_its_state():
 
 
 @pytest.mark.parametrize("size", [0, 31])
-def test_sizes_that_make_no_sense(size):
+def test_a_size_too_small_is_refused(size):
     with pytest.raises(ValueError, match=rf"MODEL\.SECOND_LOOK\.SIZE = {size}, expected 32"):
         SecondLook(classifier=Redness(), size=size)
 
 
-def test_configs_that_make_no_sense():
+def test_invalid_settings_are_named():
     with pytest.raises(ValueError, match=r"MODEL\.ROI_HEADS\.NUM_CLASSES = 3, expected 1"):
         tiny_config(*ENABLED, "MODEL.ROI_HEADS.NUM_CLASSES", 3)
     for weights, expected in (("file.pth", "package:NAME"), ("package:resnet", "known are")):

@@ -38,7 +38,7 @@ def augmented(surface, *overrides):
     [[], ["MODEL.MASK_ON", True, "MODEL.KEYPOINT_ON", True], [AUG + "ROTATION_ANGLES", (25,)]],
     ids=["boxes", "multitask", "rotated"],
 )
-def test_runs(surface, overrides):
+def test_every_detection_has_averaged_dense_pose(surface, overrides):
     (output,) = augmented(surface, *overrides)([picture()])
     instances = output["instances"]
     assert len(instances) > 0
@@ -76,7 +76,7 @@ def test_boxes_and_maps_are_those_of_two_whole_passes(surface, angles):
     assert torch.equal(one.pred_densepose.u, other.pred_densepose.u)
 
 
-def test_pictures_without_people(surface):
+def test_without_detections_dense_pose_is_empty(surface):
     (output,) = augmented(surface, "MODEL.ROI_HEADS.SCORE_THRESH_TEST", 1.0)([picture()])
     assert len(output["instances"]) == 0
     assert len(output["instances"].pred_densepose) == 0
@@ -172,7 +172,7 @@ def test_versions_are_all_sizes_flips_and_angles():
     assert sizes == {(3, 96, 128), (3, 112, 149)}
 
 
-def test_flips_need_a_surface():
+def test_flips_without_a_surface_are_refused():
     settings = [*SMALL, "DATASETS.TEST", ()]
     with pytest.raises(ValueError, match=r"TEST\.AUG\.FLIP needs the surface"):
         DensePoseRCNNWithTTA(tiny_config(*settings), tiny_model(*settings))
