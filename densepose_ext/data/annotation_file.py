@@ -89,7 +89,7 @@ _in_use: WeakValueDictionary[tuple, AnnotationFile] = WeakValueDictionary()
 def read_annotations(
     json_file: str | os.PathLike, image_root: str | os.PathLike = ""
 ) -> AnnotationFile:
-    """Read a file of annotations.
+    """Reads a file of annotations.
 
     Args:
         json_file: COCO JSON, plain or gzip; ``~`` is expanded.

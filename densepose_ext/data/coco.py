@@ -27,7 +27,7 @@ def register_densepose_coco(
     *,
     surface: str | os.PathLike,
 ) -> None:
-    """Register a dataset with Detectron2, under ``name``.
+    """Registers a dataset with Detectron2, under ``name``.
 
     Args:
         name: for DATASETS.TRAIN and DATASETS.TEST.

@@ -96,7 +96,7 @@ _VIDEOS = {"chimpnsee": "chimpnsee/cdna.eva.mpg.de/video_list.txt"}
 
 
 def register_public_datasets() -> None:
-    """Register the public datasets. A second call changes nothing.
+    """Registers the public datasets. A second call changes nothing.
 
     The official package may register the same names, before or after. The catalogue then holds its
     functions, for its own loaders; this package reads datasets by their metadata (see

@@ -32,7 +32,7 @@ class LeftOut:
         self._examples.setdefault(kind, f"{where}: {reason}")
 
     def report(self) -> None:
-        """Log a warning for each kind. The same warning is logged once per process."""
+        """Logs a warning for each kind. The same warning is logged once per process."""
         for kind, count in self.counts.items():
             warn_once(
                 f"{self._source}: left out {count} {kind} that cannot be used; the first is"

@@ -79,7 +79,7 @@ def read_picture_as(path: str, image_format: str) -> np.ndarray:
 
 
 def check_pictures(images: Sequence[dict], source: str) -> None:
-    """Decode all pictures, JPEGs at an eighth of their size, and compare sizes with annotations.
+    """Decodes all pictures, JPEGs at an eighth of their size, and compares sizes with annotations.
 
     Args:
         images: with file_name (a path), width, height.

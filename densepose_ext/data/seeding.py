@@ -36,7 +36,7 @@ def generator(seed: int, purpose: Purpose, *numbers: int) -> np.random.Generator
 
 
 def seed_global_generators(seed: int, purpose: Purpose, *numbers: int) -> None:
-    """Seed numpy, ``random`` and torch, on all devices."""
+    """Seeds numpy, ``random`` and torch, on all devices."""
     words, number = _seeds(seed, purpose, numbers)
     np.random.seed(words)
     random.seed(number)

@@ -21,7 +21,7 @@ _LISTED = 6
 
 
 def check_weights(path: str) -> None:
-    """Check quickly that MODEL.WEIGHTS exists and may be a checkpoint. URLs are not checked.
+    """Checks quickly that MODEL.WEIGHTS exists and may be a checkpoint. URLs are not checked.
 
     Raises:
         FileNotFoundError: the file does not exist.
@@ -128,7 +128,7 @@ class DensePoseCheckpointer(DetectionCheckpointer):
         return not self.checkpointables
 
     def _log_incompatible_keys(self, incompatible) -> None:
-        """Log one line instead of Detectron2's lists, which are as long as the model."""
+        """Logs one line instead of Detectron2's lists, which are as long as the model."""
         if not self._is_densepose:
             super()._log_incompatible_keys(incompatible)
             return
@@ -158,7 +158,7 @@ def _modules(names: list[str]) -> str:
 
 @contextmanager
 def _silenced(logger_name: str) -> Iterator[None]:
-    """Lets a logger log errors only."""
+    """Context in which a logger logs errors only."""
     silenced = logging.getLogger(logger_name)
     level = silenced.level
     silenced.setLevel(logging.ERROR)

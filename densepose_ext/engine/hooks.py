@@ -292,7 +292,7 @@ class LatestCheckpoint(HookBase):
         self._saved_at = time.monotonic()
 
     def _remove(self) -> None:
-        """Remove the rolling checkpoint, which the final one supersedes."""
+        """Removes the rolling checkpoint, which the final one supersedes."""
         path = os.path.join(self._checkpointer.save_dir, f"{LATEST}.pth")
         files = self._checkpointer.path_manager
         if (

@@ -12,7 +12,7 @@ from torch import nn
 
 
 def check_writable(folder: str) -> None:
-    """Make the folder if it is missing, and check that files can be written there.
+    """Makes the folder if it is missing, and checks that files can be written there.
 
     Raises:
         OSError: they cannot; the message names the folder and the reason.
@@ -40,7 +40,7 @@ def checkpoints_to_come(folder: str, max_iter: int, period: int) -> int:
 
 
 def check_space(folder: str, checkpoint_bytes: int, count: int) -> None:
-    """Check that the disk has room for all checkpoints of a run.
+    """Checks that the disk has room for all checkpoints of a run.
 
     Args:
         checkpoint_bytes: size of one checkpoint.

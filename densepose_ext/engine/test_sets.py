@@ -11,7 +11,7 @@ from ..data.picture_files import check_pictures
 
 
 def check_test_sets(trainer: DefaultTrainer) -> None:
-    """Read the annotations of all test sets, build their evaluators, decode their pictures.
+    """Reads the annotations of all test sets, builds their evaluators, decodes their pictures.
 
     Raises:
         ValueError, OSError: a set cannot be scored; the message names the file and the fault.

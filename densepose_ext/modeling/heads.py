@@ -20,7 +20,7 @@ def add_conv_stack(
     conv: Callable[[int], nn.Module],
     init: Callable[[nn.Module], None],
 ) -> None:
-    """Add the layers ``body_conv_fcn1`` to ``body_conv_fcnN`` to ``module``, as in checkpoints.
+    """Adds the layers ``body_conv_fcn1`` to ``body_conv_fcnN`` to ``module``, as in checkpoints.
 
     Args:
         conv: input channels -> a layer.
@@ -34,7 +34,7 @@ def add_conv_stack(
 
 
 def run_conv_stack(module: nn.Module, num_convs: int, x: torch.Tensor) -> torch.Tensor:
-    """Run ``x`` through the layers of :func:`add_conv_stack`."""
+    """Runs ``x`` through the layers of :func:`add_conv_stack`."""
     for number in range(1, num_convs + 1):
         x = module.get_submodule(f"body_conv_fcn{number}")(x)
     return x
