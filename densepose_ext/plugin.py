@@ -106,13 +106,12 @@ def _for_densepose(original: classmethod, ours: Callable) -> classmethod:
 
 
 def _replace_in_default_trainer() -> None:
-    """Model, optimizer, loaders, evaluator, hooks, checkpointer; several processes on the CPU."""
+    """Model, optimizer, loaders, evaluator, hooks, checkpointer; DDP and AMP on the CPU."""
     from detectron2.engine import DefaultTrainer, defaults
 
     from .config import is_own_config
     from .data.build import build_densepose_test_loader
     from .engine import trainer
-    from .engine.checkpoint import DensePoseCheckpointer
     from .engine.hooks import with_training_hooks
     from .engine.optimizer import build_optimizer
     from .modeling.build import build_model
@@ -142,8 +141,8 @@ def _replace_in_default_trainer() -> None:
             cls.build_evaluator = _for_densepose(own, trainer.build_evaluator)
 
     _replace(DefaultTrainer, "__init_subclass__", classmethod(init_subclass))
-    _replace(defaults, "create_ddp_model", trainer.on_any_device(defaults.create_ddp_model))
-    _replace(defaults, "DetectionCheckpointer", DensePoseCheckpointer)
+    for name, part in trainer.parts_of_default_trainer().items():
+        _replace(defaults, name, part)
 
 
 def _replace_bound_names() -> None:

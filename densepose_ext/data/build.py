@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch.utils.data
@@ -98,23 +99,22 @@ def training_images(
             differ from those of the other datasets or of the model, the mirror map is not
             available, or a vertex or ``ref_model`` is not one of the embedders'.
     """
+    trains = partial(
+        _trains,
+        need_mask=need_masks,
+        mask_is_enough=segm_from_instance_masks,
+        by_vertices=embedders is not None,
+        dense_targets=dense_targets,
+    )
     images = []
     for name in names:
         dataset = load_registered(
             name, (categories or {}).get(name), (category_maps or {}).get(name)
         )
         dataset = _those_present(name, dataset)
-        kept = [
-            image
-            for image in dataset
-            if not need_densepose
-            or any(
-                _trains(
-                    p, need_masks, segm_from_instance_masks, embedders is not None, dense_targets
-                )
-                for p in image["annotations"]
-            )
-        ]
+        kept = dataset
+        if need_densepose:
+            kept = [image for image in dataset if any(map(trains, image["annotations"]))]
         if dense_targets:
             _check_dense_targets(name, kept)
         _report(name, dataset, kept, need_masks or segm_from_instance_masks, embedders is not None)
@@ -204,7 +204,7 @@ def _those_present(name: str, dataset: list[dict]) -> list[dict]:
 
 
 def _trains(
-    person: dict, need_mask: bool, mask_is_enough: bool, by_vertices: bool, dense_targets: bool
+    person: dict, *, need_mask: bool, mask_is_enough: bool, by_vertices: bool, dense_targets: bool
 ) -> bool:
     """Whether the dense pose branch can be trained on a person."""
     if person.get("iscrowd", 0):

@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -74,7 +74,7 @@ class DensePoseTrainer(DefaultTrainer):
     """
 
     def __init__(self, cfg: CfgNode):
-        with densepose_parts_in_default_trainer(cfg.MODEL.DEVICE):
+        with densepose_parts_in_default_trainer():
             super().__init__(cfg)
 
     def build_hooks(self) -> list[HookBase]:
@@ -113,20 +113,12 @@ class DensePoseTrainer(DefaultTrainer):
 
 
 @contextmanager
-def densepose_parts_in_default_trainer(device: str) -> Iterator[None]:
-    """Makes DefaultTrainer use our checkpointer and, on the CPU, several processes and AMP.
-
-    It refers to them by name in its module, and has no method that could be overridden.
-
-    Args:
-        device: MODEL.DEVICE.
-    """
-    names = ("create_ddp_model", "DetectionCheckpointer", "AMPTrainer")
-    originals = {name: getattr(defaults, name) for name in names}
-    defaults.create_ddp_model = on_any_device(originals["create_ddp_model"])
-    defaults.DetectionCheckpointer = DensePoseCheckpointer
-    if device == "cpu":
-        defaults.AMPTrainer = BFloat16Trainer
+def densepose_parts_in_default_trainer() -> Iterator[None]:
+    """Context in which DefaultTrainer uses :func:`parts_of_default_trainer`."""
+    parts = parts_of_default_trainer()
+    originals = {name: getattr(defaults, name) for name in parts}
+    for name, part in parts.items():
+        setattr(defaults, name, part)
     try:
         yield
     finally:
@@ -134,13 +126,39 @@ def densepose_parts_in_default_trainer(device: str) -> Iterator[None]:
             setattr(defaults, name, original)
 
 
-def on_any_device(create_ddp_model):
+def parts_of_default_trainer() -> dict[str, Callable]:
+    """Our checkpointer and, on the CPU, several processes and mixed precision.
+
+    DefaultTrainer refers to them by name in its module, and has no method to override.
+    """
+    return {
+        "create_ddp_model": _ddp_on_any_device(defaults.create_ddp_model),
+        "DetectionCheckpointer": DensePoseCheckpointer,
+        "AMPTrainer": _amp_on_any_device(defaults.AMPTrainer),
+    }
+
+
+def _ddp_on_any_device(create_ddp_model: Callable) -> Callable:
     """A ``create_ddp_model`` that names no GPU for models on the CPU: torch would refuse it."""
 
     @functools.wraps(create_ddp_model)
     def create(model: nn.Module, **kwargs):
-        if next(model.parameters()).device.type == "cpu":
+        if _is_on_cpu(model):
             kwargs.setdefault("device_ids", None)
         return create_ddp_model(model, **kwargs)
 
     return create
+
+
+def _amp_on_any_device(amp_trainer: Callable) -> Callable:
+    """An ``AMPTrainer`` that trains models on the CPU in bfloat16: Detectron2's refuses them."""
+
+    @functools.wraps(amp_trainer, updated=())
+    def create(model: nn.Module, *args, **kwargs):
+        return (BFloat16Trainer if _is_on_cpu(model) else amp_trainer)(model, *args, **kwargs)
+
+    return create
+
+
+def _is_on_cpu(model: nn.Module) -> bool:
+    return next(model.parameters()).device.type == "cpu"

@@ -65,7 +65,7 @@ def package_state_dict(package: str, key: str = "MODEL.TIMM.WEIGHTS") -> dict[st
     return dict(zip(expected, tensors))
 
 
-def _checked(path: str) -> str:
+def _checked_weights(path: str) -> str:
     """The path itself, if the file can hold weights; timm also reads safetensors files."""
     with open(path, "rb") as stream:
         if is_safetensors(stream.read(4096)):
@@ -117,7 +117,7 @@ class TimmBackbone(Backbone):
         elif weights not in ("", "timm"):
             if not PathManager.isfile(weights):
                 raise FileNotFoundError(f"MODEL.TIMM.WEIGHTS: there is no file {weights}")
-            overlay = {"file": _checked(PathManager.get_local_path(weights))}
+            overlay = {"file": _checked_weights(PathManager.get_local_path(weights))}
         self.body = timm.create_model(
             name,
             features_only=True,

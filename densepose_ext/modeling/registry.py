@@ -33,7 +33,8 @@ DENSEPOSE_LOSS_REGISTRY = Registry("DENSEPOSE_LOSS")
 DENSEPOSE_LOSS_REGISTRY.__doc__ = """
 Losses: called with the RoIs of each image (``Instances`` with ``proposal_boxes``, ``gt_boxes``,
 ``gt_densepose``) and the predictor's output for all of them, giving a dict of scalars; built
-with (cfg).
+with (cfg), with an attribute ``segm_from_instance_masks``: whether people are trained on who have a
+mask (``gt_masks``), but no dense pose.
 """
 
 

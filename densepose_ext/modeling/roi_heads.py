@@ -282,12 +282,12 @@ class DensePoseROIHeads(CascadeROIHeads):
 
     def _is_trained(self, image: Instances) -> torch.Tensor:
         """(RoIs,) bool: whether a RoI can be trained on."""
-        nothing = torch.zeros(len(image), dtype=torch.bool, device=image.proposal_boxes.device)
+        none = torch.zeros(len(image), dtype=torch.bool, device=image.proposal_boxes.device)
         if not image.has("gt_boxes"):
-            return nothing
-        annotated = image.gt_densepose.present if image.has("gt_densepose") else nothing
+            return none
+        annotated = image.gt_densepose.present if image.has("gt_densepose") else none
         if self.densepose_loss.segm_from_instance_masks and image.has("gt_masks"):
-            annotated = ~nothing
+            annotated = torch.ones_like(none)
         near = matched_pairwise_iou(image.gt_boxes, image.proposal_boxes)
         return annotated & (near > self.densepose_iou_threshold)
 

@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from detectron2.engine import DefaultTrainer
 from torch import nn
 
+from densepose_ext import plugin
 from densepose_ext.engine.bfloat16_trainer import BFloat16Trainer, multiplies_bfloat16
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_run import config, register, train, unregister
@@ -56,6 +58,15 @@ def test_convolutions_run_in_bfloat16_but_norms_and_gradients_do_not(tmp_path):
     assert {p.grad.dtype for p in trainer.model.parameters() if p.grad is not None} == {
         torch.float32
     }
+
+
+def test_the_stock_trainer_uses_bfloat16_too_with_the_plugin(tmp_path):
+    plugin.activate()
+    try:
+        stock = DefaultTrainer(config(tmp_path, *AMP))
+    finally:
+        plugin.deactivate()
+    assert isinstance(stock._trainer, BFloat16Trainer)
 
 
 def test_after_training_the_model_is_in_single_precision(tmp_path):
