@@ -26,7 +26,7 @@ class DensePoseBranch(nn.Module):
         self.roi_heads.mask_on = self.roi_heads.keypoint_on = False
         cascade, kept = roi_heads.cascade, ("densepose",)
         if cascade is not None:
-            cascade, kept = cascade.of_densepose()
+            cascade, kept = cascade.densepose_only()
         self.roi_heads._modules = {
             "cascade": cascade,
             **{

@@ -19,7 +19,7 @@ from torch import nn
 from ..config import check_config
 from ..config.embeddings import class_meshes, is_cse_config
 from ..structures import DensePoseEmbeddingOutput, DensePoseOutput, MeshesOfPeople
-from .cascade import Answer, CascadeROIHeads, DensePoseCascade, build_cascade
+from .cascade import BranchOutput, CascadeROIHeads, DensePoseCascade, build_cascade
 from .decoder import DensePoseDecoder
 from .embedder import build_embedder
 from .pooling import RowPooler
@@ -213,12 +213,12 @@ class DensePoseROIHeads(CascadeROIHeads):
         """See :meth:`detectron2.modeling.StandardROIHeads.forward_with_given_boxes`."""
         instances = super().forward_with_given_boxes(features, instances)
         boxes = [image.pred_boxes for image in instances]
-        answers = {} if self.cascade is None else self._cascade_inference(features, boxes)
+        outputs = {} if self.cascade is None else self._cascade_inference(features, boxes)
         for task in ("mask", "keypoint"):
-            if task in answers:
-                instances = self.cascade.last.conclude(task, answers[task], instances)
+            if task in outputs:
+                instances = self.cascade.last.forward_from_output(task, outputs[task], instances)
         if self.densepose_on:
-            output = self._densepose_inference(features, boxes, answers.get("densepose"))
+            output = self._densepose_inference(features, boxes, outputs.get("densepose"))
             if isinstance(output, DensePoseEmbeddingOutput):
                 classes = torch.cat([image.pred_classes for image in instances])
                 output.meshes = self._meshes_of(classes)
@@ -296,21 +296,21 @@ class DensePoseROIHeads(CascadeROIHeads):
         self,
         features: dict[str, torch.Tensor],
         boxes: list[Boxes],
-        answer: Answer | None = None,
+        last_stage: BranchOutput | None = None,
     ) -> DensePoseOutput | DensePoseEmbeddingOutput:
         """Maps of all boxes.
 
         Args:
-            answer: output of a cascade's last stage, if it is known.
+            last_stage: the output of a cascade's last stage, if it is known.
         """
-        if self.cascade is not None and answer is None:
-            answer = self._cascade_inference(features, boxes)["densepose"]
-        if answer is None:
+        if self.cascade is not None and last_stage is None:
+            last_stage = self._cascade_inference(features, boxes)["densepose"]
+        if last_stage is None:
             rois = self._densepose_rois(features, boxes)
             with self._precision():
                 output = self.densepose_predictor(self._headed(rois))
         else:
-            output = self.cascade.last.densepose_predictor.output(answer.outputs)
+            output = self.cascade.last.densepose_predictor.output(last_stage.outputs)
         if self.densepose_parts_together:
             person = output.coarse_segm[:, 1:].logsumexp(1, keepdim=True)
             output.coarse_segm = torch.cat([output.coarse_segm[:, :1], person], 1)

@@ -383,7 +383,7 @@ def test_a_cascade_built_by_hand_names_what_is_wrong():
         ({"densepose": 32, "mask": 32}, {}, "of 'mask' with a stage that has no mask_head"),
         (
             {"densepose": 32},
-            {"hears": {"densepose": ["mask"]}},
+            {"cross_talk": {"densepose": ["mask"]}},
             "cross-talk from 'mask'",
         ),
         ({"densepose": 32}, {"loss_weights": [1]}, "1 loss weights .* each of its 2 stages"),

@@ -3,4 +3,4 @@ from .cascade import DensePoseCascade
 from .cross_talk import CrossTalk
 from .roi_heads import CascadeROIHeads
 from .shared_rois import share_rois
-from .stage import Answer, CascadeStage
+from .stage import BranchOutput, CascadeStage

@@ -44,7 +44,7 @@ def build_cascade(
     return DensePoseCascade(
         [_stage(cfg, tasks, densepose_channels, level_channels) for _ in range(later)],
         {task: densepose_channels if task == "densepose" else level_channels for task in tasks},
-        hears=_hears(list(node.CROSS_TALK), tasks),
+        cross_talk=_cross_talk(list(node.CROSS_TALK), tasks),
         talk_features=node.TALK_FEATURES,
         stop_gradients=node.STOP_GRADIENTS,
         loss_weights=node.LOSS_WEIGHTS,
@@ -63,11 +63,11 @@ def _tasks(cfg: CfgNode) -> list[str]:
     return tasks
 
 
-def _hears(pairs: list[str], tasks: list[str]) -> dict[str, list[str]] | None:
+def _cross_talk(pairs: list[str], tasks: list[str]) -> dict[str, list[str]] | None:
     """Task -> tasks whose outputs it gets, from pairs "from>to"; None: all."""
     if pairs == [_ALL]:
         return None
-    hears: dict[str, list[str]] = {task: [] for task in tasks}
+    sources: dict[str, list[str]] = {task: [] for task in tasks}
     for pair in pairs:
         names = str(pair).split(">")
         if len(names) != 2:
@@ -80,9 +80,9 @@ def _hears(pairs: list[str], tasks: list[str]) -> dict[str, list[str]] | None:
                 raise ValueError(
                     f"{_KEY}.CROSS_TALK has {pair!r}, but {name!r} is not in {_KEY}.TASKS = {tasks}"
                 )
-        speaker, listener = names
-        hears[listener].append(speaker)
-    return hears
+        source, target = names
+        sources[target].append(source)
+    return sources
 
 
 def _stage(

@@ -17,7 +17,7 @@ from detectron2.utils.events import get_event_storage
 from torch import nn
 
 from .cross_talk import CrossTalk
-from .stage import TASKS, Answer, CascadeStage
+from .stage import TASKS, BranchOutput, CascadeStage
 
 
 class DensePoseCascade(nn.Module):
@@ -28,7 +28,7 @@ class DensePoseCascade(nn.Module):
         stages: Sequence[CascadeStage],
         roi_channels: Mapping[str, int],
         *,
-        hears: Mapping[str, Sequence[str]] | None = None,
+        cross_talk: Mapping[str, Sequence[str]] | None = None,
         talk_features: bool = True,
         stop_gradients: bool = False,
         loss_weights: Sequence[float] = (),
@@ -37,7 +37,7 @@ class DensePoseCascade(nn.Module):
         Args:
             stages: from the second on.
             roi_channels: of the RoI features, by task.
-            hears: task -> other tasks whose outputs it gets; None: all. Each gets its own.
+            cross_talk: task -> other tasks whose outputs it gets; None: all. Each gets its own.
             talk_features: pass the last features too, not only the outputs.
             stop_gradients: let no gradients flow into the previous stage.
             loss_weights: of each stage, including the first. Default: 1.
@@ -48,17 +48,17 @@ class DensePoseCascade(nn.Module):
         """
         super().__init__()
         self.tasks = tuple(task for task in TASKS if task in roi_channels)
-        self.hears = {
+        self.sources = {
             task: tuple(
                 other
                 for other in self.tasks
-                if other == task or hears is None or other in hears.get(task, ())
+                if other == task or cross_talk is None or other in cross_talk.get(task, ())
             )
             for task in self.tasks
         }
         self.loss_weights = tuple(loss_weights) or (1.0,) * (len(stages) + 1)
         self.stop_gradients = stop_gradients
-        self._check(stages, roi_channels, hears or {})
+        self._check(stages, roi_channels, cross_talk or {})
         self.count = len(stages)
         for number, stage in enumerate(stages, start=2):
             self.add_module(f"stage{number}", stage)
@@ -66,15 +66,15 @@ class DensePoseCascade(nn.Module):
             talk = {
                 task: CrossTalk(
                     roi_channels[task],
-                    {other: channels[other][0] for other in heard},
-                    {other: channels[other][1] for other in heard} if talk_features else {},
+                    {other: channels[other][0] for other in sources},
+                    {other: channels[other][1] for other in sources} if talk_features else {},
                 )
-                for task, heard in self.hears.items()
+                for task, sources in self.sources.items()
             }
             self.add_module(f"talk{number}", nn.ModuleDict(talk))
 
-    def _check(self, stages, roi_channels, hears) -> None:
-        named = {*roi_channels, *hears, *(other for heard in hears.values() for other in heard)}
+    def _check(self, stages, roi_channels, cross_talk) -> None:
+        named = {*roi_channels, *cross_talk, *(task for of in cross_talk.values() for task in of)}
         unknown = sorted(named - set(TASKS))
         if unknown:
             raise ValueError(f"a cascade of {unknown[0]!r}, expected some of {', '.join(TASKS)}")
@@ -97,13 +97,13 @@ class DensePoseCascade(nn.Module):
         """The last stage, whose outputs are the model's."""
         return self.get_submodule(f"stage{self.count + 1}")
 
-    def answers(
+    def stage_outputs(
         self,
         first: CascadeStage,
         rois: Mapping[str, torch.Tensor],
         of_last: Mapping[str, torch.Tensor | slice],
         precision: Callable[[], AbstractContextManager] = nullcontext,
-    ) -> Iterator[dict[str, Answer]]:
+    ) -> Iterator[dict[str, BranchOutput]]:
         """The outputs of each stage in turn, by task.
 
         Args:
@@ -115,30 +115,30 @@ class DensePoseCascade(nn.Module):
         """
         needed = [tuple(of_last)]
         for _ in range(self.count):
-            needed.insert(0, self.heard_for(needed[0], 1))
-        before: dict[str, Answer] = {}
+            needed.insert(0, self.tasks_needed_for(needed[0], 1))
+        previous: dict[str, BranchOutput] = {}
         for number, tasks in enumerate(needed, start=1):
             stage = first if number == 1 else self.get_submodule(f"stage{number}")
-            said = {}
+            outputs = {}
             for task in tasks:
                 index = of_last[task] if number == len(needed) else slice(None)
                 features = rois[task][index]
                 with precision() if task == "densepose" else nullcontext():
                     if number > 1:
-                        heard = {other: before[other][index] for other in self.hears[task]}
+                        passed = {other: previous[other][index] for other in self.sources[task]}
                         talk = self.get_submodule(f"talk{number}")[task]
-                        features = talk(features, heard)
-                    said[task] = stage.answer(task, features)
-            yield said
-            before = said
+                        features = talk(features, passed)
+                    outputs[task] = stage.branch_output(task, features)
+            yield outputs
+            previous = outputs
             if self.stop_gradients:
-                before = {task: answer.detach() for task, answer in said.items()}
+                previous = {task: output.detach() for task, output in outputs.items()}
 
-    def heard_for(self, tasks: Iterable[str], stages: int | None = None) -> tuple[str, ...]:
+    def tasks_needed_for(self, tasks: Iterable[str], stages: int | None = None) -> tuple[str, ...]:
         """The tasks whose outputs these need, ``stages`` before (default: in the first stage)."""
         needed = tuple(tasks)
         for _ in range(self.count if stages is None else stages):
-            needed = tuple(t for t in self.tasks if any(t in self.hears[task] for task in needed))
+            needed = tuple(t for t in self.tasks if any(t in self.sources[task] for task in needed))
         return needed
 
     def losses(
@@ -151,29 +151,29 @@ class DensePoseCascade(nn.Module):
         """Weighted losses of all stages, named as by the branches, with ``_stage1`` etc. appended.
 
         Args:
-            first, rois: as for :meth:`answers`.
+            first, rois: as for :meth:`stage_outputs`.
             trained: task -> indices of the RoIs that train it, and these RoIs, image by image.
             densepose_loss: (RoIs, maps) -> dict of losses.
         """
         losses = {}
         wanted = {task: index for task, (index, _) in trained.items()}
-        stages = zip(self.loss_weights, self.answers(first, rois, wanted))
-        for number, (weight, answers) in enumerate(stages, start=1):
+        stages = zip(self.loss_weights, self.stage_outputs(first, rois, wanted))
+        for number, (weight, outputs) in enumerate(stages, start=1):
             is_last = number == self.count + 1
             stage = first if number == 1 else self.get_submodule(f"stage{number}")
             with get_event_storage().name_scope(f"stage{number}"):
                 for task, (index, proposals) in trained.items():
-                    answer = answers[task] if is_last else answers[task][index]
+                    output = outputs[task] if is_last else outputs[task][index]
                     if task == "densepose":
-                        maps = stage.densepose_predictor.output(answer.outputs)
+                        maps = stage.densepose_predictor.output(output.outputs)
                         found = densepose_loss(proposals, maps)
                     else:
-                        found = stage.conclude(task, answer, proposals)
+                        found = stage.forward_from_output(task, output, proposals)
                     for name, loss in found.items():
                         losses[f"{name}_stage{number}"] = loss * weight
         return losses
 
-    def of_densepose(self) -> tuple[DensePoseCascade, tuple[str, ...]]:
+    def densepose_only(self) -> tuple[DensePoseCascade, tuple[str, ...]]:
         """The part of the cascade that dense pose of the last stage needs, and the tasks that it
         needs of the first stage. Weights are shared."""
         only = copy.copy(self)
@@ -188,5 +188,5 @@ class DensePoseCascade(nn.Module):
             only._modules[f"stage{number}"] = stage
             talk = self.get_submodule(f"talk{number}")
             only._modules[f"talk{number}"] = nn.ModuleDict({task: talk[task] for task in needed})
-            needed = self.heard_for(needed, 1)
+            needed = self.tasks_needed_for(needed, 1)
         return only, needed

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .stage import Answer
+from .stage import BranchOutput
 
 
 class CrossTalk(nn.Module):
@@ -26,17 +26,25 @@ class CrossTalk(nn.Module):
         """
         super().__init__()
         self.outputs, self.features = (
-            nn.ModuleDict({task: _projection(heard, channels) for task, heard in of.items()})
+            nn.ModuleDict({task: _projection(count, channels) for task, count in of.items()})
             for of in (outputs, features)
         )
 
-    def forward(self, rois: torch.Tensor, answers: Mapping[str, Answer]) -> torch.Tensor:
-        """(N, channels, s, s), answers of N RoIs by task -> (N, channels, s, s)."""
+    def forward(self, rois: torch.Tensor, branches: Mapping[str, BranchOutput]) -> torch.Tensor:
+        """Adds outputs to the RoI features of a branch.
+
+        Args:
+            rois: (N, channels, s, s), features of N RoIs.
+            branches: task -> output for the same RoIs.
+
+        Returns:
+            (N, channels, s, s).
+        """
         total = rois
         for kind, projections in (("outputs", self.outputs), ("features", self.features)):
             for task, projection in projections.items():
-                said = _on_grid_of(rois, getattr(answers[task], kind))
-                total = total + projection(said.to(rois.dtype))
+                maps = _on_grid_of(rois, getattr(branches[task], kind))
+                total = total + projection(maps.to(rois.dtype))
         return total
 
 

@@ -11,7 +11,7 @@ from detectron2.structures import Boxes, Instances
 
 from .cascade import DensePoseCascade
 from .shared_rois import select_proposals_with_masks, share_rois
-from .stage import Answer, CascadeStage
+from .stage import BranchOutput, CascadeStage
 
 
 class CascadeROIHeads(StandardROIHeads):
@@ -51,11 +51,14 @@ class CascadeROIHeads(StandardROIHeads):
     @torch.no_grad()
     def _cascade_inference(
         self, features: dict[str, torch.Tensor], boxes: list[Boxes]
-    ) -> dict[str, Answer]:
+    ) -> dict[str, BranchOutput]:
         """Outputs of the last stage, by task."""
         wanted = {task: slice(None) for task in self.cascade.tasks if getattr(self, f"{task}_on")}
-        rois = {task: self._rois(task, features, boxes) for task in self.cascade.heard_for(wanted)}
-        stages = self.cascade.answers(self._first_stage(), rois, wanted, self._precision)
+        rois = {
+            task: self._rois(task, features, boxes)
+            for task in self.cascade.tasks_needed_for(wanted)
+        }
+        stages = self.cascade.stage_outputs(self._first_stage(), rois, wanted, self._precision)
         return deque(stages, maxlen=1).pop()
 
     def _rois(

@@ -13,7 +13,7 @@ TASKS = ("densepose", "mask", "keypoint")
 
 
 @dataclass
-class Answer:
+class BranchOutput:
     """The output of a branch for N RoIs.
 
     Attributes:
@@ -25,11 +25,11 @@ class Answer:
     outputs: torch.Tensor
     features: torch.Tensor
 
-    def __getitem__(self, index: torch.Tensor) -> Answer:
-        return Answer(self.outputs[index], self.features[index])
+    def __getitem__(self, index: torch.Tensor) -> BranchOutput:
+        return BranchOutput(self.outputs[index], self.features[index])
 
-    def detach(self) -> Answer:
-        return Answer(self.outputs.detach(), self.features.detach())
+    def detach(self) -> BranchOutput:
+        return BranchOutput(self.outputs.detach(), self.features.detach())
 
 
 class CascadeStage(nn.Module):
@@ -54,11 +54,11 @@ class CascadeStage(nn.Module):
         self.mask_head = mask_head
         self.keypoint_head = keypoint_head
 
-    def answer(self, task: str, rois: torch.Tensor) -> Answer:
+    def branch_output(self, task: str, rois: torch.Tensor) -> BranchOutput:
         """The output of a task's branch for RoI features (N, channels, s, s)."""
         if task == "densepose":
             features = self.densepose_head(rois)
-            return Answer(self.densepose_predictor.lowres_maps(features), features)
+            return BranchOutput(self.densepose_predictor.lowres_maps(features), features)
         head = self._head(task)
         seen = []
         # Detectron2's heads are sequences of layers, and do not return intermediate features.
@@ -67,17 +67,17 @@ class CascadeStage(nn.Module):
             logits = head.layers(rois)
         finally:
             hook.remove()
-        return Answer(logits, seen[0])
+        return BranchOutput(logits, seen[0])
 
-    def conclude(self, task: str, answer: Answer, instances: list[Instances]):
+    def forward_from_output(self, task: str, output: BranchOutput, instances: list[Instances]):
         """Processes the output as Detectron2's head does: into losses in training, else fields.
 
         Args:
             task: "mask" or "keypoint".
-            answer: for all ``instances``, in order.
+            output: for all ``instances``, in order.
         """
         head = self._head(task)
-        return type(head).forward(_Answered(head, answer.outputs), None, instances)
+        return type(head).forward(_HeadWithLogits(head, output.outputs), None, instances)
 
     def channels(self, task: str) -> tuple[int, int]:
         """Channels of the outputs and of the features of a task."""
@@ -94,7 +94,7 @@ def _last_layer(head: nn.Module) -> nn.Module:
     return list(head.children())[-1]
 
 
-class _Answered:
+class _HeadWithLogits:
     """One of Detectron2's heads whose layers have already run."""
 
     def __init__(self, head: nn.Module, logits: torch.Tensor):
