@@ -130,9 +130,17 @@ def _sample(texture: np.ndarray, u: np.ndarray, v: np.ndarray, metres: float) ->
     return colours.reshape(-1, 3)[: len(u)]
 
 
-def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
-    """Ground, walls and sky, each a plane with a texture, fading with distance."""
-    rays = camera.rays()
+def _plane_depths(
+    rng, camera: Camera, kind: str, rays: np.ndarray
+) -> tuple[list[tuple[np.ndarray, str]], float]:
+    """Ground, walls and, in a room, a ceiling; also returns the height of the walls, metres.
+
+    Args:
+        rays: (H, W, 3) of the camera.
+
+    Returns:
+        for each plane the depth (H, W) at which the rays meet it, and its name.
+    """
     x, y, z = rays.transpose(2, 0, 1)
     px, py, pz = camera.position
     far = np.float32(1e6)
@@ -151,6 +159,15 @@ def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
     planes += [(reach(half - px, x), "right"), (reach(-half - px, x), "left")]
     if kind == "room":
         planes.append((reach(height - pz, z), "ceiling"))
+    return planes, height
+
+
+def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
+    """Ground, walls and sky, each a plane with a texture, fading with distance."""
+    rays = camera.rays()
+    x, y, z = rays.transpose(2, 0, 1)
+    px, py, pz = camera.position
+    planes, height = _plane_depths(rng, camera, kind, rays)
     nearest = np.minimum.reduce([t for t, _ in planes])
     image = np.empty((*camera.size, 3), np.float32)
     sky = any_colour(rng, rng.uniform(0.0, 0.4)) * 0.4 + 150
