@@ -9,7 +9,8 @@ def runs_a_command() -> bool:
 
     False in processes that a command starts, such as its workers.
     """
-    if "--multiprocessing-fork" in sys.orig_argv:
+    marks = "--multiprocessing-fork", "from multiprocessing."
+    if any(mark in argument for argument in sys.orig_argv for mark in marks):
         return False  # started by multiprocessing, with the sys.argv of its parent
     # A program may have put other arguments into sys.argv, even more than it was started with.
     program = sys.orig_argv[: max(len(sys.orig_argv) - len(sys.argv[1:]), 1)]

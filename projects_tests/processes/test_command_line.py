@@ -26,6 +26,11 @@ from densepose_ext.processes.command_line import runs_a_command
         (["python", "-c"], ["train_net.py", "--config-file", "x.yaml"], False),
         # A process that multiprocessing starts has the arguments of its parent.
         (["python", "-c", "...", "--multiprocessing-fork"], ["/bin/densepose-ext", *"abcd"], False),
+        (  # from Python 3.14
+            ["python", "-c", "from multiprocessing.forkserver import main", "densepose-ext", "a"],
+            ["densepose-ext", "a"],
+            False,
+        ),
     ],
 )
 def test_a_command_is_known_by_how_python_was_started(monkeypatch, started, arguments, expected):
