@@ -30,7 +30,7 @@ DEFAULTS = {
     ),
     "densepose_synth_photographs_train": (
         "train",
-        6000,
+        12000,
         Settings(size=384, seed=2, points=40, things=4),
     ),
     "densepose_synth_val": ("val", 120, Settings(size=384)),
