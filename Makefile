@@ -28,9 +28,11 @@ model: $(if $(OWN),setup)
 	@photographs="$${DETECTRON2_DATASETS:-datasets}/photographs"; \
 	[ -e "$$photographs/SOURCES.tsv" ] || $(PYTHON) tools/gather_photographs.py "$$photographs" \
 	  || echo "backgrounds and clothes will be drawn"
-	@$(PYTHON) train_net.py --resume --config-file configs/densepose_rcnn_EffLite0_FPN_synth.yaml \
-	  OUTPUT_DIR output/synth MODEL.DEVICE $(DEVICE) \
-	  $(if $(filter cuda%,$(DEVICE)),DATALOADER.NUM_WORKERS 8)
+	@for half in synth synth_restart; do \
+	  $(PYTHON) train_net.py --resume --config-file configs/densepose_rcnn_EffLite0_FPN_$$half.yaml \
+	    OUTPUT_DIR output/$$half MODEL.DEVICE $(DEVICE) \
+	    $(if $(filter cuda%,$(DEVICE)),DATALOADER.NUM_WORKERS 8) || exit; \
+	done
 
 lint: $(if $(OWN),setup)
 	@if $(PYTHON) -c 'import ruff' 2>/dev/null; then \

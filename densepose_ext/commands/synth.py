@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print half of the clothes with patches of those photographs",
     )
     parser.add_argument(
+        "--facing",
+        type=float,
+        default=0.5,
+        help="share of people turned towards the camera, 0.5 to 1; default 0.5",
+    )
+    parser.add_argument(
         "--by-hand", action="store_true", help="simulate the errors of human annotators"
     )
     parser.add_argument(
@@ -70,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         backgrounds=args.backgrounds,
         things=args.things,
         printed=args.printed,
+        facing=args.facing,
     )
     if args.preview:
         write_picture(args.preview, contact_sheet(settings)[:, :, ::-1])

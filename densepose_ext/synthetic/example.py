@@ -41,7 +41,14 @@ def make_example(settings: Settings, split: str, number: int) -> Example:
     rng = np.random.default_rng([settings.seed, SPLITS.index(split), number, VERSION])
     surface = BodySurface.load()
     while True:
-        scene = sample_scene(rng, surface.body, settings.size, settings.people, settings.things)
+        scene = sample_scene(
+            rng,
+            surface.body,
+            settings.size,
+            settings.people,
+            settings.things,
+            settings.facing,
+        )
         pictures = list(settings.pictures)
         if settings.printed:
             print_clothes(rng, scene.people, pictures)

@@ -33,11 +33,16 @@ DEFAULTS = {
         12000,
         Settings(size=384, seed=2, points=40, things=4),
     ),
+    "densepose_synth_facing_train": (
+        "train",
+        4000,
+        Settings(size=384, seed=3, points=40, things=4, facing=0.85),
+    ),
     "densepose_synth_val": ("val", 120, Settings(size=384)),
 }
 #: Those whose backgrounds and prints on clothes come from photographs, where there are any in
 #: PHOTOGRAPHS, under $DETECTRON2_DATASETS; tools/gather_photographs.py gathers them.
-WITH_PHOTOGRAPHS = ("densepose_synth_photographs_train",)
+WITH_PHOTOGRAPHS = ("densepose_synth_photographs_train", "densepose_synth_facing_train")
 PHOTOGRAPHS = "photographs"
 
 

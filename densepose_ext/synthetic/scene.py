@@ -63,15 +63,22 @@ class Scene:
     things: list[Thing] = field(default_factory=list)
 
 
-def sample_person(rng: np.random.Generator, body: OpenBody) -> RenderedPerson:
-    """A random person on the ground at the origin, facing any direction."""
+def sample_person(rng: np.random.Generator, body: OpenBody, facing: float = 0.5) -> RenderedPerson:
+    """A random person on the ground at the origin, facing any direction.
+
+    Args:
+        facing: share of people who face -y, where the camera is, by less than 90 degrees.
+    """
     first, second = body.population[rng.integers(0, len(body.population), 2)]
     coefficients = first + (second - first) * rng.uniform(0, 0.5)
     joints = body.shape(coefficients[None])[1][0]
     pose, rotations = sample_posture(rng, body, joints)
     outfit = Outfit.sample(rng)
-    spin = turn([0, 0, 1], rng.uniform(-np.pi, np.pi))
-    return posed_person(rng, body, coefficients, outfit, pose, rotations, spin)
+    around = rng.uniform(-np.pi, np.pi)
+    if facing != 0.5:
+        halves = [0, np.pi / 2, np.pi]
+        around = np.copysign(np.interp(abs(around), [0, facing * np.pi, np.pi], halves), around)
+    return posed_person(rng, body, coefficients, outfit, pose, rotations, turn([0, 0, 1], around))
 
 
 def posed_person(
@@ -128,21 +135,27 @@ def move(person: RenderedPerson, x: float, y: float) -> None:
 
 
 def sample_scene(
-    rng: np.random.Generator, body: OpenBody, size: int, max_people: int, max_things: int = 0
+    rng: np.random.Generator,
+    body: OpenBody,
+    size: int,
+    max_people: int,
+    max_things: int = 0,
+    facing: float = 0.5,
 ) -> Scene:
     """A scene of 1 to ``max_people`` people for an image of (size, size) pixels.
 
-    Up to ``max_things`` objects (cars, animals, plants, ...) stand around them.
+    Up to ``max_things`` objects (cars, animals, plants, ...) stand around them. ``facing`` is the
+    share of people who are turned towards the camera.
     """
     framing = str(rng.choice(list(FRAMINGS), p=list(FRAMINGS.values())))
     weights = np.array([0.36, 0.3, 0.17, 0.1, 0.07] + [0.05] * max(0, max_people - 5))[:max_people]
     if framing != "full":
         weights = weights * 0.55 ** np.arange(len(weights))
     count = 1 + int(rng.choice(len(weights), p=weights / weights.sum()))
-    people = [sample_person(rng, body)]
+    people = [sample_person(rng, body, facing)]
     camera = _aim(rng, people[0], framing, size)
     for _ in range(count - 1):
-        person = sample_person(rng, body)
+        person = sample_person(rng, body, facing)
         place = _free_place(rng, camera, people, framing)
         if place is not None:
             move(person, *place)

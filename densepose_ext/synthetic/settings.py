@@ -27,6 +27,8 @@ class Settings:
         backgrounds: folder of photographs for backgrounds; None renders them.
         things: the most objects (cars, animals, plants, chairs, ...) in an image.
         printed: print half of the clothes with patches of the photographs in ``backgrounds``.
+        facing: share of people who are turned towards the camera, rather than away from it; over
+            a half in photographs.
         pictures: the photographs in ``backgrounds``, which are found anew for each object.
     """
 
@@ -39,6 +41,7 @@ class Settings:
     backgrounds: str | None = None
     things: int = 0
     printed: bool = False
+    facing: float = 0.5
     pictures: tuple[Path, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self):
@@ -52,6 +55,8 @@ class Settings:
             raise ValueError(f"things is {self.things}; expected 0 to 20 an image")
         if self.printed and self.backgrounds is None:
             raise ValueError("printed clothes need a folder of photographs as backgrounds")
+        if not 0.5 <= self.facing < 1:
+            raise ValueError(f"facing is {self.facing}; expected 0.5 or more, but less than 1")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; expected 0 or more")
         if self.backgrounds is not None:
@@ -66,6 +71,8 @@ class Settings:
             del record["things"]  # as in datasets made before this setting existed
         if not self.printed:
             del record["printed"]  # likewise
+        if self.facing == 0.5:
+            del record["facing"]
         if self.backgrounds is not None:
             digest = hashlib.sha256()
             for path in self.pictures:
