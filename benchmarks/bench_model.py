@@ -23,7 +23,7 @@ from timing import THREADS
 
 from densepose_ext import densepose_results, get_config_file, load_config
 from densepose_ext.modeling.build import build_model
-from densepose_ext.modeling.roi_heads import PRECISIONS
+from densepose_ext.modeling.precision import PRECISIONS
 from densepose_ext.structures import Person
 from densepose_ext.visualization import draw_boxes, draw_parts
 

@@ -23,6 +23,7 @@ from .cascade import BranchOutput, CascadeROIHeads, DensePoseCascade, build_casc
 from .decoder import DensePoseDecoder
 from .embedder import build_embedder
 from .pooling import RowPooler
+from .precision import PRECISIONS, computed_in
 from .registry import (
     build_densepose_head,
     build_densepose_loss,
@@ -30,9 +31,6 @@ from .registry import (
     register_shared,
 )
 from .second_look import SecondLook, build_second_look
-
-#: Precisions of the dense pose branch at inference.
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @register_shared(ROI_HEADS_REGISTRY)
@@ -356,8 +354,7 @@ class DensePoseROIHeads(CascadeROIHeads):
     def _precision(self) -> torch.autocast:
         """Context for the precision of the dense pose branch at inference."""
         dtype = PRECISIONS[self.densepose_precision]
-        device = next(self.densepose_predictor.parameters()).device.type
-        return torch.autocast(device, dtype=dtype, enabled=dtype != torch.float32)
+        return computed_in(dtype, next(self.densepose_predictor.parameters()).device)
 
     def _decode(self, features: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         if self.densepose_fully_convolutional:

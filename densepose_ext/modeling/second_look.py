@@ -18,6 +18,7 @@ from torchvision.ops import roi_align
 from .backbones import WEIGHT_PACKAGES, package_state_dict, require_timm
 from .folded_timm_norms import fold_timm_norms
 from .imagenet import NOBODY
+from .precision import PRECISIONS, computed_in
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
@@ -49,6 +50,7 @@ class SecondLook(nn.Module):
         pixel_mean: Sequence[float] = (103.530, 116.280, 123.675),
         pixel_std: Sequence[float] = (1.0, 1.0, 1.0),
         input_format: str = "BGR",
+        precision: str = "fp32",
     ):
         """
         Args:
@@ -58,6 +60,7 @@ class SecondLook(nn.Module):
                 half of it, it sees a square of SURROUNDINGS * S.
             min_score: boxes whose score drops below it are removed.
             pixel_mean, pixel_std, input_format: of the detector's input.
+            precision: of the classifier, one of PRECISIONS.
         """
         super().__init__()
         if size < 32:
@@ -66,6 +69,7 @@ class SecondLook(nn.Module):
         self._classifier = [classifier.to(memory_format=torch.channels_last)]
         self.size = size
         self.min_score = min_score
+        self.precision = precision
         self.register_buffer("_classes", torch.as_tensor(classes), persistent=False)
         # pixel = normalized * pixel_std + pixel_mean, then normalized for the classifier.
         is_bgr = input_format == "BGR"
@@ -85,6 +89,7 @@ class SecondLook(nn.Module):
             "pixel_mean": list(cfg.MODEL.PIXEL_MEAN),
             "pixel_std": list(cfg.MODEL.PIXEL_STD),
             "input_format": cfg.INPUT.FORMAT,
+            "precision": cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION,
         }
 
     def _apply(self, fn, recurse: bool = True):
@@ -108,7 +113,9 @@ class SecondLook(nn.Module):
         if self._is_bgr:
             crops = crops.flip(1)
         crops = crops.contiguous(memory_format=torch.channels_last)
-        probabilities = self._classifier[0](crops).softmax(1)
+        with computed_in(PRECISIONS[self.precision], crops.device):
+            logits = self._classifier[0](crops)
+        probabilities = logits.float().softmax(1)
         return probabilities[:, self._classes].sum(1)
 
     def _seen(self, boxes: Boxes) -> Boxes:

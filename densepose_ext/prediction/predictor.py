@@ -18,7 +18,7 @@ from ..config import check_config
 from ..engine.checkpoint import DensePoseCheckpointer
 from ..modeling.build import build_model
 from ..modeling.postprocessing import densepose_results
-from ..modeling.roi_heads import PRECISIONS
+from ..modeling.precision import PRECISIONS
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from ..structures import DensePoseResult, Person, VertexResult
 from .charted import charted
@@ -60,7 +60,8 @@ class DensePosePredictor:
                 project has published for this config. Default: those of the model, or
                 MODEL.WEIGHTS of a config.
             device: of torch. Default: cuda if there is a GPU, else cpu.
-            precision: fp32, bf16 or fp16, of the dense pose branch and, on a GPU, of the backbone.
+            precision: fp32, bf16 or fp16, of the dense pose branch and the second look and, on a
+                GPU, of the backbone.
                 Default: MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION, usually fp32.
             min_score: people with a lower score are left out. Default:
                 MODEL.ROI_HEADS.SCORE_THRESH_TEST, .05 as a rule; the commands take .5.

@@ -209,3 +209,30 @@ def test_the_shipped_model_takes_no_cat_for_a_person_but_an_astronaut():
     assert predictor(astronaut)[0].score > 0.5
     predictor.model.roi_heads.second_look_on = False
     assert len(predictor(cat)) > 0
+
+
+def test_the_classifier_computes_in_the_precision_of_the_dense_pose_branch():
+    class Linear(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 32)
+            self.dtypes = []
+
+        def forward(self, pictures):
+            logits = self.conv(pictures)[:, :, 0, 0]
+            self.dtypes.append(logits.dtype)
+            return logits
+
+    classifier = Linear()
+    image, pixels = half_red("BGR")
+    boxes = Boxes(torch.tensor([[2.0, 2, 50, 50], [5, 5, 55, 40]]))
+    found = [
+        SecondLook(classifier=classifier, classes=[0], size=32, precision=precision, **pixels)(
+            image, boxes
+        )
+        for precision in ("fp32", "bf16")
+    ]
+    assert classifier.dtypes == [torch.float32, torch.bfloat16]
+    assert found[1].dtype == torch.float32
+    assert torch.allclose(found[0], found[1], atol=0.02)
+    assert not torch.equal(found[0], found[1])
