@@ -147,7 +147,8 @@ def _scorecard(args: argparse.Namespace, results: Results | None) -> tuple[Score
             f"--surface is for charts: {args.results} has vertices of the meshes it names"
         )
     if not by_vertices and (args.surface is None) == (not args.no_gps):
-        raise ValueError("one of --surface and --no-gps is needed")
+        both = "not both" if args.no_gps else "neither is given"
+        raise ValueError(f"one of --surface and --no-gps is needed, {both}")
     surface = None if args.surface is None else get_surface(args.surface)
     truth = GroundTruth(
         read_annotations(args.annotations, args.images or ""), args.image_ids, by_vertices

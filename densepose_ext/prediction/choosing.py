@@ -16,11 +16,12 @@ def chosen(people: People, which: str) -> People:
     """The chosen people of a picture.
 
     Args:
-        which: "all"; "largest": the person who covers most pixels; or "centre": the person whose
-            box is nearest to the centre of the picture.
+        which: "all"; "largest": the person to whom most pixels belong, so not a detection of two
+            people who are found one by one with better scores; or "centre": the person whose box is
+            nearest to the centre of the picture.
     """
     best = _best(people, which)
-    return people if best is None else People(people[best : best + 1], people.size)
+    return people if best is None else people[best : best + 1]
 
 
 class Follower:
@@ -38,7 +39,7 @@ class Follower:
                 return people, list(identities)
             self._identity = identities[best]
         kept = identities.index(self._identity)
-        return People(people[kept : kept + 1], people.size), [self._identity]
+        return people[kept : kept + 1], [self._identity]
 
 
 def _best(people: People, which: str) -> int | None:
@@ -48,7 +49,7 @@ def _best(people: People, which: str) -> int | None:
     if which == "all" or not people:
         return None
     if which == "largest":
-        return int(np.argmax([int((person.result.labels > 0).sum()) for person in people]))
+        return int(np.argmax(np.bincount(people.to_index().ravel(), minlength=len(people) + 1)[1:]))
     middle = np.array(people.size[::-1]) / 2
     centres = [(person.box[:2] + person.box[2:]) / 2 for person in people]
     return int(np.argmin([np.linalg.norm(centre - middle) for centre in centres]))

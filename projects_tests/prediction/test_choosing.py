@@ -28,6 +28,12 @@ def test_background_does_not_count():
     assert list(chosen(People([empty, CENTRAL], SIZE), "largest")) == [CENTRAL]
 
 
+def test_a_detection_of_two_people_is_not_the_largest_person():
+    left, right = flat_person((0, 0, 40, 90), score=0.9), flat_person((45, 0, 80, 90), score=0.8)
+    both = flat_person((0, 0, 80, 90), score=0.6)
+    assert list(chosen(People([left, right, both], SIZE), "largest")) == [left]
+
+
 def test_in_a_video_the_same_person_stays():
     follow = Follower("largest")
     assert follow(People([], SIZE), []) == ([], [])
