@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -43,9 +44,15 @@ def load_registered(
             with ``register_densepose_coco``.
 
     Raises:
-        ValueError: the dataset is empty.
+        ValueError: no dataset has this name, or it is empty.
     """
-    by_catalogue = name not in DatasetCatalog or not is_official(DatasetCatalog[name])
+    if name not in DatasetCatalog:
+        similar = difflib.get_close_matches(name, DatasetCatalog.list())
+        raise ValueError(
+            f"no dataset {name!r} is registered; register_densepose_coco registers one"
+            + (f"; similar names: {', '.join(similar)}" if similar else "")
+        )
+    by_catalogue = not is_official(DatasetCatalog[name])
     if categories is None and category_map is None and by_catalogue:
         dataset = DatasetCatalog.get(name)
     else:
@@ -99,6 +106,8 @@ def training_images(
             differ from those of the other datasets or of the model, the mirror map is not
             available, or a vertex or ``ref_model`` is not one of the embedders'.
     """
+    if not names:
+        raise ValueError("DATASETS.TRAIN = (), expected names of datasets")
     trains = partial(
         _trains,
         need_mask=need_masks,

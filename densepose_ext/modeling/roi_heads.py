@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +33,8 @@ from .registry import (
     register_shared,
 )
 from .second_look import SecondLook, build_second_look
+
+logger = logging.getLogger(f"detectron2.{__name__}")
 
 
 @register_shared(ROI_HEADS_REGISTRY)
@@ -263,6 +267,9 @@ class DensePoseROIHeads(CascadeROIHeads):
     ) -> dict[str, torch.Tensor]:
         # A batch without RoIs to train on still runs through all layers, so that every parameter
         # has a gradient, and the processes of distributed training stay in step.
+        with_people = [image for image in proposals if image.has("gt_boxes")]
+        if with_people and not any(image.has("gt_densepose") for image in with_people):
+            _warn_without_annotations()
         proposals, _ = select_foreground_proposals(proposals, self.num_classes)
         if self.cascade is not None:
             return self._cascade_losses(features, proposals)
@@ -362,3 +369,12 @@ class DensePoseROIHeads(CascadeROIHeads):
         if self.decoder is not None:
             return [self.decoder(features)]
         return [features[name] for name in self.densepose_in_features]
+
+
+@functools.cache
+def _warn_without_annotations() -> None:
+    """Warns once that Detectron2's own mapper, or another one, has left out the dense pose."""
+    logger.warning(
+        "the people of a training batch have no gt_densepose, so dense pose is not trained on them:"
+        " use the loader of build_densepose_train_loader, or a DensePoseDatasetMapper"
+    )

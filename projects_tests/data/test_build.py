@@ -122,6 +122,14 @@ def test_what_counts_as_something_to_learn(register, drop, dense, arguments, kep
             training_images([name], **arguments)
 
 
+def test_datasets_that_are_not_there_are_named(register):
+    name = register()
+    with pytest.raises(ValueError, match=rf"no dataset '{name}x' is registered; .*: {name}\b"):
+        training_images([name + "x"])
+    with pytest.raises(ValueError, match=r"DATASETS\.TRAIN = \(\), expected names"):
+        training_images([])
+
+
 def test_crowds_and_embeddings_do_not_count(register, caplog):
     def change(people):
         for person in people:

@@ -9,6 +9,7 @@ from detectron2.utils.events import EventStorage
 from densepose_ext import DensePoseDatasetMapper, densepose_results
 from densepose_ext.data import load_densepose_coco
 from densepose_ext.modeling import DensePoseROIHeads
+from densepose_ext.modeling.roi_heads import _warn_without_annotations
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_model import picture, tiny_config, tiny_model
 
@@ -59,6 +60,21 @@ def test_a_training_step_reaches_every_parameter(variant, dense, tmp_path):
     assert missing == []
     if variant != "coarse from masks":
         assert (losses["loss_densepose_S"] > 0) == (dense != "nobody")
+
+
+def test_a_mapper_that_leaves_out_dense_pose_is_noticed(tmp_path, caplog):
+    cfg = tiny_config()
+    model = build_model(cfg).train()
+    _warn_without_annotations.cache_clear()
+    batch = batch_of(cfg, tmp_path, None)
+    with EventStorage():
+        model(batch)
+        assert "gt_densepose" not in caplog.text
+        for image in batch:
+            image["instances"].remove("gt_densepose")
+        model(batch)
+        model(batch)
+    assert caplog.text.count("have no gt_densepose, so dense pose is not trained") == 1
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
