@@ -105,6 +105,8 @@ def run_over_pictures(args: argparse.Namespace, formats: tuple[str, ...], option
     pictures = [path for path in args.inputs if path not in videos]
     sources = find_pictures(pictures, sys.stdin, without=args.out)
     sources.skipped += len(videos)
+    for path in videos:
+        print(f"skipped: {path} is a video, for densepose-ext video", file=sys.stderr)
     if not len(sources):
         raise ValueError(f"no pictures in {', '.join(args.inputs)} ({sources.skipped} other files)")
     image_ids = read_image_ids(args.image_ids, sources.pictures) if args.image_ids else None

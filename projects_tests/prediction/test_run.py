@@ -200,7 +200,9 @@ def test_videos_among_pictures_are_left_out_and_counted(tmp_path, weights, capsy
     (tmp_path / "b.mp4").write_bytes(b"film")
     inputs = [tmp_path / "a.png", tmp_path / "b.mp4"]
     assert predict(weights, *inputs, "--out", tmp_path / "out", "--format", "mask") == 0
-    assert "1 other files skipped" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "1 other files skipped" in printed.out
+    assert f"skipped: {inputs[1]} is a video" in printed.err
     assert predict(weights, inputs[1], "--out", tmp_path / "out", "--format", "mask") == 2
     assert "is a video: densepose-ext video" in capsys.readouterr().err
 
