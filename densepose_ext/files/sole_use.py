@@ -32,8 +32,10 @@ def sole_use(folder: str | os.PathLike) -> Iterator[None]:
     path = os.path.join(folder, _NAME)
     file = _locked(path, time.monotonic() + PATIENCE)
     try:
-        os.ftruncate(file, 0)
-        os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        with suppress(OSError):  # of a full disk: the lock holds without it
+            os.ftruncate(file, 0)
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
     finally:
         with suppress(OSError):  # Windows does not remove open files
@@ -51,6 +53,7 @@ def _locked(path: str, end: float) -> int:
                 return file
         except BlockingIOError:
             if time.monotonic() > end:
+                os.lseek(file, 0, os.SEEK_SET)
                 user = os.read(file, 1000).decode(errors="replace") or "another program"
                 os.close(file)
                 raise ValueError(
