@@ -23,7 +23,7 @@ from .precision import PRECISIONS, computed_in
 logger = logging.getLogger(f"detectron2.{__name__}")
 
 #: Side of what is seen of small boxes, relative to the classifier's input.
-SURROUNDINGS = 0.7
+SURROUNDINGS = 0.875
 #: Mean and standard deviation of RGB in [0, 1] that the classifiers were trained with.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
