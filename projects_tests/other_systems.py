@@ -12,6 +12,7 @@ import mmap
 import os
 import shutil
 import signal
+import ssl
 import sys
 import tempfile
 import types
@@ -38,6 +39,10 @@ def become_windows() -> None:
     asyncio.ProactorEventLoop = asyncio.SelectorEventLoop  # by this name uvicorn asks for it
     tempfile.TemporaryFile = tempfile.NamedTemporaryFile
     shutil._use_fd_functions = False  # rmtree, by opened folders
+    shutil._rmtree_impl = getattr(shutil, "_rmtree_unsafe", None)  # the same, from Python 3.14
+    # What the standard library of Python 3.12 and later asks Windows for: shutil.which, urlopen.
+    shutil._winapi = types.SimpleNamespace(NeedCurrentDirectoryForExePath=lambda name: True)
+    ssl.enum_certificates = lambda store: []
     os.open = _refusing(os.open, os.path.isdir)
     os.replace = _refusing(os.replace, _is_open)
     os.unlink = os.remove = _refusing(os.unlink, _is_open)
