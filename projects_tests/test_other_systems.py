@@ -62,6 +62,7 @@ assert main(["configs"]) == main(["models"]) == 0
 def test_annotate_serves_its_page_until_it_is_told_to_stop(tmp_path, system):
     program = """
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
 Path("pictures").mkdir()
 cv2.imwrite("pictures/a.png", numpy.zeros((64, 64, 3), numpy.uint8))
 

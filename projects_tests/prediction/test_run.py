@@ -257,7 +257,6 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert message in last
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_two_runs_into_one_folder_do_not_mix(tmp_path, folder, weights, monkeypatch, capsys):
     monkeypatch.setattr(sole_use, "PATIENCE", 0)
     out = tmp_path / "out"
@@ -267,6 +266,7 @@ def test_two_runs_into_one_folder_do_not_mix(tmp_path, folder, weights, monkeypa
     assert not files(out)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written(tmp_path, folder, weights, capsys):
     out = tmp_path / "out"
     out.mkdir(mode=0o500)
