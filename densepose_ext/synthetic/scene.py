@@ -75,7 +75,7 @@ def sample_person(rng: np.random.Generator, body: OpenBody, facing: float = 0.5)
     pose, rotations = sample_posture(rng, body, joints)
     outfit = Outfit.sample(rng)
     around = rng.uniform(-np.pi, np.pi)
-    if facing != 0.5:
+    if facing != 0.5:  # at a half, pictures stay as they were to the bit
         halves = [0, np.pi / 2, np.pi]
         around = np.copysign(np.interp(abs(around), [0, facing * np.pi, np.pi], halves), around)
     return posed_person(rng, body, coefficients, outfit, pose, rotations, turn([0, 0, 1], around))

@@ -52,4 +52,5 @@ def test_without_locks_nobody_is_kept_out(holder, tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "acquire", no_locks)
     with sole_use(tmp_path):
-        pass
+        assert holder.poll() is None
+        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
