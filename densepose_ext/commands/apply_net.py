@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .name_lists import names_in
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -79,7 +81,7 @@ def _show(args: argparse.Namespace) -> int:
 
     if not 0 <= args.min_score <= 1:
         raise ValueError(f"--min_score {args.min_score}: expected 0 to 1")
-    names = args.visualizations.split(",")
+    names = names_in(args.visualizations, "visualizations")
     atlas = Atlas.read(args.texture_atlas) if args.texture_atlas else None
     check_names(names, atlas)
     check_ending(args.output)

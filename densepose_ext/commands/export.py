@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .name_lists import names_in
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
@@ -48,8 +50,9 @@ def run(args: argparse.Namespace) -> int:
     from ..export import export_model
     from ..prediction.predictor import DensePosePredictor
 
+    formats = names_in(args.format, "--format")
     predictor = DensePosePredictor(args.model, args.weights, args.device, "fp32", args.min_score)
-    written = export_model(predictor, args.out, args.format.split(","), args.what)
+    written = export_model(predictor, args.out, formats, args.what)
     for path, difference in written.items():
         size = path.stat().st_size / 1e6
         print(f"{path}: {size:.1f} MB, differs by {difference:.1g} at most from the model")

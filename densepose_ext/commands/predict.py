@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from .name_lists import names_in
 from .picture_runs import add_run_arguments, run_over_pictures, size_of
 
 #: What ``--preset`` takes.
@@ -50,5 +51,5 @@ def run(args: argparse.Namespace) -> int:
         person=args.person or person,
         size=size_of(args.size),
     )
-    formats = (args.preset,) if args.preset else tuple(dict.fromkeys(args.format.split(",")))
+    formats = (args.preset,) if args.preset else names_in(args.format, "--format")
     return run_over_pictures(args, formats, options)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .name_lists import names_in
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         args.budget,
         Path(args.out),
         args.seeds,
-        [name.strip() for name in args.runs.split(",") if name.strip()],
+        list(names_in(args.runs, "--runs")) if args.runs else [],
         args.model,
         args.weights,
         [word for pair in args.set for word in pair],

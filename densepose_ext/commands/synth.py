@@ -66,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(
             "expected --out DIR for a dataset, --preview PICTURE for a contact sheet, or both"
         )
+    if args.out and args.train == 0 and args.val == 0:
+        raise ValueError("--train 0 --val 0: expected an image of at least one of them for --out")
     settings = Settings(
         size=args.size,
         seed=args.seed,

@@ -9,6 +9,7 @@ from detectron2.config import get_cfg
 
 from .bootstrapping import bootstrap_settings
 from .embeddings import check_cse_config, is_cse_config
+from .ranges import check_ranges
 
 
 def check_config(cfg: CN) -> None:
@@ -60,12 +61,7 @@ def check_config(cfg: CN) -> None:
             f" {cfg.MODEL.DENSEPOSE_CASCADE.STAGES}: it needs the decoder's single map, and has no"
             " further stages"
         )
-    if not 0 <= cfg.INPUT.COLOR_JITTER <= 1:
-        raise ValueError(
-            f"INPUT.COLOR_JITTER = {cfg.INPUT.COLOR_JITTER}, expected a number from 0 to 1"
-        )
-    if not 0 <= cfg.SOLVER.BETA2 < 1:
-        raise ValueError(f"SOLVER.BETA2 = {cfg.SOLVER.BETA2}, expected at least 0 and less than 1")
+    check_ranges(cfg)
     if cfg.SOLVER.OPTIMIZER == "SGD" and cfg.SOLVER.BACKBONE_LR_FACTOR != 1.0:
         raise ValueError(
             f"SOLVER.BACKBONE_LR_FACTOR = {cfg.SOLVER.BACKBONE_LR_FACTOR}, expected 1.0 with"

@@ -117,9 +117,6 @@ def check_cse_config(cfg: CN) -> None:
             f"{_HEAD}CSE.EMBED_LOSS_NAME = {head.CSE.EMBED_LOSS_NAME!r}, expected 'EmbeddingLoss'"
             " or 'SoftEmbeddingLoss'"
         )
-    for key in ("EMBEDDING_DIST_GAUSS_SIGMA", "GEODESIC_DIST_GAUSS_SIGMA"):
-        if not head.CSE[key] > 0:
-            raise ValueError(f"{_HEAD}CSE.{key} = {head.CSE[key]}, expected a number above 0")
     for number, mesh in cfg.DATASETS.CLASS_TO_MESH_NAME_MAPPING.items():
         key = f"DATASETS.CLASS_TO_MESH_NAME_MAPPING.{number}"
         if not str(number).isdigit():

@@ -10,11 +10,13 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 
+from ..files.datasets_folder import datasets_folder
 from ..surface.dense_target import SURFACE_KEY
 from .annotation_record import read_annotation
 from .annotations import AnnotationError
@@ -103,10 +105,10 @@ def read_annotations(
     try:
         stamp = os.stat(path)
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{path}: no such annotation file. Datasets are looked for under"
-            " $DETECTRON2_DATASETS (default: ./datasets)"
-        ) from None
+        hint = ""
+        if Path(os.path.abspath(datasets_folder())) in Path(os.path.abspath(path)).parents:
+            hint = ". Datasets are looked for under $DETECTRON2_DATASETS (default: ./datasets)"
+        raise FileNotFoundError(f"{path}: no such annotation file{hint}") from None
     key = (os.path.abspath(path), stamp.st_size, stamp.st_mtime_ns, os.path.abspath(image_root))
     found = _in_use.get(key)
     if found is None:

@@ -14,6 +14,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.catalog import Metadata
 
 from ..config.official_package import is_official
+from ..files.datasets_folder import datasets_folder
 from .coco import register_densepose_coco
 
 # name: (images, annotations), below the root of all datasets
@@ -102,7 +103,7 @@ def register_public_datasets() -> None:
     functions, for its own loaders; this package reads datasets by their metadata (see
     ``data.build.load_registered``), whose paths stay those under ``$DETECTRON2_DATASETS``.
     """
-    root = os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets"))
+    root = datasets_folder()
     for name, (images, json_file) in _DATASETS.items():
         theirs = DatasetCatalog.pop(name, None)
         if theirs is not None and not is_official(theirs):

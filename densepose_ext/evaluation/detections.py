@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from ..modeling.postprocessing import densepose_results
-from ..structures import DensePoseOutput
+from ..structures import DensePoseOutput, VertexResult
 
 #: Only the highest-scoring detections of an image are evaluated.
 MAX_DETECTIONS = 20
@@ -32,15 +32,15 @@ class PersonMaps(Protocol):
     def mask(self, n: int) -> np.ndarray:
         """Where detection ``n`` has a person. bool, shape (h, w)."""
 
+    def whole(self, n: int) -> np.ndarray | VertexResult:
+        """The whole of detection ``n``: I, U * 255, V * 255, uint8 (3, h, w), or vertices."""
+
 
 class DensePoseMaps(PersonMaps, Protocol):
     """The dense pose of the detections of an image, in charts."""
 
     def at(self, n: int, px: np.ndarray, py: np.ndarray) -> np.ndarray:
         """I, U * 255, V * 255 of detection ``n`` at pixels of its box. uint8, shape (3, P)."""
-
-    def iuv(self, n: int) -> np.ndarray:
-        """The whole of detection ``n``. uint8, shape (3, h, w)."""
 
 
 @dataclass
@@ -95,8 +95,8 @@ class Detections:
     def mask(self, n: int) -> np.ndarray:
         return self.maps.mask(self.order[n])
 
-    def iuv(self, n: int) -> np.ndarray:
-        return self.maps.iuv(self.order[n])
+    def whole(self, n: int) -> np.ndarray | VertexResult:
+        return self.maps.whole(int(self.order[n]))
 
 
 class ArrayMaps:
@@ -110,13 +110,13 @@ class ArrayMaps:
         self._load = load
         self._arrays: dict[int, np.ndarray] = {}
 
-    def iuv(self, n: int) -> np.ndarray:
+    def whole(self, n: int) -> np.ndarray:
         if n not in self._arrays:
             self._arrays[n] = self._load[n]()
         return self._arrays[n]
 
     def at(self, n: int, px: np.ndarray, py: np.ndarray) -> np.ndarray:
-        iuv = self.iuv(n)
+        iuv = self.whole(n)
         values = np.zeros((3, len(px)), np.uint8)
         # The map may be a pixel smaller than the box, which is rounded in the file.
         inside = (px < iuv.shape[2]) & (py < iuv.shape[1])
@@ -124,7 +124,7 @@ class ArrayMaps:
         return values
 
     def mask(self, n: int) -> np.ndarray:
-        return self.iuv(n)[0] > 0
+        return self.whole(n)[0] > 0
 
 
 class OutputMaps:
@@ -185,7 +185,7 @@ class OutputMaps:
         uv = (uv * weights).sum(1).clamp(0, 1) * 255 * (labels > 0)
         return torch.cat([labels[None], uv]).to(torch.uint8).cpu().numpy()
 
-    def iuv(self, n: int) -> np.ndarray:
+    def whole(self, n: int) -> np.ndarray:
         box = torch.tensor([[0, 0, *self._sizes[n].tolist()]], dtype=torch.float32)
         (result,) = densepose_results(self._output[int(n)].to(torch.float32), box)
         return result.iuv_uint8().cpu().numpy()

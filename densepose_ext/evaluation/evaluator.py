@@ -39,7 +39,6 @@ from .publish import publish, scores_survive
 from .results import result_entry, write_results
 from .scorecard import Scorecard
 from .vertex_maps import EmbeddingMaps, VertexArrayMaps
-from .vertex_results_file import vertex_entry
 from .vertex_scoring import VertexScorer
 
 logger = logging.getLogger(f"detectron2.{__name__}")
@@ -214,7 +213,8 @@ class DensePoseEvaluator(DatasetEvaluator):
                     self._gallery.add(found)
             if self._stream is not None:
                 for n in np.argsort(detections.order):
-                    entry = _entry(image.id, detections, int(n))
+                    rest = detections.categories[n], detections.boxes[n], detections.scores[n]
+                    entry = result_entry(image.id, *rest, detections.whole(n))
                     self._stream.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
     def _image(self, image_id: int | str) -> Image | None:
@@ -308,14 +308,6 @@ class DensePoseEvaluator(DatasetEvaluator):
                     self._vertices, self._key_vertices, self._alignment_meshes
                 )
         return results
-
-
-def _entry(image_id: int | str, detections: Detections, n: int) -> dict:
-    """The entry of detection ``n`` of an image in a results file."""
-    rest = (image_id, detections.categories[n], detections.boxes[n], detections.scores[n])
-    if isinstance(detections.maps, (EmbeddingMaps, VertexArrayMaps)):
-        return vertex_entry(*rest, detections.maps.result(int(detections.order[n])))
-    return result_entry(*rest, detections.iuv(n))
 
 
 def _discard(stream: TextIO, path: Path) -> None:

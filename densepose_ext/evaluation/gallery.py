@@ -62,7 +62,7 @@ class Gallery:
                 or rank[0] < _badness(self.worst[-1].gps, self.worst[-1].area)
                 or rank[1] < _goodness(self.best[-1].gps, self.best[-1].area)
             ):
-                iuv = one.detections.iuv(one.number)
+                iuv = one.detections.whole(one.number)
                 self._insert(
                     Exhibit(
                         one.gps,

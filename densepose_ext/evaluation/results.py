@@ -20,13 +20,14 @@ import numpy as np
 
 from ..data.values import identifier, whole_number
 from ..files.atomic import replacing
+from ..structures import VertexResult
 from ..surface.meshes import get_mesh
 from ..surface.parts import NUM_FINE_PARTS
 from .detections import ArrayMaps, Detections, PersonMaps
 from .entry_fields import common_fields, decode_png, encode_png
 from .people import Image
 from .vertex_maps import VertexArrayMaps
-from .vertex_results_file import decode_vertices
+from .vertex_results_file import decode_vertices, encode_vertices
 
 _KEYS = ("image_id", "category_id", "bbox", "score")
 _CHART_KEYS, _VERTEX_KEYS = ("uv_shape", "uv_data"), ("ref_model", "vertices")
@@ -60,14 +61,39 @@ def decode_iuv(data: str, shape: Iterable[int]) -> np.ndarray:
 
 
 def result_entry(
-    image_id: int | str, category: int, box: np.ndarray, score: float, iuv: np.ndarray
+    image_id: int | str,
+    category: int,
+    box: np.ndarray,
+    score: float,
+    dense_pose: np.ndarray | VertexResult,
 ) -> dict:
-    """An entry of the results format. box: xywh. iuv: uint8, (3, h, w)."""
-    return {
-        **common_fields(image_id, category, box, score),
-        "uv_shape": [int(length) for length in iuv.shape],
-        "uv_data": encode_iuv(iuv),
-    }
+    """An entry of the results format.
+
+    Args:
+        box: xywh.
+        dense_pose: an IUV map, uint8 (3, h, w), or vertices.
+    """
+    common = common_fields(image_id, category, box, score)
+    if isinstance(dense_pose, VertexResult):
+        vertices = encode_vertices(dense_pose)
+        return {**common, "ref_model": dense_pose.mesh, "vertices": vertices}
+    shape = [int(length) for length in dense_pose.shape]
+    return {**common, "uv_shape": shape, "uv_data": encode_iuv(dense_pose)}
+
+
+def decode_entry(entry: dict) -> np.ndarray | VertexResult:
+    """The dense pose of a validated entry: the inverse of :func:`result_entry`.
+
+    Raises:
+        ValueError: it cannot be decoded.
+    """
+    if _has_vertices(entry):
+        return decode_vertices(entry["vertices"], entry["ref_model"])
+    return decode_iuv(entry["uv_data"], entry["uv_shape"])
+
+
+def _has_vertices(entry: dict) -> bool:
+    return "vertices" in entry and "uv_data" not in entry
 
 
 def write_results(path: str | os.PathLike, entries: Iterable[dict]) -> int:
@@ -165,9 +191,7 @@ class Results:
 
     def _decode(self, entry: dict) -> Any:
         try:
-            if self.by_vertices:
-                return decode_vertices(entry["vertices"], entry["ref_model"])
-            return decode_iuv(entry["uv_data"], entry["uv_shape"])
+            return decode_entry(entry)
         except ValueError as error:
             raise ValueError(
                 f"{self.source}: the detection of image {entry['image_id']} with bbox "
@@ -183,7 +207,7 @@ def _normalise(entry: dict) -> bool:
     """
     if not isinstance(entry, dict):
         raise ValueError(f" is {str(entry)[:40]!r}; expected a dictionary")
-    by_vertices = "vertices" in entry and "uv_data" not in entry
+    by_vertices = _has_vertices(entry)
     keys = (*_KEYS, *(_VERTEX_KEYS if by_vertices else _CHART_KEYS))
     missing = [key for key in keys if key not in entry]
     if missing:

@@ -59,7 +59,7 @@ class EmbeddingMaps:
         found = nearest_vertices(values.T, known[mesh])
         return torch.where(person[y, x], found, -1).cpu().numpy()
 
-    def result(self, n: int) -> VertexResult:
+    def whole(self, n: int) -> VertexResult:
         """The whole of detection ``n``, on the CPU."""
         width, height = (int(length) for length in self._sizes[n])
         (result,) = vertex_results(self._output[int(n)], [(height, width)])
@@ -78,10 +78,10 @@ class VertexArrayMaps:
         self._results: dict[int, VertexResult] = {}
 
     def mask(self, n: int) -> np.ndarray:
-        return np.asarray(self.result(n).labels) > 0
+        return np.asarray(self.whole(n).labels) > 0
 
     def vertices_at(self, n: int, px: np.ndarray, py: np.ndarray, mesh: str) -> np.ndarray:
-        result, found = self.result(n), np.full(len(px), -1)
+        result, found = self.whole(n), np.full(len(px), -1)
         if result.mesh == mesh:
             vertices = np.where(self.mask(n), np.asarray(result.vertices), -1)
             # The map may be a pixel smaller than the box, which is rounded in the file.
@@ -89,7 +89,7 @@ class VertexArrayMaps:
             found[inside] = vertices[py[inside], px[inside]]
         return found
 
-    def result(self, n: int) -> VertexResult:
+    def whole(self, n: int) -> VertexResult:
         if n not in self._results:
             self._results[n] = self._load[n]()
         return self._results[n]

@@ -11,7 +11,7 @@ import torch
 
 from ..structures import VertexResult
 from ..surface.meshes import get_mesh
-from .entry_fields import common_fields, decode_png, encode_png
+from .entry_fields import decode_png, encode_png
 
 
 def encode_vertices(result: VertexResult) -> str:
@@ -42,14 +42,3 @@ def decode_vertices(data: str, mesh: str) -> VertexResult:
     labels = (values > 0).astype(np.uint8)
     vertices = np.maximum(values.astype(np.int32) - 1, 0)
     return VertexResult(torch.from_numpy(labels), torch.from_numpy(vertices), mesh)
-
-
-def vertex_entry(
-    image_id: int | str, category: int, box: np.ndarray, score: float, result: VertexResult
-) -> dict:
-    """An entry of a results file. box: xywh."""
-    return {
-        **common_fields(image_id, category, box, score),
-        "ref_model": result.mesh,
-        "vertices": encode_vertices(result),
-    }

@@ -5,12 +5,10 @@ D detections, G people, P annotated points of all people together.
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
+from ..surface.mesh_charts import mesh_charts
 from ..surface.meshes import get_mesh
-from ..surface.registry import get_surface
 from .detections import Detections
 from .gps import PAPER_KAPPA, Kappa, point_kappa
 from .people import AnnotatedPerson
@@ -67,8 +65,8 @@ class VertexReading:
             where, found = columns[chosen][seen], found[seen]
             if not len(where):
                 continue
-            parts = vertex_parts(str(mesh))
-            self._parts[n, where] = 1 if parts is None else parts[found]
+            charts = mesh_charts(str(mesh))
+            self._parts[n, where] = 1 if charts is None else charts[0][found]
             if self._measure:
                 self._errors[n, where] = get_mesh(str(mesh)).geodesic(self._true[where], found)
 
@@ -78,16 +76,6 @@ class VertexReading:
             person: (P,) of each point.
         """
         return PointPredictions(self._parts, self._errors, person)
-
-
-@cache
-def vertex_parts(mesh: str) -> np.ndarray | None:
-    """(n,) uint8, the part of each vertex of a mesh; None if its charts are not available."""
-    surface = get_mesh(mesh).surface
-    try:
-        return None if surface is None else get_surface(surface).vertex_iuv[0]
-    except FileNotFoundError:
-        return None
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:

@@ -1,19 +1,14 @@
-"""Chart coordinates of vertices, for meshes that have charts."""
+"""Results of CSE models with the chart coordinates of their vertices."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 import torch
 
 from ..structures import VertexResult
-from ..surface.meshes import get_mesh
-from ..surface.registry import get_surface
-
-logger = logging.getLogger(f"detectron2.{__name__}")
+from ..surface.mesh_charts import mesh_charts
 
 
 def charted(result: VertexResult) -> VertexResult:
@@ -31,14 +26,3 @@ def charted(result: VertexResult) -> VertexResult:
     labels = torch.from_numpy(np.where(person, i, 0).astype(np.uint8))
     uv = torch.from_numpy(np.stack([u, v]) * person)
     return replace(result, labels=labels, uv=uv)
-
-
-@cache
-def mesh_charts(mesh: str) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """I, U and V, each (n,), of the vertices of a mesh; None if it has no charts."""
-    try:
-        surface = get_mesh(mesh).surface
-        return None if surface is None else get_surface(surface).vertex_iuv
-    except (FileNotFoundError, ValueError) as error:
-        logger.warning(f"no I, U, V of the vertices of {mesh}: {error}")
-        return None

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 import torch
 
-from ..evaluation.results import decode_iuv, result_entry
-from ..evaluation.vertex_results_file import decode_vertices, vertex_entry
+from ..evaluation.results import decode_entry, result_entry
 from ..structures import DensePoseResult, Person, VertexResult
 from ..surface.registry import Surface, get_surface
 from ..visualization.compose import compose_index, compose_iuv, stacked
@@ -95,11 +94,9 @@ class People(list[Person]):
         entries = []
         for person in self:
             box = np.concatenate([person.box[:2], person.box[2:] - person.box[:2]])
-            rest = (image_id, category_id, box, person.score)
-            if isinstance(person.result, VertexResult):
-                entries.append(vertex_entry(*rest, person.result))
-            else:
-                entries.append(result_entry(*rest, person.result.iuv_uint8().numpy()))
+            found = person.result
+            dense_pose = found if isinstance(found, VertexResult) else found.iuv_uint8().numpy()
+            entries.append(result_entry(image_id, category_id, box, person.score, dense_pose))
         return entries
 
     def to_arrays(self) -> dict[str, np.ndarray]:
@@ -167,9 +164,9 @@ class People(list[Person]):
 
 def _result(entry: dict) -> DensePoseResult | VertexResult:
     """The dense pose in an entry of a results file."""
-    if "uv_data" not in entry:
-        return charted(decode_vertices(entry["vertices"], entry["ref_model"]))
-    iuv = decode_iuv(entry["uv_data"], entry["uv_shape"])
+    iuv = decode_entry(entry)
+    if isinstance(iuv, VertexResult):
+        return charted(iuv)
     labels = np.ascontiguousarray(iuv[0])
     # .5: truncated to 8 bits again, the value is the same
     uv = ((iuv[1:] + np.float32(0.5)) / 255).clip(max=1) * (labels > 0)

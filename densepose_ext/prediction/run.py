@@ -172,9 +172,8 @@ def _check(run: Run) -> None:
     """Raises ValueError if the settings cannot be used, or not together."""
     unknown = sorted({*run.formats} - {*_BY_NAME, JSON})
     if unknown or not run.formats:
-        raise ValueError(
-            f"format {', '.join(unknown) or '(none)'}; expected some of {', '.join(FORMATS)}, json"
-        )
+        found = ", ".join(map(repr, unknown)) or "()"
+        raise ValueError(f"format {found}; expected some of {', '.join(FORMATS)}, json")
     if run.options.person not in CHOICES:
         raise ValueError(f"person {run.options.person!r}; expected one of {', '.join(CHOICES)}")
     for key in ("batch", "workers", "processes"):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..files.datasets_folder import datasets_folder
 from ..processes.cores import number_of_cores
 from .annotation import NAME as ANNOTATION
 from .annotation import run_annotation_study
@@ -68,7 +68,7 @@ def run_study(
         raise ValueError(f"{name} trains nothing: --set {overrides[0]} would have no effect")
     study = plan(name, size) if trains else Study(name, QUESTION, RUNS)
     runs = _chosen(study, chosen)
-    root = Path(os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets")))
+    root = Path(datasets_folder())
     if trains:
         check_runs(size, runs, overrides)
     data = StudyData(size, root, number_of_cores())

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..files.picture_reader import read_picture
 from .texture import Picture, any_colour, as_picture, fractal_noise, plan_noise, plan_wall, wall
 
 #: Lists of points are looked up in rows of this length: cv2.remap takes no row of 2^15 pixels.
@@ -77,9 +78,10 @@ def read_photograph(path: Path) -> np.ndarray:
     Raises:
         ValueError: it cannot be read.
     """
+    # OpenCV and Pillow decode JPEG differently, so OpenCV's images stay what they were.
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise ValueError(f"photograph {path} cannot be read")
+        picture = read_picture(path)
     return picture[:, :, ::-1]
 
 

@@ -9,6 +9,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..data.chart_vertices import write_with_vertices
 from ..data.coco import load_densepose_coco, register_densepose_coco
+from ..files.datasets_folder import datasets_folder
 from ..processes.cores import number_of_cores
 from .settings import SPLITS, Settings
 
@@ -79,7 +80,7 @@ def register_synthetic(
     if count < 1:
         raise ValueError(f"{count} images of {name}; expected 1 or more")
     if folder is None:
-        root = os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets"))
+        root = datasets_folder()
         folder = os.path.join(root, name)
     folder = Path(folder)
     annotations, images = str(folder / f"densepose_{split}.json"), str(folder / split)
@@ -121,7 +122,7 @@ def register_default_synthetic() -> None:
 
     The latter share the folder and the pictures of the former.
     """
-    root = os.path.expanduser(os.environ.get("DETECTRON2_DATASETS", "datasets"))
+    root = datasets_folder()
     for name, (split, count, settings) in DEFAULTS.items():
         folder = os.path.join(root, name)
         photographs = os.path.join(root, PHOTOGRAPHS) if name in WITH_PHOTOGRAPHS else None

@@ -4,10 +4,10 @@ import hashlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from ..files.media import PICTURE_SUFFIXES
+
 #: Raised whenever the same settings give different images or annotations.
 VERSION = 1
-#: Endings of the files that count as pictures in a folder of backgrounds.
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 SPLITS = ("train", "val")
 SMALLEST, LARGEST = 64, 2048
 
@@ -91,10 +91,10 @@ def _list_pictures(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"background folder {folder} is not a folder")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURES)
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES)
     if not found:
         raise ValueError(
             f"background folder {folder} holds no pictures; expected files ending in "
-            f"{', '.join(PICTURES)}"
+            f"{', '.join(PICTURE_SUFFIXES)}"
         )
     return found

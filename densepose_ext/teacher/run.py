@@ -16,8 +16,6 @@ from ..engine.trainer import DensePoseTrainer
 from .write import write_annotations, write_targets
 
 META_ARCHITECTURE = "DensePoseTeacher"
-#: Temporary name of the dataset in Detectron2's catalogue.
-_DATASET = "taught"
 
 
 def teach(cfg: CfgNode, json_file: str, image_root: str, surface: str, out: Path) -> None:
@@ -35,10 +33,11 @@ def teach(cfg: CfgNode, json_file: str, image_root: str, surface: str, out: Path
     """
     cfg = cfg.clone()
     cfg.defrost()
-    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (_DATASET,), ()
-    register_densepose_coco(_DATASET, json_file, image_root, surface=surface)
+    name = json_file  # in Detectron2's catalogue and in messages
+    cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (name,), ()
+    register_densepose_coco(name, json_file, image_root, surface=surface)
     try:
-        images = DatasetCatalog.get(_DATASET)
+        images = DatasetCatalog.get(name)
         _check_teachable(images, json_file)
         trainer = DensePoseTrainer(cfg)
         trainer.resume_or_load(resume=True)
@@ -50,8 +49,8 @@ def teach(cfg: CfgNode, json_file: str, image_root: str, surface: str, out: Path
         if comm.is_main_process():
             write_annotations(json_file, out, surface)
     finally:
-        DatasetCatalog.remove(_DATASET)
-        MetadataCatalog.remove(_DATASET)
+        DatasetCatalog.remove(name)
+        MetadataCatalog.remove(name)
 
 
 def _check_teachable(images: list[dict], json_file: str) -> None:

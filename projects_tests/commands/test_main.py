@@ -93,7 +93,7 @@ def test_as_a_module_and_by_its_exit_code():
     assert done.returncode == 2
     assert not done.stdout
     (line,) = done.stderr.splitlines()
-    assert line.startswith("densepose-ext check: /nowhere/people.json: no such annotation file")
+    assert line == "densepose-ext check: /nowhere/people.json: no such annotation file"
 
 
 def test_a_reader_that_stops_reading_is_no_error():

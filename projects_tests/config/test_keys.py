@@ -311,12 +311,17 @@ def test_dilations_that_are_no_whole_numbers_are_refused(dilations):
         ("INPUT.COLOR_JITTER", 1.5, "0 to 1"),  # would invert colours
         ("SOLVER.BETA2", -0.1, "less than 1"),
         ("SOLVER.BETA2", 1.0, "less than 1"),
+        ("MODEL.ROI_DENSEPOSE_HEAD.UV_CONFIDENCE.EPSILON", 0.0, "above 0"),
+        ("MODEL.ROI_DENSEPOSE_HEAD.SEGM_CONFIDENCE.EPSILON", -0.01, "above 0"),
+        ("MODEL.ROI_DENSEPOSE_HEAD.FG_IOU_THRESHOLD", 70.0, "0 to 1"),
+        ("MODEL.ROI_DENSEPOSE_HEAD.PART_WEIGHTS", float("inf"), "0 or more"),
+        ("MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBED_LOSS_WEIGHT", float("nan"), "0 or more"),
     ],
 )
 def test_a_number_out_of_range_is_refused(key, value, expected):
     cfg = defaults()
     cfg.merge_from_list([key, value])
-    with pytest.raises(ValueError, match=rf"{re.escape(key)} = {value}, expected .* {expected}"):
+    with pytest.raises(ValueError, match=rf"{re.escape(key)} = {value}, expected .*{expected}"):
         check_config(cfg)
 
 

@@ -238,6 +238,14 @@ def test_the_home_folder_is_expanded(folder, good, tmp_path, monkeypatch):
     assert len(read_annotations("~/odd.json").people) == 4
 
 
+def test_a_missing_file_of_a_dataset_is_said_to_be_looked_for_there(tmp_path, monkeypatch):
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path / "datasets"))
+    with pytest.raises(FileNotFoundError, match=r"gt\.json: no such .*\$DETECTRON2_DATASETS"):
+        read_annotations(tmp_path / "datasets" / "coco" / "gt.json")
+    with pytest.raises(FileNotFoundError, match=r"gt\.json: no such annotation file$"):
+        read_annotations(tmp_path / "gt.json")
+
+
 def test_a_file_is_read_once_while_it_is_in_use(folder):
     file = read_annotations(folder / "annotations.json", folder)
     assert read_annotations(folder / "annotations.json", folder) is file

@@ -43,7 +43,7 @@ def test_points_and_masks_are_those_of_the_whole_result(seed, side, width, heigh
     sparse = OutputMaps(maps, (boxes[:, 2:] - boxes[:, :2]).numpy())
     for n, result in enumerate(densepose_results(maps, boxes)):
         whole = result.iuv_uint8().numpy()
-        np.testing.assert_array_equal(sparse.iuv(n), whole)
+        np.testing.assert_array_equal(sparse.whole(n), whole)
         py, px = (p.ravel() for p in np.mgrid[: whole.shape[1], : whole.shape[2]])
         found = sparse.at(n, px, py).reshape(whole.shape)
         # rounded in another order: ties of parts may differ, and U by one step
@@ -79,7 +79,7 @@ def test_order_is_stable_and_subsets_keep_their_maps():
     best = Detections.best_first(boxes, [0.5, 0.9, 0.5, 0.9], [1, 1, 2, 2], maps)
     assert best.order.tolist() == [1, 3, 0, 2]
     subset = best[np.array([1, 2])]
-    assert [subset.iuv(n)[0, 0, 0] for n in range(2)] == [3, 0]
+    assert [subset.whole(n)[0, 0, 0] for n in range(2)] == [3, 0]
     assert subset.boxes.tolist() == boxes[[3, 0]].tolist()
     assert subset.categories.tolist() == [2, 1]
 
@@ -114,6 +114,6 @@ def test_half_precision_maps():
     half = maps.to(torch.float16)
     exact = half.to(torch.float32)
     np.testing.assert_array_equal(
-        OutputMaps(half, np.array([[20, 30]])).iuv(0),
-        OutputMaps(exact, np.array([[20, 30]])).iuv(0),
+        OutputMaps(half, np.array([[20, 30]])).whole(0),
+        OutputMaps(exact, np.array([[20, 30]])).whole(0),
     )

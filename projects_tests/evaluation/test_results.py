@@ -140,7 +140,7 @@ def test_bad_maps_are_named(data, message):
     image = Image(3, 100, 100)
     detections = Results("dets.json", [entry(uv_data=data)]).detections(image)
     with pytest.raises(ValueError, match=message) as error:
-        detections.iuv(0)
+        detections.whole(0)
     assert "image 3" in str(error.value)
     assert "dets.json" in str(error.value)
 

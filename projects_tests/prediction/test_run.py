@@ -231,8 +231,9 @@ def test_a_list_on_the_standard_input(tmp_path, folder, weights, monkeypatch):
     [
         (["nothing here"], "no picture could be read"),
         (["empty"], r"no pictures in empty (0 other files)"),
-        (["a.png", "--format", "iuv,nonsense"], "format nonsense; expected some of iuv"),
-        (["a.png", "--format", ""], "expected some of iuv"),
+        (["a.png", "--format", "iuv,nonsense"], "format 'nonsense'; expected some of iuv"),
+        (["a.png", "--format", ""], "--format '': expected names with a comma between"),
+        (["a.png", "--format", "iuv,"], "--format 'iuv,': expected names with a comma between"),
         (["a.png", "--batch", "0"], "batch = 0, expected 1 or more"),
         (["a.png", "--machine-rank", "1"], "machine rank 1, expected 0 to 0"),
         (["a.png", "--num-machines", "2"], "tcp://HOST:PORT"),

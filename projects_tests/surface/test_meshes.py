@@ -1,12 +1,15 @@
 """The catalogue of meshes: the open body, official files, and what is wrong with files."""
 
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from densepose_ext.surface import meshes
 from densepose_ext.surface.geodesic_matrix import GeodesicMatrix, cached_matrix, cached_matrix_of
 from densepose_ext.surface.geodesics import cached_geodesics
+from densepose_ext.surface.mesh_charts import mesh_charts
 from densepose_ext.surface.meshes import OFFICIAL_MESHES, get_mesh, mesh_names, register_mesh
 from densepose_ext.surface.registry import get_surface
 from projects_tests.tiny_meshes import sphere, write_mesh
@@ -53,6 +56,17 @@ def test_texture_coordinates_of_the_open_body_lie_in_the_tile_of_the_part():
     np.testing.assert_array_equal(column * 6 + row + 1, i)
     np.testing.assert_allclose(texture[:, 0] * 4 - column, u, atol=1e-3)
     np.testing.assert_allclose(texture[:, 1] * 6 - row, 1 - v, atol=1e-3)
+
+
+def test_charts_of_meshes(folder, monkeypatch, caplog):
+    write_mesh(folder, "uncharted_40", 40)
+    assert mesh_charts("uncharted_40") is None
+    assert mesh_charts("open") is get_surface("open").vertex_iuv
+    chartless = SimpleNamespace(surface=str(folder))
+    monkeypatch.setitem(meshes._factories, "chartless", lambda: chartless)
+    assert mesh_charts("chartless") is mesh_charts("chartless") is None
+    (record,) = caplog.records
+    assert record.getMessage().startswith("no I, U, V of the vertices of chartless: ")
 
 
 def test_unknown_names_list_those_there_are(folder):

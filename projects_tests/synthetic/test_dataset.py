@@ -10,9 +10,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as rle
 from pycocotools.coco import COCO
 
+from densepose_ext.commands.main import main
 from densepose_ext.surface.body import COCO_KEYPOINTS
 from densepose_ext.surface.parts import FINE_PART_NAMES, FINE_TO_COARSE, FINE_TO_GROUP
 from densepose_ext.surface.raster import project
@@ -210,7 +212,7 @@ def test_a_worker_that_dies_is_reported(tmp_path):
     pictures.mkdir()
     (pictures / "broken.jpg").write_bytes(b"no picture")
     settings = replace(SMALL, backgrounds=str(pictures))
-    with pytest.raises(RuntimeError, match=r"broken\.jpg cannot be read; run again to resume"):
+    with pytest.raises(RuntimeError, match=r"broken\.jpg cannot be read .*; run again to resume"):
         generate(tmp_path / "out", settings, {"train": 2}, workers=2)
     cv2.imwrite(str(pictures / "broken.jpg"), np.full((50, 50, 3), 90, np.uint8))
     with pytest.raises(ValueError, match="other settings"):
@@ -321,6 +323,27 @@ def test_background_folder(tmp_path):
     again = replace(SMALL, backgrounds=str(moved), people=1)
     assert again.record() == record
     np.testing.assert_array_equal(make_example(again, "train", 0).image, example.image)
+
+
+def test_backgrounds_of_any_format(tmp_path):
+    Image.new("RGB", (80, 80), (0, 200, 0)).save(tmp_path / "green.gif")  # OpenCV may lack GIF
+    example = make_example(replace(SMALL, backgrounds=str(tmp_path), people=1), "train", 0)
+    outside = example.image[example.seen.owner < 0].astype(int)
+    assert (outside[:, 1] > outside[:, 0]).mean() > 0.6
+    (tmp_path / "green.gif").write_bytes(b"GIF89a")
+    with pytest.raises(ValueError, match=r"green\.gif cannot be read"):
+        make_example(replace(SMALL, backgrounds=str(tmp_path), people=1), "train", 0)
+
+
+@pytest.mark.parametrize("counts", [("0", "0"), ("-1", "0")])
+def test_the_command_does_not_make_nothing(tmp_path, capsys, counts):
+    train, val = counts
+    out = tmp_path / "out"
+    assert main(["synth", "--out", str(out), "--train", train, "--val", val]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{train} " in line
+    assert "expected" in line
+    assert not out.exists()
 
 
 def test_bad_arguments_say_what_is_wrong(tmp_path):

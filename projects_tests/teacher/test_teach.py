@@ -212,6 +212,14 @@ def test_settings_that_make_no_teacher_are_named(people, tmp_path, capsys, opts,
     assert message in capsys.readouterr().err
 
 
+def test_messages_name_the_annotation_file(people, tmp_path, capsys):
+    arguments = command(people, tmp_path / "out")
+    arguments[4] = str(tmp_path)
+    assert main(arguments) == 2
+    path = people / "densepose_train.json"
+    assert f"dataset '{path}': none of its 3 images exists" in capsys.readouterr().err
+
+
 def test_annotations_without_points_and_masks_are_refused(people, tmp_path, capsys):
     contents = json.loads((people / "densepose_train.json").read_text())
     for person in contents["annotations"]:

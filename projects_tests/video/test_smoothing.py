@@ -6,9 +6,9 @@ import torch
 
 from densepose_ext.surface.parts import FINE_PART_NAMES
 from densepose_ext.surface.surface import BodySurface
-from densepose_ext.synthetic.clip import ClipSettings, make_clip
 from densepose_ext.synthetic.truth import true_people
 from densepose_ext.video.smoothing import SurfaceSmoother
+from projects_tests.synthetic.walking_people import ClipSettings, make_clip
 from projects_tests.video.flicker import errors, flicker
 from projects_tests.video.noisy_people import noisy
 from projects_tests.visualization.people import flat_person

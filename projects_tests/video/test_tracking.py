@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from densepose_ext.synthetic.clip import ClipSettings, make_clip
 from densepose_ext.synthetic.truth import true_people
 from densepose_ext.video.tracking import Tracker, box_iou
+from projects_tests.synthetic.walking_people import ClipSettings, make_clip
 from projects_tests.visualization.people import flat_person
 
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..surface.body import OpenBody
-from ..surface.surface import BodySurface
-from .annotations import annotate
-from .backdrop import Camera, backdrop
-from .example import Example
-from .render import develop, render
-from .scene import RenderedPerson, Scene, move, posed_person
-from .settings import LARGEST, SMALLEST
-from .skeleton import Arm, Leg, Pose, Skeleton, turn
-from .wardrobe import Outfit
+from densepose_ext.surface.body import OpenBody
+from densepose_ext.surface.surface import BodySurface
+from densepose_ext.synthetic.annotations import annotate
+from densepose_ext.synthetic.backdrop import Camera, backdrop
+from densepose_ext.synthetic.example import Example
+from densepose_ext.synthetic.render import develop, render
+from densepose_ext.synthetic.scene import RenderedPerson, Scene, move, posed_person
+from densepose_ext.synthetic.settings import LARGEST, SMALLEST
+from densepose_ext.synthetic.skeleton import Arm, Leg, Pose, Skeleton, turn
+from densepose_ext.synthetic.wardrobe import Outfit
 
 #: Length of two steps, metres, and swing of the legs, as the tangent of its angle.
 STRIDE, SWING = 1.5, 0.42

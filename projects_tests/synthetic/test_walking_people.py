@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from densepose_ext.synthetic.clip import ClipSettings, make_clip
 from densepose_ext.synthetic.truth import true_people
+from projects_tests.synthetic.walking_people import ClipSettings, make_clip
 
 SETTINGS = ClipSettings(size=96, frames=6, rate=6, people=2, seed=4)
 
