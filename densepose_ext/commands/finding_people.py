@@ -29,6 +29,13 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
     )
     add_inference_arguments(parser, 0.5, "drop people with a lower score; use 0.05 to evaluate AP")
     parser.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="leave pixels unpainted whose part is less probable than this, such as 0.5; default 0",
+    )
+    parser.add_argument(
         "--augment",
         action="store_true",
         help="average over the sizes and mirror images of the config's TEST.AUG: better, at least "
@@ -96,6 +103,7 @@ def predictor_of(args: argparse.Namespace) -> Predictor:
         args.precision,
         args.min_score,
         args.augment or None,
+        args.min_confidence,
     )
 
 

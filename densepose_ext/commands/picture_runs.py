@@ -119,6 +119,7 @@ def run_over_pictures(args: argparse.Namespace, formats: tuple[str, ...], option
         precision=args.precision,
         augment=args.augment or None,
         min_score=args.min_score,
+        min_confidence=args.min_confidence,
         options=options,
         batch=args.batch,
         workers=args.workers,

@@ -31,7 +31,9 @@ def box_sizes(boxes: torch.Tensor) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def densepose_results(
-    output: DensePoseOutput | DensePoseEmbeddingOutput, boxes: torch.Tensor
+    output: DensePoseOutput | DensePoseEmbeddingOutput,
+    boxes: torch.Tensor,
+    min_confidence: float = 0.0,
 ) -> list[DensePoseResult | VertexResult]:
     """Dense pose of N people at the resolution of the picture.
 
@@ -48,24 +50,30 @@ def densepose_results(
     Args:
         output: maps of N people.
         boxes: (N, 4) XYXY, in the picture's pixels.
+        min_confidence: pixels become background where the probability of their part, the softmax
+            of the fine logits, is lower. Only for chart models.
 
     Returns:
         a result per person, of (h, w) = box_sizes(boxes).
+
+    Raises:
+        ValueError: ``min_confidence`` for a CSE model, which has no parts.
     """
     sizes = box_sizes(boxes)
     if isinstance(output, DensePoseEmbeddingOutput):
+        if min_confidence:
+            raise ValueError(f"min_confidence = {min_confidence}, but this model has no parts")
         return [*vertex_results(output, sizes)]
     results: list[DensePoseResult | VertexResult] = []
     for first, last in _groups([h * w for h, w in sizes]):
         height, width = sizes[first]
         if height * width <= PIXELS_AT_ONCE:
-            results += _Group(output[first:last], sizes[first:last]).results()
+            results += _Group(output[first:last], sizes[first:last]).results(min_confidence)
             continue
         step = max(PIXELS_AT_ONCE // width, 1)
         bands = [range(y, min(y + step, height)) for y in range(0, height, step)]
-        results.append(
-            _stacked([_Group(output[first:last], [sizes[first]], b).results()[0] for b in bands])
-        )
+        groups = [_Group(output[first:last], [sizes[first]], band) for band in bands]
+        results.append(_stacked([group.results(min_confidence)[0] for group in groups]))
     return results
 
 
@@ -237,7 +245,7 @@ class _Group:
             self.fx.index_select(0, columns),
         )
 
-    def _labels(self) -> tuple[torch.Tensor, torch.Tensor, _Places]:
+    def _labels(self, min_confidence: float) -> tuple[torch.Tensor, torch.Tensor, _Places]:
         """Part of every pixel (uint8); indices and places of those on the body."""
         every = torch.arange(len(self.row_of_pixel), device=self.device, dtype=torch.int32)
         line = (self.person_of_row * self.side + self.y) * self.side
@@ -256,12 +264,23 @@ class _Group:
         logits = places.select(undecided).channels(self.output.fine_segm)
         parts[undecided] = logits.argmax(dim=1).to(torch.uint8)
 
+        if min_confidence:
+            parts *= self._probability(places, parts) >= min_confidence
         labels = torch.zeros_like(on_body)
         labels[pixels] = parts
         return labels, pixels, places
 
-    def results(self) -> list[DensePoseResult]:
-        labels, pixels, places = self._labels()
+    def _probability(self, places: _Places, parts: torch.Tensor) -> torch.Tensor:
+        """Probability of the part of each of P pixels, (P,) float32."""
+        found = torch.empty(len(parts), device=self.device)
+        for some in torch.arange(len(parts), device=self.device).split(PIXELS_AT_ONCE // 8):
+            logits = places.select(some).channels(self.output.fine_segm).float()
+            own = logits.gather(1, parts[some, None].long())[:, 0]
+            found[some] = (own - logits.logsumexp(dim=1)).exp()
+        return found
+
+    def results(self, min_confidence: float) -> list[DensePoseResult]:
+        labels, pixels, places = self._labels(min_confidence)
         output = dict(self.output.items())
         of_part = [n for n in ("u", "v", "sigma_2", "kappa_u", "kappa_v") if n in output]
         everywhere = [n for n in output if n.endswith("_confidence")]

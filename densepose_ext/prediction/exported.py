@@ -62,6 +62,7 @@ class ExportedPredictor:
         device: str = "cpu",
         min_score: float | None = None,
         threads: int | None = None,
+        min_confidence: float = 0.0,
     ):
         """
         Args:
@@ -71,6 +72,7 @@ class ExportedPredictor:
             min_score: people with a lower score are left out. Default, and minimum: that of the
                 model.
             threads: of onnxruntime. Default: one per core.
+            min_confidence: as for DensePosePredictor.
 
         Raises:
             OSError: a file is missing.
@@ -90,13 +92,23 @@ class ExportedPredictor:
                 f"min_score is {self.min_score}, expected {lowest} to 1: {self.path} has no people"
                 " with lower scores (densepose-ext export --min-score)"
             )
+        if not 0 <= min_confidence <= 1:
+            raise ValueError(f"min_confidence = {min_confidence}, expected 0 to 1")
+        if min_confidence and self._vertices:
+            raise ValueError(f"min_confidence = {min_confidence}, but {self.path} has no parts")
+        self.min_confidence = min_confidence
         load = _load_onnx if self.path.suffix == ".onnx" else _load_torchscript
         self._run = load(self.path, device, threads or number_of_cores())
 
     def identity(self) -> dict:
         """The settings that results depend on, for records of runs."""
         digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
-        return {"model": digest, "precision": "exported", "min_score": self.min_score}
+        return {
+            "model": digest,
+            "precision": "exported",
+            "min_score": self.min_score,
+            "min_confidence": self.min_confidence or None,
+        }
 
     def __call__(self, picture: Picture) -> People:
         """The people of one picture, best score first: see :meth:`DensePosePredictor.__call__`."""
@@ -117,7 +129,7 @@ class ExportedPredictor:
         output = self._output({name: value[kept] for name, value in named.items()})
         results = [
             charted(result) if isinstance(result, VertexResult) else result
-            for result in densepose_results(output, boxes[kept])
+            for result in densepose_results(output, boxes[kept], self.min_confidence)
         ]
         persons = [
             Person(box.copy(), score, result)

@@ -16,21 +16,24 @@ def open_predictor(
     precision: str | None = None,
     min_score: float | None = None,
     augment: bool | None = None,
+    min_confidence: float = 0.0,
 ) -> Predictor:
     """A :class:`DensePosePredictor`, or an :class:`ExportedPredictor` if ``model`` is exported.
 
     Args:
         model: as DensePosePredictor's ``config``, or the path of an exported model.
-        weights, device, precision, min_score, augment: as for DensePosePredictor; exported models
-            have their own weights, precision and augmentation.
+        weights, device, precision, min_score, augment, min_confidence: as for DensePosePredictor;
+            exported models have their own weights, precision and augmentation.
 
     Raises:
         OSError: a file is missing, or cannot be fetched.
         ValueError: the model or a setting cannot be used, or an exported model does not have it.
     """
     if not is_exported(model):
-        return DensePosePredictor(model, weights, device, precision, min_score, augment)
+        return DensePosePredictor(
+            model, weights, device, precision, min_score, augment, min_confidence
+        )
     for name, value in (("weights", weights), ("precision", precision), ("augment", augment)):
         if value:
             raise ValueError(f"{name} {value!r}: the exported model {model} has its own")
-    return ExportedPredictor(str(model), device or "cpu", min_score)
+    return ExportedPredictor(str(model), device or "cpu", min_score, min_confidence=min_confidence)

@@ -15,6 +15,7 @@ from detectron2.structures import Instances
 from torch import nn
 
 from ..config import check_config
+from ..config.embeddings import is_cse_config
 from ..engine.checkpoint import DensePoseCheckpointer
 from ..modeling.build import build_model
 from ..modeling.postprocessing import densepose_results
@@ -50,6 +51,7 @@ class DensePosePredictor:
         precision: str | None = None,
         min_score: float | None = None,
         augment: bool | None = None,
+        min_confidence: float = 0.0,
     ):
         """
         Args:
@@ -67,10 +69,12 @@ class DensePosePredictor:
                 MODEL.ROI_HEADS.SCORE_THRESH_TEST, .05 as a rule; the commands take .5.
             augment: whether to average over a picture's versions (sizes, mirror images, rotations)
                 as TEST.AUG describes them. Default: TEST.AUG.ENABLED.
+            min_confidence: 0 to 1; pixels whose part has a lower probability become background, see
+                :func:`densepose_results`. Only for chart models.
 
         Raises:
             OSError: a file is missing, or cannot be fetched.
-            ValueError: config or weights cannot be used, or do not belong together; or
+            ValueError: config, weights or a setting cannot be used, or do not belong together; or
                 TEST.AUG.FLIP without a surface that says what a mirror image shows.
         """
         cfg, weights = config_and_weights(config, weights)
@@ -88,8 +92,13 @@ class DensePosePredictor:
         if augment is not None:
             cfg.TEST.AUG.ENABLED = bool(augment)
         check_config(cfg)
+        if not 0 <= min_confidence <= 1:
+            raise ValueError(f"min_confidence = {min_confidence}, expected 0 to 1")
+        if min_confidence and is_cse_config(cfg):
+            raise ValueError(f"min_confidence = {min_confidence}, but this model has no parts")
         cfg.freeze()
         self.cfg = cfg
+        self.min_confidence = min_confidence
         self.model: Any = build_model(cfg).eval()
         if self.model.device.type == "cpu":
             # Equal up to rounding, and faster: benchmarks/bench_backbone.py.
@@ -114,7 +123,12 @@ class DensePosePredictor:
         model = hashlib.sha256(cfg.dump().encode())
         for parameter in self.model.state_dict().values():
             model.update(parameter.detach().cpu().reshape(-1).view(torch.uint8).numpy())
-        return {"model": model.hexdigest()[:16], "precision": precision, "min_score": min_score}
+        return {
+            "model": model.hexdigest()[:16],
+            "precision": precision,
+            "min_score": min_score,
+            "min_confidence": self.min_confidence or None,
+        }
 
     def __call__(self, picture: Picture) -> People:
         """The people of one picture, best score first.
@@ -142,7 +156,7 @@ class DensePosePredictor:
             outputs = self.tested([self._model_input(picture) for picture in arrays])
         # Outside inference mode: the caller could not change its tensors in place.
         return [
-            _people(output["instances"], picture.shape[:2])
+            _people(output["instances"], picture.shape[:2], self.min_confidence)
             for output, picture in zip(outputs, arrays)
         ]
 
@@ -170,11 +184,11 @@ def _on_cpu(result: DensePoseResult | VertexResult) -> DensePoseResult | VertexR
     return charted(result) if isinstance(result, VertexResult) else result
 
 
-def _people(instances: Instances, size: tuple[int, int]) -> People:
+def _people(instances: Instances, size: tuple[int, int], min_confidence: float) -> People:
     order = instances.scores.argsort(descending=True, stable=True)
     instances = instances[order]
     boxes = instances.pred_boxes.tensor
-    results = densepose_results(instances.pred_densepose, boxes)
+    results = densepose_results(instances.pred_densepose, boxes, min_confidence)
     optional = {
         name: instances.get(field).cpu().numpy()
         for name, field in (("mask", "pred_masks"), ("keypoints", "pred_keypoints"))

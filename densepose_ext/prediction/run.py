@@ -50,7 +50,8 @@ class Run:
     Attributes:
         folder: for the outputs.
         formats: names of FORMATS or PRESETS, "part-mask", and "json" for results.json.
-        config, weights, device, precision, min_score, augment: as for open_predictor.
+        config, weights, device, precision, min_score, augment, min_confidence: as for
+            open_predictor.
         options: of the output files.
         batch: pictures per batch of the network.
         workers: number of reading threads, and of writing threads.
@@ -68,6 +69,7 @@ class Run:
     precision: str | None = None
     min_score: float | None = None
     augment: bool | None = None
+    min_confidence: float = 0.0
     options: Options = field(default_factory=Options)
     batch: int = 1
     workers: int = 2
@@ -84,7 +86,13 @@ class Run:
     def predictor(self) -> Predictor:
         """The predictor of these settings."""
         return open_predictor(
-            self.config, self.weights, self.device, self.precision, self.min_score, self.augment
+            self.config,
+            self.weights,
+            self.device,
+            self.precision,
+            self.min_score,
+            self.augment,
+            self.min_confidence,
         )
 
 

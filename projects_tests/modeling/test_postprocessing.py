@@ -88,6 +88,26 @@ def test_confidences_and_views_of_one_tensor():
     check(DensePoseOutput(**dict(zip(names, parts))), boxes)
 
 
+@pytest.mark.parametrize("pixels_at_once", [400_000, 700])
+def test_improbable_parts_become_background(monkeypatch, pixels_at_once):
+    monkeypatch.setattr(postprocessing, "PIXELS_AT_ONCE", pixels_at_once)
+    output = make_output(3, 14)
+    boxes = torch.tensor([[0.0, 0, 30, 50], [5, 5, 45, 25], [1, 1, 8, 4]])
+    hidden = 0
+    for n, (every, kept) in enumerate(
+        zip(densepose_results(output, boxes), densepose_results(output, boxes, 0.3))
+    ):
+        size = every.labels.shape
+        logits = F.interpolate(output.fine_segm[n : n + 1], size, mode="bilinear")[0]
+        probability = logits.softmax(0).gather(0, every.labels[None].long())[0]
+        clear = (probability - 0.3).abs() > 1e-5
+        expected = every.labels * (probability >= 0.3)
+        assert torch.equal(kept.labels[clear], expected[clear])
+        assert torch.equal(kept.uv, every.uv * (kept.labels > 0))
+        hidden += int((expected != every.labels).sum())
+    assert hidden > 100
+
+
 def test_groups_of_people_do_not_change_the_results(monkeypatch):
     output = make_output(5, 14)
     boxes = torch.tensor([[0.0, 0, 30 + 7 * n, 50 - 9 * n] for n in range(5)])

@@ -90,6 +90,29 @@ def test_test_time_augmentation_by_argument(predictor, weights):
     assert by_argument.identity() == by_config.identity() != without.identity()
 
 
+def test_doubtful_pixels_are_hidden(predictor, weights):
+    sure = DensePosePredictor(tiny_config(), weights, device="cpu", min_confidence=0.1)
+    every, kept = (
+        np.concatenate([person.result.labels.flatten() for person in found(noise())])
+        for found in (predictor, sure)
+    )
+    assert 0 < (kept > 0).sum() < (every > 0).sum()
+    assert (kept[kept > 0] == every[kept > 0]).all()
+    assert sure.identity() != predictor.identity()
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+def test_confidences_are_from_0_to_1(value):
+    with pytest.raises(ValueError, match=r"min_confidence = .* expected 0 to 1"):
+        DensePosePredictor(device="cpu", min_confidence=value)
+
+
+def test_models_without_parts_have_no_confidence(weights):
+    config = get_config_file("densepose_rcnn_EffLite0_FPN_CSE_synth.yaml")
+    with pytest.raises(ValueError, match=r"min_confidence = 0\.5, but this model has no parts"):
+        DensePosePredictor(config, weights, device="cpu", min_confidence=0.5)
+
+
 @pytest.mark.slow
 def test_test_time_augmentation_takes_any_picture(weights):
     averaging = DensePosePredictor(tiny_config(*AVERAGED), weights, device="cpu")
