@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..data.json_list import json_entries, read_entry
 from ..data.values import identifier, whole_number
 from ..files.atomic import replacing
 from ..structures import VertexResult
@@ -31,6 +32,8 @@ from .vertex_results_file import decode_vertices, encode_vertices
 
 _KEYS = ("image_id", "category_id", "bbox", "score")
 _CHART_KEYS, _VERTEX_KEYS = ("uv_shape", "uv_data"), ("ref_model", "vertices")
+#: The key of the map, without and with vertices.
+_MAP_KEY = ("uv_data", "vertices")
 
 
 def encode_iuv(iuv: np.ndarray) -> str:
@@ -118,7 +121,8 @@ class Results:
 
     Attributes:
         source: the file, for messages.
-        by_image: entries by image id, in the file's order.
+        by_image: entries by image id, in the file's order. Maps of a file that was read stay there:
+            in their place is where their entry is, as a range of bytes.
         by_vertices: whether they have vertices of meshes in place of charts.
     """
 
@@ -148,13 +152,9 @@ class Results:
             FileNotFoundError: the file does not exist.
             ValueError: it is not a results file.
         """
-        try:
-            entries = json.loads(Path(path).read_bytes())
-        except ValueError as error:
-            raise ValueError(f"{path} is not a JSON file: {error}") from error
-        if not isinstance(entries, list):
-            raise ValueError(f"{path} is not a results file: expected a list of detections")
-        return cls(path, entries)
+        return cls(
+            path, (_without_map(entry, at) for entry, at in json_entries(path, "detections"))
+        )
 
     def __len__(self) -> int:
         return sum(len(entries) for entries in self.by_image.values())
@@ -162,7 +162,18 @@ class Results:
     def entries(self) -> Iterator[dict]:
         """All entries, image by image."""
         for of_image in self.by_image.values():
-            yield from of_image
+            yield from map(self._whole, of_image)
+
+    def _whole(self, entry: dict) -> dict:
+        """An entry with its map."""
+        at = entry[_MAP_KEY[self.by_vertices]]
+        if not isinstance(at, range):
+            return entry
+        whole = read_entry(self.source, at)
+        if not isinstance(whole, dict):
+            raise ValueError(f"{self.source} has changed since it was read")
+        _normalise(whole)
+        return whole
 
     def detections(self, image: Image) -> Detections:
         """The detections of an image, best first.
@@ -191,12 +202,20 @@ class Results:
 
     def _decode(self, entry: dict) -> Any:
         try:
-            return decode_entry(entry)
+            return decode_entry(self._whole(entry))
         except ValueError as error:
             raise ValueError(
                 f"{self.source}: the detection of image {entry['image_id']} with bbox "
                 f"{entry['bbox']}: {error}"
             ) from error
+
+
+def _without_map(entry: Any, at: range | None) -> Any:
+    """What is kept in memory of an entry at a place of a file; whatever is no entry, as it is."""
+    if at is None or not isinstance(entry, dict):
+        return entry
+    kept = {key: entry[key] for key in (*_KEYS, *_CHART_KEYS, *_VERTEX_KEYS) if key in entry}
+    return {key: at if key in _MAP_KEY else value for key, value in kept.items()}
 
 
 def _normalise(entry: dict) -> bool:

@@ -157,3 +157,14 @@ def test_bad_files_are_named(tmp_path):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"r\.json"):
             Results.read(path)
+
+
+def test_maps_of_a_file_stay_there(tmp_path):
+    path = tmp_path / "r.json"
+    write_results(path, [entry(), entry(image_id=4)])
+    results = Results.read(path)
+    assert isinstance(results.by_image[4][0]["uv_data"], range)
+    assert list(results.entries()) == [entry(), entry(image_id=4)]
+    path.write_text("[]")
+    with pytest.raises(ValueError, match=r"r\.json.*has changed"):
+        list(results.entries())
