@@ -2,23 +2,26 @@
 
     python benchmarks/bench_model.py
     python benchmarks/bench_model.py --config densepose_rcnn_R_50_FPN_s1x --short 800 \\
-        --device cuda --precision fp32 bf16 fp16
+        --device cuda --precision fp32 bf16 fp16 --save benchmarks/measured/MACHINE.json
 
 Weights are random, so proposals and people are not the model's: the box branch gets the largest
 number of proposals that the RPN allows, second look and dense pose branch five fixed people.
 "results" is the step from maps to part, U and V at each pixel; "drawing" paints parts and boxes on
-the picture.
+the picture. --save keeps the table, for ``benchmarks/tables.py``.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from detectron2.structures import Boxes, Instances
-from tabulate import tabulate
+from measured_files import rounded, save
+from tables import stages
 from timing import THREADS
 
 from densepose_ext import densepose_results, get_config_file, load_config
@@ -114,8 +117,8 @@ def proposals_of(cfg, size: tuple[int, int], device: torch.device) -> Instances:
     )
 
 
-def measure(name: str, device: str, precision: str, short: int | None, repeats: int) -> list[float]:
-    """Median milliseconds of each stage."""
+def measure(name: str, device: str, short: int | None, precision: str, repeats: int) -> dict:
+    """A row of the table: the settings, and the median milliseconds of each stage."""
     cfg = load_config(
         get_config_file(f"{name}.yaml"),
         ["MODEL.DEVICE", device, "MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION", precision]
@@ -130,7 +133,14 @@ def measure(name: str, device: str, precision: str, short: int | None, repeats: 
         for _ in range(repeats + 2):
             one_picture(model, cfg, picture, PRECISIONS[precision], clock)
             laps.append(clock.seconds)
-    return (np.median(laps[2:], axis=0) * 1e3).tolist()
+    times = (np.median(laps[2:], axis=0) * 1e3).tolist()
+    return {
+        "model": name,
+        "shorter_side": cfg.INPUT.MIN_SIZE_TEST,
+        "precision": precision,
+        "ms": dict(zip(STAGES, map(rounded, times))),
+        "in_all": rounded(sum(times)),
+    }
 
 
 def main() -> None:
@@ -142,21 +152,23 @@ def main() -> None:
     )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--precision", nargs="+", default=["fp32", "bf16"], choices=PRECISIONS)
-    parser.add_argument("--short", type=int, nargs="+", help="shorter side given to the network")
+    parser.add_argument(
+        "--short", type=int, nargs="+", default=[None], help="shorter side given to the network"
+    )
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--save", type=Path, metavar="JSON", help="keep the table there")
+    parser.add_argument("--machine", metavar="WORDS", help="for a new --save file")
     args = parser.parse_args()
     torch.set_num_threads(THREADS)
-    rows = []
-    for name in args.config:
-        for short in args.short or [None]:
-            for precision in args.precision:
-                times = measure(name, args.device, precision, short, args.repeats)
-                total = sum(times)
-                cells = [f"{t:.0f}" if t >= 10 else f"{t:.1f}" for t in (*times, total)]
-                rows.append([name, short or "config's", precision, *cells, f"{1e3 / total:.1f}"])
-    headings = ["model", "shorter side", "precision", *STAGES, "ms in all", "pictures/s"]
+    settings = itertools.product(args.config, args.short, args.precision)
+    rows = [
+        measure(name, args.device, short, precision, args.repeats)
+        for name, short, precision in settings
+    ]
     print(f"{len(PEOPLE)} people, {WIDTH} x {HEIGHT}, {args.device}, {THREADS} threads\n")
-    print(tabulate(rows, headings, tablefmt="github", disable_numparse=True))
+    print(stages(rows))
+    if args.save:
+        save(args.save, "stages", rows, args.machine)
 
 
 if __name__ == "__main__":

@@ -16,15 +16,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import torch
+from measured_files import machine_facts
 from tabulate import tabulate
-from timing import RECORD_VARIABLE, THREADS
+from timing import RECORD_VARIABLE
 
 FOLDER = Path(__file__).parent
 RATIOS = FOLDER / "ratios.json"
@@ -66,27 +65,6 @@ def run(name: str) -> list[dict]:
             raise RuntimeError(f"bench_{name}.py failed:\n{done.stderr[-2000:]}")
         rows = map(json.loads, record.read_text(encoding="utf-8").splitlines())
         return [{"benchmark": name, **row} for row in rows]
-
-
-def machine() -> dict[str, str | int]:
-    """What the times were measured on."""
-    import detectron2
-
-    import densepose_ext
-
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = info.read_text(encoding="utf-8").splitlines()
-        model = next((ln.split(":")[1].strip() for ln in lines if "model name" in ln), model)
-    return {
-        "processor": model,
-        "threads": THREADS,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "detectron2": detectron2.__version__,
-        "densepose_ext": densepose_ext.__version__,
-    }
 
 
 def slipped(rows: list[dict], known: dict[str, float]) -> list[str]:
@@ -131,7 +109,7 @@ def main() -> int:
         print("\n".join(lines) or f"no ratio has slipped: {', '.join(chosen)}")
         return 1 if lines else 0
     rows = [row for name in chosen for row in run(name)]
-    facts = machine()
+    facts = machine_facts()
     print(", ".join(f"{name} {value}" for name, value in facts.items()), end="\n\n")
     cells = [
         (row["benchmark"], row["title"], row["name"], f"{row['ms']:.2f}", f"{row['ratio']:.2f}")

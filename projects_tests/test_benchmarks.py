@@ -1,4 +1,4 @@
-"""benchmarks/: what is recorded, and when a ratio has slipped."""
+"""benchmarks/: what is recorded and written into documents, and when a ratio has slipped."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from projects_tests.reference import ROOT
 def scripts(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     yield
-    for name in ("run", "timing"):
+    for name in ("run", "timing", "measured_files", "tables"):
         sys.modules.pop(name, None)
 
 
@@ -44,3 +44,32 @@ def test_every_comparison_is_run(scripts):
 
     assert {*QUICK} <= {*names()}
     assert len(names()) > 8
+
+
+def test_the_model_zoo_has_the_measured_tables(scripts):
+    from tables import DOCUMENT, updated
+
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text == updated(text), "run python benchmarks/tables.py"
+
+
+def test_measured_tables(scripts, tmp_path):
+    from measured_files import read, save
+    from tables import tables, updated
+
+    rows = [
+        {"model": "M", "precision": "fp32", "ms": {"backbone": 3.04, "box": 20.4}, "in_all": 25},
+        {"model": "M", "precision": "bf16", "ms": {"backbone": 3.04, "look": 1}, "in_all": 4.04},
+    ]
+    with pytest.raises(ValueError, match="machine"):
+        save(tmp_path / "a.json", "stages", rows)
+    save(tmp_path / "a.json", "stages", rows, "A machine")
+    save(tmp_path / "a.json", "memory", [{"what": "work", "megabytes": 1234.5}])
+    assert read(tmp_path / "a.json")["stages"]["versions"]["torch"]
+    lines = [line.replace(" ", "") for line in tables(tmp_path).splitlines()]
+    assert "|model|precision|backbone|box|look|msinall|pictures/s|" in lines
+    assert "|M|fp32|3.0|20||25|40.0|" in lines
+    assert "|M|bf16|3.0||1.0|4.0|247.5|" in lines
+    assert "|work|1,234|" in lines
+    with pytest.raises(ValueError, match="between which"):
+        updated("nothing", tmp_path)
