@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -121,8 +121,8 @@ class Results:
 
     Attributes:
         source: the file, for messages.
-        by_image: entries by image id, in the file's order. Maps of a file that was read stay there:
-            in their place is where their entry is, as a range of bytes.
+        by_image: entries by image id, in the file's order. Those of a file are read when they are
+            asked for, since their maps do not stay in memory.
         by_vertices: whether they have vertices of meshes in place of charts.
     """
 
@@ -132,7 +132,8 @@ class Results:
             ValueError: an entry is invalid; the message names the entry, key and value.
         """
         self.source = Path(source)
-        self.by_image: dict[int | str, list[dict]] = {}
+        # In the place of maps in a file: the bytes of their entry, a range.
+        self._kept: dict[int | str, list[dict]] = {}
         self.by_vertices = False
         for number, entry in enumerate(entries):
             try:
@@ -143,7 +144,8 @@ class Results:
                 self.by_vertices = by_vertices
             except ValueError as error:
                 raise ValueError(f"{self.source}: entry {number}{error}") from None
-            self.by_image.setdefault(entry["image_id"], []).append(entry)
+            self._kept.setdefault(entry["image_id"], []).append(entry)
+        self.by_image: Mapping[int | str, list[dict]] = _WholeEntries(self._kept, self._whole)
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> Results:
@@ -157,11 +159,11 @@ class Results:
         )
 
     def __len__(self) -> int:
-        return sum(len(entries) for entries in self.by_image.values())
+        return sum(len(entries) for entries in self._kept.values())
 
     def entries(self) -> Iterator[dict]:
         """All entries, image by image."""
-        for of_image in self.by_image.values():
+        for of_image in self._kept.values():
             yield from map(self._whole, of_image)
 
     def _whole(self, entry: dict) -> dict:
@@ -181,7 +183,7 @@ class Results:
         Raises:
             ValueError: a box lies outside the image.
         """
-        entries = self.by_image.get(image.id, [])
+        entries = self._kept.get(image.id, [])
         for entry in entries:
             x, y, w, h = entry["bbox"]
             if x >= image.width or y >= image.height or x + w <= 0 or y + h <= 0:
@@ -208,6 +210,22 @@ class Results:
                 f"{self.source}: the detection of image {entry['image_id']} with bbox "
                 f"{entry['bbox']}: {error}"
             ) from error
+
+
+class _WholeEntries(Mapping[int | str, list[dict]]):
+    """Entries by image, whose maps are read when they are asked for."""
+
+    def __init__(self, kept: dict[int | str, list[dict]], whole: Callable[[dict], dict]):
+        self._kept, self._whole = kept, whole
+
+    def __getitem__(self, image_id: int | str) -> list[dict]:
+        return [self._whole(entry) for entry in self._kept[image_id]]
+
+    def __iter__(self) -> Iterator[int | str]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
 
 def _without_map(entry: Any, at: range | None) -> Any:
