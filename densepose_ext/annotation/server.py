@@ -32,6 +32,8 @@ from .views import NUM_VIEWS, Views
 COOKIE = "densepose_annotate"
 #: Maximum size of a request's body, bytes; a person's regions take about 50 kB.
 LARGEST_BODY = 1 << 20
+#: Values of actions that are whole numbers.
+_NUMBERS = {"image", "person", "point", "view", "layer"}
 #: For responses that do not change while the server runs.
 _KEPT = {"cache-control": "private, max-age=86400"}
 
@@ -169,13 +171,18 @@ def _acting(data: PageData):
         action = request.path_params["action"]
         if action not in actions:
             raise ValueError(f"there is no action {action}")
+        for name in _NUMBERS & given.keys():
+            if type(given[name]) is not int:
+                raise ValueError(f"{name} is {given[name]!r}, expected a whole number")
         who = _who(request, given.get("version"))
         if not who.session:
             raise ValueError("the header X-Session is empty")
         try:
             found = actions[action](who, given)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{action}: {error!r} is missing or of the wrong type") from error
+        except KeyError as error:
+            raise ValueError(f"{action}: {error} is missing") from error
+        except (TypeError, OverflowError) as error:
+            raise ValueError(f"{action}: a value is of the wrong type or size: {error}") from error
         if action == "lease" and not found:
             holder = store.leases.holder(given["person"])
             raise Conflict(f"{holder} is working on person {given['person']}")

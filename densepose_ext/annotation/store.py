@@ -264,7 +264,7 @@ class Store:
                 raise ValueError(f"view {view}, expected 0 to {NUM_VIEWS - 1}")
             at = self._views.click(region, view, x, y)
             if at is None:
-                raise ValueError(f"no {COARSE_PART_NAMES[region]} at {x:g}, {y:g} of view {view}")
+                raise ValueError(f"this place is not on the {COARSE_PART_NAMES[region]}")
             answer = [at.part, at.u, at.v, at.vertex, view, round(x, 2), round(y, 2)]
             self._answer(person, point, answer, who)
 

@@ -15,7 +15,7 @@ import numpy as np
 from ..files.cache import build_once
 from ..files.picture_encoding import encode_picture
 from ..surface.body import vertex_normals
-from ..surface.parts import COARSE_PART_NAMES
+from ..surface.parts import COARSE_PART_NAMES, NUM_COARSE_PARTS
 from ..surface.raster import project, rasterize
 from ..visualization.palette import PART_COLOURS
 from .body import Body
@@ -110,6 +110,8 @@ class Views:
         self.of = lru_cache(maxsize=None)(self._of)
 
     def _of(self, region: int) -> tuple[View, ...]:
+        if not 1 <= region <= NUM_COARSE_PARTS:
+            raise ValueError(f"region {region}, expected 1 to {NUM_COARSE_PARTS}")
         name = f"annotation-views-v{FORMAT_VERSION}-{self._key}-{self.side}-{region}.npz"
         path = build_once(name, lambda temporary: _write(temporary, self._rendered(region)))
         return _read(path)

@@ -82,8 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(errors="backslashreplace")
     try:
+        hide_notices()
         if command not in WITHOUT_DETECTRON2:
-            hide_notices()
             densepose_ext.register()
         status = module.run(options)
         sys.stdout.flush()

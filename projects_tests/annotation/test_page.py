@@ -222,6 +222,77 @@ def test_review_shows_what_stands_out(tmp_path):
         assert (found.stage, found.note) == ("points", "the torso")
 
 
+#: Delays the page's first request whose path ends so.
+DELAY = """([end, milliseconds]) => {
+  const ask = window.fetch;
+  let isFirst = true;
+  window.fetch = async (path, options) => {
+    if (isFirst && String(path).endsWith(end)) {
+      isFirst = false;
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    }
+    return ask(path, options);
+  };
+}"""
+
+
+def test_keys_while_nobody_is_open(tmp_path):
+    with serving(tmp_path) as (address, _), browsing(address) as page:
+        enter_name(page)
+        for stage, title in (
+            ("F3", "No regions to draw"),
+            ("F4", "No points to place"),
+            ("F5", "Nobody to review"),
+        ):
+            page.keyboard.press(stage)
+            page.locator("h2", has_text=title).wait_for()
+            for key in "lnmiusjab1.":
+                page.keyboard.press(key)
+            page.wait_for_timeout(100)
+            assert not page.locator("#messages .error").count()
+
+
+def test_the_last_stage_asked_for_is_shown(tmp_path):
+    """Also if the answers for an earlier one come later."""
+    with serving(tmp_path) as (address, _), browsing(address) as page:
+        enter_name(page)
+        for end in ("next", "project"):
+            page.evaluate(DELAY, [end, 300])
+            page.keyboard.press("F3")
+            page.keyboard.press("F4")
+            page.wait_for_timeout(600)
+            page.locator("#tab-points[aria-current]").wait_for()
+            assert page.locator("h2").inner_text() == "No points to place"
+
+
+def test_what_cannot_be_is_said(tmp_path):
+    with serving(tmp_path) as (address, store), browsing(address) as page:
+        enter_name(page)
+        page.keyboard.press("F2")
+        page.locator("#boxes-done").wait_for()
+        drag(page, *(on_canvas(page, x, 60) for x in (40, 120)))
+        page.locator("#messages div", has_text="at least 4 pixels").wait_for()
+        assert not store.project.people
+
+        person = store.add_person(1, truth()["bbox"], WHO).id
+        store.lease(person, WHO)
+        store.paint(person, regions(), WHO)
+        store.finish_regions(person, WHO)
+        store.release(person, WHO)
+        page.keyboard.press("F4")
+        page.locator("#finish-points").wait_for()
+        views = page.locator(".view")
+        assert [views.nth(n).get_attribute("aria-label") for n in (0, 5)] == ["view 1", "view 6"]
+        box = views.nth(0).bounding_box()
+        page.mouse.click(box["x"] + 4, box["y"] + 4)
+        page.locator("#messages .error", has_text="this place is not on the").wait_for()
+        assert not store.project.people[person].answers
+
+        page.keyboard.press("?")
+        page.locator("#dialog[open]").wait_for()
+        assert page.locator("#dialog").evaluate("dialog => dialog.scrollTop") == 0
+
+
 def test_somebody_else_has_changed_the_person(tmp_path):
     """What was drawn too late is refused, and the page shows what is saved."""
     with serving(tmp_path) as (address, store), browsing(address) as page:

@@ -212,7 +212,11 @@ class TestWhoMayTalk:
         ("paint", {"person": 1, "runs": [0, 5]}, "5 pixels, expected 65536"),
         ("paint", {"person": 1, "runs": [15, 65536]}, "expected 65536 of 0 to 14"),
         ("paint", {"person": 1, "runs": "x"}, "0 pixels"),
+        ("add_person", {"image": 1, "box": [10**400, 0, 9, 9]}, "wrong type or size"),
+        ("add_person", {"image": True, "box": [0, 0, 9, 9]}, "image is True, expected a whole"),
         ("place", {"person": 1, "point": 0, "view": 0, "x": None, "y": 0}, "wrong type"),
+        ("place", {"person": 1, "point": "0", "view": 0, "x": 0, "y": 0}, "point is '0', expected"),
+        ("place", {"person": 1, "point": 0, "view": 0.5, "x": 0, "y": 0}, "view is 0.5, expected"),
         ("send_back", {"person": 1, "stage": "accepted", "note": ""}, "expected regions or points"),
     ],
 )
@@ -261,6 +265,14 @@ def test_without_a_model(client):
     act(client, "add_person", image=1, box=truth()["bbox"])
     assert client.get("/api/people/1/proposal").status_code == 400
     assert client.get("/api/project").json()["hasModel"] is False
+
+
+@pytest.mark.parametrize("region", [0, 15])
+def test_views_of_a_region_that_does_not_exist(client, region):
+    act(client, "add_person", image=1, box=truth()["bbox"])
+    answer = client.get(f"/api/people/1/views/{region}")
+    assert answer.status_code == 400
+    assert answer.json()["error"] == f"region {region}, expected 1 to 14"
 
 
 SERVER = """

@@ -22,11 +22,14 @@ class App {
       points: new Points(this), review: new Review(this),
     };
     this.requests = Promise.resolve();
+    this.going = Promise.resolve();
     window.addEventListener("keydown", (event) => this.key(event));
     window.addEventListener("unhandledrejection", (event) => this.report(event.reason));
     window.addEventListener("pagehide", () => this.release(true));
     setInterval(() => this.renew(), RENEWAL);
-    for (const fault of this.project.faults.slice(0, 3)) say(fault, true);
+    const { faults } = this.project;
+    for (const fault of faults.slice(0, 3)) say(fault, true);
+    if (faults.length > 3) say(`${faults.length - 3} more are left out: see the terminal.`, true);
     await this.go("pictures");
   }
 
@@ -67,8 +70,15 @@ class App {
 
   pictureOf(id) { return this.project.pictures.find((picture) => picture.id === id); }
 
-  // Switches to a stage; `chosen` is the {picture} or {person} to open there.
-  async go(stage, chosen = {}) {
+  // Switches to a stage; `chosen` is the {picture} or {person} to open there. One switch follows the
+  // other, whatever answers come late; of those that wait, only the last is made.
+  go(stage, chosen = {}) {
+    const wanted = this.wanted = { stage, chosen };
+    this.going = this.going.then(() => wanted === this.wanted && this.switchTo(stage, chosen));
+    return this.going;
+  }
+
+  async switchTo(stage, chosen) {
     if (stage !== "pictures" && !getName()) {
       document.getElementById("name").focus();
       say("Enter your name first.");
@@ -116,6 +126,7 @@ class App {
   // Changes the open person. Requests are sent one by one, since each needs the version after the last.
   change(action, values = {}) {
     const { person } = this;
+    if (!person) return Promise.resolve(null); // while a person is opened again
     const sent = this.requests.then(async () => {
       const answer = await act(action, { person: person.id, version: person.version, ...values });
       if (answer.version !== undefined) Object.assign(person, { version: answer.version, stage: answer.stage });
@@ -165,6 +176,7 @@ class App {
     const name = (event.ctrlKey ? "Ctrl+" : "") + (event.shiftKey && event.key.length > 1 ? "Shift+" : "") + event.key;
     // Enter and Space belong to a focused button.
     if (["Enter", " "].includes(event.key) && event.target.matches?.("button") && !event.target.matches(".view")) return false;
+    if (this.stage?.isOfPerson && !this.person) return false; // nobody is open, or not yet
     const found = this.stage?.keys.find(([keys]) => keys.split(" ").includes(event.key === " " ? "Space" : name));
     if (!found) return false;
     return found[2](event) !== false;
@@ -185,11 +197,13 @@ class App {
   }
 
   help() {
+    const own = (this.stage?.keys ?? []).map(([keys, text]) => [keys, text]);
+    const space = own.some(([keys]) => keys === "Space") ? "" : "Space, ";
     const shared = [["F1 ... F5", "switch to a stage"], ["+ -", "zoom; also with the wheel or two fingers"],
       ["0", "show the whole picture"], ["9", "show the person"],
-      ["Space, right button", "drag the picture; also Alt and arrows"],
+      [`${space}right button`, "drag the picture; also Alt and arrows"],
       ["arrows", "with the picture focused: move a pointer; Shift for small steps"], ["Enter", "press or release the pointer"]];
-    showTable("Keys", [...(this.stage?.keys ?? []).map(([keys, text]) => [keys, text]), ...shared]);
+    showTable("Keys", [...own, ...shared]);
   }
 }
 

@@ -140,7 +140,12 @@ export class Boxes {
     this.draft = null;
     if (!draft) return;
     const size = Math.min(draft.box[2], draft.box[3]);
-    if (!draft.moved || size < 4 || size * this.app.viewport.scale < 5) { this.pick(draft.start); return; }
+    const { scale } = this.app.viewport;
+    if (!draft.moved || size < 4 || size * scale < 5) {
+      if (Math.max(draft.box[2], draft.box[3]) * scale < 20) this.pick(draft.start);
+      else { say("A box is at least 4 pixels wide and high. Zoom in to draw a small one."); this.show(); }
+      return;
+    }
     if (draft.grip) {
       draft.grip.person.box = draft.box;
       await this.with(draft.grip.person.id, "box", { box: draft.box });

@@ -52,4 +52,5 @@ export function showTable(title, rows) {
   dialog.replaceChildren(make("h2", {}, title), make("table", {}, ...lines),
     make("form", { method: "dialog" }, make("button", { class: "primary", autofocus: true }, "Close")));
   dialog.showModal();
+  dialog.scrollTop = 0; // the button at the end has the focus
 }

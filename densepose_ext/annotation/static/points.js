@@ -9,11 +9,12 @@ const PAUSE = 350; // milliseconds for which the marks of a region's last point 
 export class Points {
   constructor(app) {
     this.app = app;
+    this.isOfPerson = true; // its keys are for the open person
     const way = (dx, dy) => (event) => this.grid?.move(dx * (event.shiftKey ? 2 : 10), dy * (event.shiftKey ? 2 : 10)) ?? false;
     this.keys = [
       ...[1, 2, 3, 4, 5, 6].map((k) => [String(k), `select view ${k}`, () => this.grid?.choose(k - 1)]),
-      ["ArrowLeft Shift+ArrowLeft", "move the crosshair; Shift for small steps", way(-1, 0)],
-      ["ArrowRight Shift+ArrowRight", "", way(1, 0)], ["ArrowUp Shift+ArrowUp", "", way(0, -1)], ["ArrowDown Shift+ArrowDown", "", way(0, 1)],
+      ["ArrowLeft Shift+ArrowLeft", "move the crosshair to the left; Shift for small steps", way(-1, 0)],
+      ["ArrowRight Shift+ArrowRight", "to the right", way(1, 0)], ["ArrowUp Shift+ArrowUp", "up", way(0, -1)], ["ArrowDown Shift+ArrowDown", "down", way(0, 1)],
       ["Enter", "place the point at the crosshair", () => this.grid?.placeAtCursor() ?? false],
       ["Space", "cannot tell", () => { this.cannotTell(); }],
       ["s", "skip for now", () => { this.step(1); }],

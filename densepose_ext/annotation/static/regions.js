@@ -14,6 +14,7 @@ const UNDO_KEPT = 60;
 export class Regions {
   constructor(app) {
     this.app = app;
+    this.isOfPerson = true; // its keys are for the open person
     this.tool = "brush";
     this.region = 14;
     this.radius = 14; // screen pixels
@@ -65,6 +66,7 @@ export class Regions {
   // Rotates the figure as the person stands, estimated from the regions or the model.
   async turnAsInPicture() {
     const { person } = this.app;
+    if (!person) return;
     const { best } = await get(`people/${person.id}/views/1`);
     const turn = [0, 2, 4, 6][best]; // views of the torso from the front, its left, the back, its right
     if (this.isTurned || this.app.person !== person || turn === undefined || turn === this.turn) return;
@@ -227,8 +229,8 @@ export class Regions {
 
   async propose() {
     const { app } = this;
-    if (!app.project.hasModel) return;
     const { person } = app;
+    if (!app.project.hasModel || !person) return;
     app.hint("The model is running ...");
     try {
       const { runs, found } = await get(`people/${person.id}/proposal`);
@@ -246,8 +248,8 @@ export class Regions {
   }
 
   async finish() {
-    await this.save();
     const { person } = this.app;
+    await this.save();
     const answer = await this.app.change("finish_regions");
     if (answer) await this.app.go("points", { person: person.id });
   }

@@ -10,6 +10,7 @@ const REASONS = { neighbours: "differs from its neighbours", model: "differs fro
 export class Review {
   constructor(app) {
     this.app = app;
+    this.isOfPerson = true; // its keys are for the open person
     this.buffer = make("canvas", { width: SIDE, height: SIDE });
     this.keys = [
       ["a n", "accept", () => { this.accept(); }],

@@ -20,7 +20,7 @@ export class ViewGrid {
       const turned = make("div", { class: "turned", style: `transform: rotate(${roll}deg)` },
         make("img", { src: `/views/${region}/${number}`, alt: "", draggable: "false" }));
       const view = make("div", { class: `view${number === best ? " best" : ""}`, "data-view": number, tabindex: 0,
-        role: "button", "aria-label": `view ${number + 1}` }, turned, make("span", { class: "tag" }, String(number + 1)));
+        role: "button" }, turned, make("span", { class: "tag" }));
       view.addEventListener("pointerdown", (event) => { if (event.button === 0) this.press(number, event); });
       return { view, turned };
     });
@@ -28,7 +28,11 @@ export class ViewGrid {
     const order = rolls.map((_, number) => (best + number) % rolls.length);
     this.order = order;
     this.element.replaceChildren(...order.map((number) => this.views[number].view));
-    order.forEach((number, place) => { this.views[number].view.querySelector(".tag").textContent = String(place + 1); });
+    order.forEach((number, place) => {
+      const { view } = this.views[number];
+      view.setAttribute("aria-label", `view ${place + 1}`);
+      view.querySelector(".tag").textContent = String(place + 1);
+    });
     this.mark([]);
   }
 
