@@ -86,6 +86,8 @@ class Store:
         names = find_pictures(pictures)
         if not self.out.absolute().parent.is_dir():
             raise FileNotFoundError(f"{out}: there is no folder {self.out.absolute().parent}")
+        if self.out.is_dir():
+            raise IsADirectoryError(f"{out} is a folder, expected a file to write")
         log = self.out.with_name(self.out.name + LOG_SUFFIX)
         if self.out.exists() and not log.exists():
             raise ValueError(

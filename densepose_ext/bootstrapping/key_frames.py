@@ -70,7 +70,8 @@ def _opened(video: str):
     try:
         container = av.open("file:" + video)
     except (av.error.FFmpegError, ValueError) as error:
-        raise ValueError(f"{video} cannot be read as a video: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{video} cannot be read as a video: {reason}") from error
     if not container.streams.video:
         container.close()
         raise ValueError(f"{video} has no video stream; expected a video")

@@ -100,7 +100,8 @@ class _PyAV:
             # without the prefix, a name with a colon would be taken for a URL
             self._container = av.open("file:" + source)
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            raise ValueError(f"{name} cannot be read as a video: {error}") from error
+            reason = getattr(error, "strerror", None) or error
+            raise ValueError(f"{name} cannot be read as a video: {reason}") from error
         if not self._container.streams.video:
             self._container.close()
             raise ValueError(f"{name} has no pictures; expected a video")

@@ -135,6 +135,11 @@ class TestOneProject:
         assert file.read_text() == "mine"
         assert sorted(p.name for p in tmp_path.iterdir()) == ["annotations.json", "pictures"]
 
+    def test_a_folder_is_no_file_to_write(self, tmp_path):
+        make_pictures(tmp_path / "pictures")
+        with pytest.raises(IsADirectoryError, match="pictures is a folder, expected a file"):
+            Store(tmp_path / "pictures", tmp_path / "pictures", views())
+
     def test_new_pictures_are_taken_in(self, store, tmp_path):
         store.close()
         (tmp_path / "pictures" / "0.png").write_bytes((tmp_path / "pictures/1.png").read_bytes())

@@ -158,6 +158,33 @@ def test_what_cannot_be_used_is_said(page):
     assert error.count() == 0
 
 
+def test_what_is_no_picture_leaves_none_on_the_screen(page):
+    give_a_picture(page)
+    give(page, b"no picture", "broken.png")
+    page.locator("#error", has_text="not a picture").wait_for()
+    page.locator("#invitation").wait_for()
+    assert page.locator("#canvas").is_hidden()
+    give_a_picture(page)
+    assert page.locator("#invitation").is_hidden()
+
+
+def test_the_picture_chosen_last_is_shown(page):
+    """Also if an earlier one is decoded later."""
+    page.evaluate("""() => {
+      const decode = window.createImageBitmap;
+      let isFirst = true;
+      window.createImageBitmap = async (...given) => {
+        const bitmap = await decode(...given);
+        if (isFirst) { isFirst = false; await new Promise((resolve) => setTimeout(resolve, 300)); }
+        return bitmap;
+      };
+    }""")
+    give(page, picture_file(50, (80, 80)))
+    give_a_picture(page)
+    page.wait_for_timeout(500)
+    assert page.evaluate("[canvas.width, canvas.height]") == [160, 120]
+
+
 def test_a_film(page, tmp_path):
     pytest.importorskip("av")  # OpenCV writes what browsers do not play
     content = write_video(tmp_path / "walk.mp4", frames=4).read_bytes()

@@ -59,6 +59,10 @@ async function find() {
     state.people = null;
     say("");
     showError(error);
+    if (!state.picture) { // nothing to be shown
+      canvas.hidden = byId("another").hidden = true;
+      byId("invitation").hidden = false;
+    }
     draw();
   } finally {
     if (!signal.aborted) document.body.classList.remove("busy");
@@ -249,12 +253,11 @@ async function open(file) {
     return;
   }
   leaveFilm();
-  try {
-    state.picture = await createImageBitmap(file);
-    fit(state.picture.width, state.picture.height);
-  } catch { // a format that the browser cannot show; the server may read it and return its size
-    fit(640, 480);
-  }
+  // null: a format that the browser cannot show; the server may read it and return its size.
+  const picture = await createImageBitmap(file).catch(() => null);
+  if (state.file !== file) return; // another one was chosen in the meantime
+  state.picture = picture;
+  fit(picture?.width ?? 640, picture?.height ?? 480);
   byId("invitation").hidden = true;
   canvas.hidden = byId("another").hidden = false;
   draw();
