@@ -119,9 +119,8 @@ def test_damage_within(tmp_path):
 def test_what_is_no_video(tmp_path, library):
     (tmp_path / "text.mp4").write_text("no video at all")
     (tmp_path / "empty.mp4").write_bytes(b"")
-    with pytest.raises(
-        ValueError, match=r"text\.mp4 cannot be read as a video: Invalid data[^:]*$"
-    ):
+    reason = "" if library == "OpenCV" else ": Invalid data[^:]*"
+    with pytest.raises(ValueError, match=rf"text\.mp4 cannot be read as a video{reason}$"):
         VideoReader(tmp_path / "text.mp4")
     with pytest.raises(ValueError, match=r"empty\.mp4 is empty"):
         VideoReader(tmp_path / "empty.mp4")
