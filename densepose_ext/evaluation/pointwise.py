@@ -62,6 +62,18 @@ def match_by_box(box_iou: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return chosen
 
 
+def normalised_area(errors: np.ndarray, bound_cm: float) -> float | None:
+    """Area under the curve of correct points up to an error, 0-1; None without points.
+
+    Args:
+        errors: (P,) metres, infinite on background.
+    """
+    if not len(errors):
+        return None
+    # The integral of a step function that rises by one point at each error.
+    return float(np.clip(1 - errors * 100 / bound_cm, 0, None).mean())
+
+
 @dataclass
 class ImagePoints:
     """The points of the people with dense pose in one image, except crowds. G people, P points.
@@ -208,10 +220,7 @@ class PointMeasures:
         if not len(errors) or not self.has_gps:
             return {"threshold_cm": None, "share": None, "auc10": None, "auc30": None}
         share = np.searchsorted(np.sort(errors), CURVE_CM, side="right") / len(errors)
-        # The integral of a step function that rises by one point at each error.
-        areas = {
-            f"auc{bound}": float(np.clip(1 - errors / bound, 0, None).mean()) for bound in (10, 30)
-        }
+        areas = {f"auc{bound}": normalised_area(errors / 100, bound) for bound in (10, 30)}
         return {"threshold_cm": CURVE_CM.tolist(), "share": share.tolist(), **areas}
 
     def confusion(self) -> np.ndarray:

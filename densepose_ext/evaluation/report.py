@@ -120,6 +120,8 @@ def point_rows(table: dict[str, dict]) -> tuple[list[str], list[list[str]]]:
         "right_part": ("right part %", _percent),
         "median_cm": ("median cm", lambda value: f"{value:.1f}"),
         **{f"within_{bound}cm": (f"<= {bound} cm %", _percent) for bound in WITHIN_CM},
+        "auc10": ("AUC10", _percent),
+        "auc30": ("AUC30", _percent),
     }
     shown = {key: column for key, column in columns.items() if key in first}
     rows = [

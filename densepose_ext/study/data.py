@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,12 @@ from ..surface.surface import BodySurface
 from ..synthetic.annotators import annotate_by_hand
 from ..synthetic.dataset import generate
 from .budget import Budget
+from .fitted import label_by_fits
 
 #: Variants of the training annotations: exact points; points of half or a tenth of the people (the
-#: others keep boxes, masks and keypoints); points with the errors of human annotators; points
-#: and a teacher's dense targets.
-VARIANTS = ("points", "half", "tenth", "by hand", "teacher")
+#: others keep boxes, masks and keypoints); points with the errors of human annotators; points of
+#: bodies fitted to keypoints; points and a teacher's dense targets.
+VARIANTS = ("points", "half", "tenth", "by hand", "fitted", "teacher")
 _SHARES = {"half": 0.5, "tenth": 0.1}
 #: Seed of the annotators' errors, and of the choice of people who keep their points.
 _SEED = 0
@@ -56,28 +56,35 @@ class StudyData:
         counts = {"train": budget.train, "val": budget.val}
         return {"people": budget.people.record(), **counts, "variant": variant}
 
-    def train(self, variant: str, folder: Path, teach: Callable[[], Path]) -> str:
-        """Registers a variant; returns its name in Detectron2's catalogues.
+    def annotations(self, variant: str, folder: Path) -> Path:
+        """The training annotations of a variant other than a teacher's; written if missing.
 
         Args:
             variant: one of VARIANTS.
             folder: for annotations that differ from the true ones.
-            teach: returns the path of a teacher's annotations.
+
+        Raises:
+            ValueError: the people cannot be annotated so; the message names the file.
         """
         if variant == "points":
-            path = self.truth
-        elif variant == "teacher":
-            path = teach()
-        else:
-            path = folder / f"{self.folder.name}_{variant.replace(' ', '_')}.json"
-            if not path.exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                write_whole(path, json.dumps(self._annotated(variant)).encode())
+            return self.truth
+        path = folder / f"{self.folder.name}_{variant.replace(' ', '_')}.json"
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                contents = self._annotated(variant, path.with_suffix(".parts"))
+            except ValueError as error:
+                raise ValueError(f"{self.truth}: {error}") from error
+            write_whole(path, json.dumps(contents).encode())
+        return path
+
+    def train(self, variant: str, annotations: Path) -> str:
+        """Registers the annotations of a variant; returns its name in Detectron2's catalogues."""
         name = f"study_{self._budget.name}_{variant.replace(' ', '_')}"
-        _register(name, path, self.images)
+        _register(name, annotations, self.images)
         return name
 
-    def _annotated(self, variant: str) -> dict:
+    def _annotated(self, variant: str, parts: Path) -> dict:
         contents = json.loads(self.truth.read_bytes())
         people = contents["annotations"]
         for person in people:
@@ -86,6 +93,9 @@ class StudyData:
         if variant == "by hand":
             surface = BodySurface.load()
             contents["annotations"] = [annotate_by_hand(rng, one, surface) for one in people]
+            return contents
+        if variant == "fitted":
+            label_by_fits(contents, parts)
             return contents
         for person in _left_out(people, _SHARES[variant], rng):
             for key in [key for key in person if key.startswith("dp_")]:

@@ -6,9 +6,10 @@ import base64
 import html
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 from tabulate import tabulate
 
@@ -17,6 +18,7 @@ from ..evaluation.markup import table, write_page
 from ..evaluation.publish import REPORT_FILE
 from ..evaluation.report import point_rows
 from ..files.atomic import write_whole
+from .label_error import LabelError
 from .outcome import Outcome
 from .plans import Study
 from .summary import COLUMNS, SCORES, Row, Score, summarize
@@ -37,7 +39,7 @@ def write_study(
     facts: str,
     outcomes: Sequence[Outcome],
     folder: Path,
-    teacher: dict | None = None,
+    label_errors: Mapping[str, LabelError] = MappingProxyType({}),
 ) -> Path:
     """Writes ``index.html``, ``study.json``, ``table.txt`` and ``plot.png``.
 
@@ -45,7 +47,7 @@ def write_study(
         facts: a description of all runs.
         outcomes: the runs that are done.
         folder: created if it does not exist.
-        teacher: the teacher's error, see ``teacher_error``; None without a teacher.
+        label_errors: errors of labels that programs made, by variant of the data.
 
     Returns:
         path of the page.
@@ -69,7 +71,7 @@ def write_study(
         "outcomes": [
             {"run": o.run, "seed": o.seed, "folder": str(o.folder), **o.measures} for o in outcomes
         ],
-        "teacher": teacher,
+        "label_errors": {variant: asdict(error) for variant, error in label_errors.items()},
     }
     write_whole(folder / RAW, json.dumps(raw).encode())
     done = {outcome.run for outcome in outcomes}
@@ -89,12 +91,9 @@ def write_study(
         *_confusions(outcomes),
         *_strata(outcomes),
     ]
-    if teacher is not None:
-        sections += [
-            "<h2>The teacher's own error</h2>",
-            '<p class="note">Compared with the true targets, at pixels that have both.</p>',
-            table(*point_rows(teacher)),
-        ]
+    for error in label_errors.values():
+        note = f'<p class="note">{error.note}</p>'
+        sections += [f"<h2>{error.heading}</h2>", note, table(*point_rows(error.table))]
     sections += ["<h2>Each run</h2>", _links(outcomes, folder)]
     write_page(folder / PAGE, f"Study: {study.name}", sections)
     return folder / PAGE

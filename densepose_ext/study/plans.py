@@ -94,12 +94,15 @@ def _ablation(budget: Budget) -> Study:
 
 
 def _supervision() -> Study:
-    """Sparse and dense supervision, as in the paper's sections 3.4 and 4.2, and true targets."""
+    """Sparse and dense supervision, and fitted bodies, as in the paper's sections 3.4 and 4."""
 
     def trained_on(what: str) -> tuple:
         return ("INPUT.DENSEPOSE_SUPERVISION", what)
 
-    question = "Which supervision is best: points, a teacher's dense targets, or the true ones?"
+    question = (
+        "Which supervision is best: points (exact, of human annotators or of fitted bodies),"
+        " a teacher's dense targets, or the true ones?"
+    )
     runs = (
         Run("points"),
         Run("teacher", trained_on("dense"), "teacher"),
@@ -109,5 +112,6 @@ def _supervision() -> Study:
         Run("half of the people", data="half"),
         Run("a tenth of the people", data="tenth"),
         Run("points by hand", data="by hand"),
+        Run("points of fitted bodies", data="fitted"),
     )
     return Study("supervision", question, runs)

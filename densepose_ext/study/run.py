@@ -11,14 +11,16 @@ from .annotation import NAME as ANNOTATION
 from .annotation import run_annotation_study
 from .budget import BUDGETS
 from .data import StudyData
+from .label_error import LabelError, fitted_error, teacher_error
 from .outcome import Outcome
 from .page import write_study
 from .plans import TRAINING_STUDIES, Study, plan
 from .robustness import QUESTION, RUNS, Tester
 from .runner import Runner, check_runs
-from .teacher_error import teacher_error
 
 ROBUSTNESS = "robustness"
+#: Variants of the data whose labels are compared with the true ones.
+_LABEL_ERRORS = {"teacher": teacher_error, "fitted": fitted_error}
 STUDIES = (*TRAINING_STUDIES, ROBUSTNESS, ANNOTATION)
 
 
@@ -77,13 +79,14 @@ def run_study(
     what = size.training(overrides) if trains else model or "the shipped model"
     facts = f"Budget {budget}: {what}; tested on {size.val} other images"
     outcomes: list[Outcome] = []
-    error = None
+    errors: dict[str, LabelError] = {}
     for seed in range(1, (seeds if trains else 1) + 1):
         for run in runs:
             outcomes.append(executor.outcome(run, seed))
-            if error is None and run.data == "teacher":
-                error = teacher_error(executor.taught / "annotations.json", data.truth)
-            page = write_study(study, facts, outcomes, folder, error)
+            if run.data in _LABEL_ERRORS and run.data not in errors:
+                path = executor.annotations(run.data)
+                errors[run.data] = _LABEL_ERRORS[run.data](path, data.truth)
+            page = write_study(study, facts, outcomes, folder, errors)
     return page
 
 

@@ -70,7 +70,7 @@ class Runner:
         folder = self._out / "runs" / self._fingerprint(cfg, run.data)
         if not (folder / MEASURES).exists():
             _say(f"{run.name}, seed {seed}: {folder}")
-            train = self._data.train(run.data, self._out / "annotations", self._teach)
+            train = self._data.train(run.data, self.annotations(run.data))
             folder.mkdir(parents=True, exist_ok=True)
             cfg.defrost()
             cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (train,), (self._data.test,)
@@ -109,24 +109,26 @@ class Runner:
         cfg.OUTPUT_DIR = ""
         return digest({"data": self._data.record("points"), "config": cfg.dump()})
 
-    @property
-    def taught(self) -> Path:
-        """Folder of the teacher's targets."""
-        return self._out / "teachers" / self._teacher_key()
+    def annotations(self, variant: str) -> Path:
+        """The training annotations of a variant, which are made unless they exist."""
+        if variant == "teacher":
+            return self._taught()
+        return self._data.annotations(variant, self._out / "annotations")
 
-    def _teach(self) -> Path:
+    def _taught(self) -> Path:
         """The annotations with a teacher's targets; trains the teacher if they do not exist."""
-        annotations = self.taught / "annotations.json"
+        folder = self._out / "teachers" / self._teacher_key()
+        annotations = folder / "annotations.json"
         if not annotations.exists():
-            _say(f"teacher: {self.taught}")
+            _say(f"teacher: {folder}")
             cfg = self._teacher_config()
             cfg.defrost()
-            cfg.OUTPUT_DIR = str(self.taught / "teacher")
+            cfg.OUTPUT_DIR = str(folder / "teacher")
             Path(cfg.OUTPUT_DIR).mkdir(parents=True, exist_ok=True)
             cfg.freeze()
-            log_to(self.taught / "log.txt")
+            log_to(folder / "log.txt")
             truth, images = str(self._data.truth), str(self._data.images)
-            teach(cfg, truth, images, "open", self.taught)
+            teach(cfg, truth, images, "open", folder)
         return annotations
 
 

@@ -108,7 +108,7 @@ def _densepose(rng, seen: Seen, surface: BodySurface, index: int, box, points: i
     loose = shown & (coarse == 0) & seen.extra[y : y + height, x : x + width]
     coarse[loose] = HEAD
     return {
-        "dp_masks": _part_masks(coarse),
+        "dp_masks": part_masks(coarse),
         "dp_x": _rounded((column + 0.5) * (ANNOTATION_SIDE / width), 3),
         "dp_y": _rounded((row + 0.5) * (ANNOTATION_SIDE / height), 3),
         "dp_I": [int(p) for p in i],
@@ -121,8 +121,8 @@ def _rounded(values: np.ndarray, digits: int) -> list[float]:
     return [round(float(value), digits) for value in values]
 
 
-def _part_masks(coarse: np.ndarray) -> list:
-    """14 RLEs of the parts in a 256 x 256 frame; [] for a part that is not seen."""
+def part_masks(coarse: np.ndarray) -> list:
+    """14 RLEs of coarse parts (h, w) of a box in a 256 x 256 frame; [] for a part not seen."""
     side = (np.arange(ANNOTATION_SIDE) + 0.5) / ANNOTATION_SIDE
     rows = (side * coarse.shape[0]).astype(int)
     columns = (side * coarse.shape[1]).astype(int)

@@ -8,6 +8,7 @@ miss whole parts.
 from functools import lru_cache
 
 import numpy as np
+from pycocotools.cocoeval import Params
 
 from ..surface.parts import FINE_TO_COARSE, FINE_TO_GROUP, NUM_COARSE_PARTS
 from ..surface.surface import BodySurface
@@ -18,6 +19,9 @@ MEAN_ERROR = np.array([0.0, 0.07, 0.02, 0.02, 0.045, 0.035, 0.03, 0.025, 0.025])
 DROPPED = 0.08
 #: Vertices at about the drawn distance; of these, the one nearest to the drawn direction is taken.
 CANDIDATES = 5
+#: Root mean square distance from the true to the annotated keypoint (17,), in square roots of the
+#: person's area; COCO measured it for its object keypoint similarity.
+KEYPOINT_ERROR = Params("keypoints").kpt_oks_sigmas
 
 
 def annotate_by_hand(rng: np.random.Generator, annotation: dict, surface: BodySurface) -> dict:
@@ -46,6 +50,14 @@ def annotate_by_hand(rng: np.random.Generator, annotation: dict, surface: BodySu
         code if kept[part] else [] for part, code in enumerate(annotation["dp_masks"], start=1)
     ]
     return result
+
+
+def keypoints_by_hand(rng: np.random.Generator, annotation: dict) -> np.ndarray:
+    """The keypoints (17, 3) of an exact annotation with human errors; visibilities are exact."""
+    keypoints = np.array(annotation["keypoints"], float).reshape(-1, 3)
+    spread = KEYPOINT_ERROR * np.sqrt(annotation["area"] / 2)  # along each axis
+    keypoints[:, :2] += rng.normal(size=(len(keypoints), 2)) * spread[:, None]
+    return keypoints
 
 
 @lru_cache(maxsize=1)

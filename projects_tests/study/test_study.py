@@ -156,21 +156,24 @@ def test_other_settings_are_another_run(ablation, out, monkeypatch):
     assert len(list((out / "runs").iterdir())) == before + 1
 
 
-def test_supervision_with_a_teacher(out):
+def test_supervision_by_a_teacher_and_by_fitted_bodies(out):
     pytest.importorskip("timm")
-    page = study("supervision", out, "points", "teacher", "points by hand")
+    runs = ["points", "teacher", "points by hand", "points of fitted bodies"]
+    page = study("supervision", out, *runs)
     text = page.read_text()
-    assert "<h2>The teacher's own error</h2>" in text
     raw = json.loads((page.parent / "study.json").read_text())
-    assert raw["teacher"]["all"]["points"] > 100
-    assert [row["run"] for row in raw["rows"]] == ["points", "teacher", "points by hand"]
+    assert [row["run"] for row in raw["rows"]] == runs
+    assert list(raw["label_errors"]) == ["teacher", "fitted"]
+    for error in raw["label_errors"].values():
+        assert f"<h2>{error['heading']}</h2>" in text
+        assert error["table"]["all"]["points"] > 100
 
 
 def test_the_same_people_annotated_in_other_ways(tmp_path):
     data = StudyData(TINY, Path(os.environ["DETECTRON2_DATASETS"]), 1)
     people = {}
     for variant in ("points", "half", "by hand"):
-        name = data.train(variant, tmp_path, lambda: None)
+        name = data.train(variant, data.annotations(variant, tmp_path))
         people[variant] = [p for image in DatasetCatalog.get(name) for p in image["annotations"]]
     plain = people["points"]
     for variant in ("half", "by hand"):
