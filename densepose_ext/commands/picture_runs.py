@@ -120,6 +120,7 @@ def run_over_pictures(args: argparse.Namespace, formats: tuple[str, ...], option
         augment=args.augment or None,
         min_score=args.min_score,
         min_confidence=args.min_confidence,
+        compile=args.compile,
         options=options,
         batch=args.batch,
         workers=args.workers,

@@ -92,9 +92,14 @@ class SecondLook(nn.Module):
             "precision": cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION,
         }
 
+    @property
+    def classifier(self) -> nn.Module:
+        """The classifier, which is no submodule."""
+        return self._classifier[0]
+
     def _apply(self, fn, recurse: bool = True):
         """Called by ``.to()``, ``.cuda()``, etc.: moves the classifier too."""
-        self._classifier[0]._apply(fn, recurse)
+        self.classifier._apply(fn, recurse)
         return super()._apply(fn, recurse)
 
     def forward(self, image: torch.Tensor, boxes: Boxes) -> torch.Tensor:
@@ -114,7 +119,7 @@ class SecondLook(nn.Module):
             crops = crops.flip(1)
         crops = crops.contiguous(memory_format=torch.channels_last)
         with computed_in(PRECISIONS[self.precision], crops.device):
-            logits = self._classifier[0](crops)
+            logits = self.classifier(crops)
         probabilities = logits.float().softmax(1)
         return probabilities[:, self._classes].sum(1)
 

@@ -17,13 +17,15 @@ def open_predictor(
     min_score: float | None = None,
     augment: bool | None = None,
     min_confidence: float = 0.0,
+    compile: bool = False,
 ) -> Predictor:
     """A :class:`DensePosePredictor`, or an :class:`ExportedPredictor` if ``model`` is exported.
 
     Args:
         model: as DensePosePredictor's ``config``, or the path of an exported model.
-        weights, device, precision, min_score, augment, min_confidence: as for DensePosePredictor;
-            exported models have their own weights, precision and augmentation.
+        weights, device, precision, min_score, augment, min_confidence, compile: as for
+            DensePosePredictor; exported models have their own weights, precision and augmentation,
+            and are not compiled.
 
     Raises:
         OSError: a file is missing, or cannot be fetched.
@@ -31,9 +33,11 @@ def open_predictor(
     """
     if not is_exported(model):
         return DensePosePredictor(
-            model, weights, device, precision, min_score, augment, min_confidence
+            model, weights, device, precision, min_score, augment, min_confidence, compile
         )
     for name, value in (("weights", weights), ("precision", precision), ("augment", augment)):
         if value:
             raise ValueError(f"{name} {value!r}: the exported model {model} has its own")
+    if compile:
+        raise ValueError(f"compile: the exported model {model} cannot be compiled")
     return ExportedPredictor(str(model), device or "cpu", min_score, min_confidence=min_confidence)

@@ -18,6 +18,7 @@ from ..config import check_config
 from ..config.embeddings import is_cse_config
 from ..engine.checkpoint import DensePoseCheckpointer
 from ..modeling.build import build_model
+from ..modeling.compiled import compile_model
 from ..modeling.postprocessing import densepose_results
 from ..modeling.precision import PRECISIONS
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
@@ -52,6 +53,7 @@ class DensePosePredictor:
         min_score: float | None = None,
         augment: bool | None = None,
         min_confidence: float = 0.0,
+        compile: bool = False,
     ):
         """
         Args:
@@ -71,11 +73,16 @@ class DensePosePredictor:
                 as TEST.AUG describes them. Default: TEST.AUG.ENABLED.
             min_confidence: 0 to 1; pixels whose part has a lower probability become background, see
                 :func:`densepose_results`. Only for chart models.
+            compile: whether to compile the network with torch.compile, into CUDA graphs on a GPU
+                (see :func:`compile_model`). Meant for GPUs: the first picture of each size takes
+                up to a minute, and a CPU gains nothing.
 
         Raises:
+            ModuleNotFoundError: ``compile`` needs a package that is not installed.
             OSError: a file is missing, or cannot be fetched.
-            ValueError: config, weights or a setting cannot be used, or do not belong together; or
-                TEST.AUG.FLIP without a surface that says what a mirror image shows.
+            ValueError: config, weights or a setting cannot be used, or do not belong together;
+                TEST.AUG.FLIP without a surface that says what a mirror image shows; or ``compile``
+                without a compiler.
         """
         cfg, weights = config_and_weights(config, weights)
         cfg.defrost()
@@ -107,6 +114,8 @@ class DensePosePredictor:
         dtype = PRECISIONS[cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION]
         if dtype != torch.float32 and self.model.device.type == "cuda":
             self.model.backbone = _LowPrecisionBackbone(self.model.backbone, dtype)
+        if compile:
+            compile_model(self.model)
         self.tested: nn.Module = self.model
         if cfg.TEST.AUG.ENABLED:
             self.tested = DensePoseRCNNWithTTA(cfg, self.model).eval()

@@ -50,7 +50,7 @@ class Run:
     Attributes:
         folder: for the outputs.
         formats: names of FORMATS or PRESETS, "part-mask", and "json" for results.json.
-        config, weights, device, precision, min_score, augment, min_confidence: as for
+        config, weights, device, precision, min_score, augment, min_confidence, compile: as for
             open_predictor.
         options: of the output files.
         batch: pictures per batch of the network.
@@ -70,6 +70,7 @@ class Run:
     min_score: float | None = None
     augment: bool | None = None
     min_confidence: float = 0.0
+    compile: bool = False
     options: Options = field(default_factory=Options)
     batch: int = 1
     workers: int = 2
@@ -93,6 +94,7 @@ class Run:
             self.min_score,
             self.augment,
             self.min_confidence,
+            self.compile,
         )
 
 
@@ -132,7 +134,7 @@ def run_over(
     """
     _check(run)
     several = run.processes * run.machines > 1
-    predictor = (replace(run, device="cpu") if several else run).predictor()
+    predictor = (replace(run, device="cpu", compile=False) if several else run).predictor()
     settings = run_settings(predictor, run.options)
     settings["image_ids"] = "counted" if image_ids is None else "given"
     with sole_use(run.folder) if run.machine_rank == 0 else nullcontext():

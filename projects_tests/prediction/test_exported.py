@@ -124,6 +124,8 @@ def test_what_cannot_be_used(folder, tmp_path):
         ExportedPredictor(folder, min_score=-0.1)
     with pytest.raises(ValueError, match="precision 'bf16': the exported model"):
         open_predictor(str(folder), precision="bf16")
+    with pytest.raises(ValueError, match=r"compile: the exported model .* cannot be compiled"):
+        open_predictor(str(folder), compile=True)
     for ending, kind in ((".onnx", "an ONNX model"), (".ts", "TorchScript")):
         (tmp_path / f"model{ending}").write_bytes(b"<!doctype html>")
         described = json.loads((folder / "model.json").read_text())
