@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench_evaluation import HEIGHT, WIDTH, make_maps, make_truth
-from measured_files import rounded, save
+from measured_files import read, rounded, save
 from tables import memory
 from timing import THREADS
 
@@ -43,6 +43,8 @@ IMPORTED = (command_line, data_build, publish, scorecard)
 NAME = "memory_benchmark"
 STEPS, SIDE = 3, 800
 LARGE = (3000, 4000)
+#: Numbers of the synthetic pictures that it consists of, with nine people.
+PICTURES = (1, 3, 4, 7)
 IMAGES, DETECTIONS, PEOPLE = 5_000, 20, 7_500
 BOX = (100, 210)
 
@@ -57,8 +59,11 @@ def prepare(name: str, folder: Path, images: int) -> None:
         register_pictures(folder)
         data_build.DatasetCatalog.get(NAME)
     elif name == "predict":
-        picture = make_example(Settings(size=512, people=(4, 4)), "val", 0).image
-        np.save(folder / "picture.npy", picture)
+        first, second, third, fourth = (
+            make_example(Settings(size=512), "val", number).image for number in PICTURES
+        )
+        rows = np.hstack([first, second]), np.hstack([third, fourth])
+        np.save(folder / "picture.npy", np.vstack(rows))
     else:
         surface = get_surface("open")
         surface.geodesic(*(surface.closest_vertex(*np.array([[1], [0.5], [0.5]])),) * 2)
@@ -164,7 +169,10 @@ def main() -> None:
         rows.append({"what": MEASURED[name][0] + where, "megabytes": rounded(megabytes)})
     print(memory(rows))
     if args.save:
-        save(args.save, "memory", rows, args.machine)
+        measured = {row["what"] for row in rows}
+        kept = read(args.save).get("memory", {}).get("rows", [])
+        kept = [row for row in kept if row["what"] not in measured]
+        save(args.save, "memory", kept + rows, args.machine)
 
 
 if __name__ == "__main__":
