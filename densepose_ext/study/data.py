@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..synthetic.annotators import annotate_by_hand
 from ..synthetic.dataset import generate
 from .budget import Budget
 from .fitted import label_by_fits
+from .strata import records_clothing
 
 #: Variants of the training annotations: exact points; points of half or a tenth of the people (the
 #: others keep boxes, masks and keypoints); points with the errors of human annotators; points of
@@ -48,7 +50,14 @@ class StudyData:
         self.truth = self.folder / "densepose_train.json"
         self._budget = budget
         self.test = f"study_{budget.name}_val"
-        _register(self.test, self.folder / "densepose_val.json", self.folder / "val")
+        path = self.folder / "densepose_val.json"
+        if not records_clothing(json.loads(path.read_bytes())["annotations"]):
+            print(
+                f"{path} is from a version that did not record clothing: there will be no results"
+                f" by clothing; to have them, delete {self.folder}",
+                file=sys.stderr,
+            )
+        _register(self.test, path, self.folder / "val")
 
     def record(self, variant: str) -> dict:
         """Everything that determines a variant, as JSON."""

@@ -174,10 +174,12 @@ def _strata(outcomes: Sequence[Outcome]) -> list[str]:
         '<p class="note">GPS AP on the people of each kind, with 95% intervals; all other people'
         " are ignored.</p>",
     ]
-    for kind, names in first[0].measures["strata"].items():
+    # Runs from before clothing was recorded lack its kinds.
+    kinds = {kind: names for one in first for kind, names in one.measures["strata"].items()}
+    for kind, names in kinds.items():
         headings = [kind, *(f"{name} ({row['people']} people)" for name, row in names.items())]
         cells = [
-            [one.run, *(_stratum(one.measures["strata"][kind][name]) for name in names)]
+            [one.run, *(_stratum(one.measures["strata"].get(kind, {}).get(name)) for name in names)]
             for one in first
         ]
         sections.append(_table(headings, cells))
@@ -197,8 +199,8 @@ def _links(outcomes: Sequence[Outcome], folder: Path) -> str:
     return f"<p>People and parts: {'; '.join(links)}.</p>"
 
 
-def _stratum(row: dict) -> str:
-    if not row["people"]:
+def _stratum(row: dict | None) -> str:
+    if row is None or not row["people"]:
         return "-"
     low, high = row["interval"]
     return f"{100 * max(row['AP'], 0):.1f} [{100 * low:.1f}, {100 * high:.1f}]"

@@ -26,6 +26,8 @@ SMALLEST_DENSEPOSE = 500
 PIXELS_PER_POINT = 8
 #: A keypoint is visible if the surface is at most this far in front of its joint, metres.
 KEYPOINT_DEPTH = 0.13
+#: The key of an annotation that lists what the person wears.
+CLOTHING_KEY = "clothing"
 HEAD = COARSE_PART_NAMES.index("head")
 
 
@@ -43,7 +45,7 @@ def annotate(
     Returns:
         a dict for each person, as in COCO: bbox XYWH, area, segmentation (compressed RLE), iscrowd,
         category_id, keypoints, num_keypoints, and, for people large enough, dp_masks and dp_x,
-        dp_y, dp_I, dp_U, dp_V.
+        dp_y, dp_I, dp_U, dp_V; and CLOTHING_KEY, see ``Outfit.words``.
     """
     scale = seen.owner.size / 512**2
     result = []
@@ -65,6 +67,7 @@ def annotate(
             "segmentation": _encode(mask),
             "keypoints": keypoints,
             "num_keypoints": count,
+            CLOTHING_KEY: person.outfit.words(),
         }
         if area >= SMALLEST_DENSEPOSE * scale:
             annotation.update(_densepose(rng, seen, surface, index, (x, y, width, height), points))

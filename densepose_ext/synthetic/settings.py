@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..files.media import PICTURE_SUFFIXES
 
-#: Raised whenever the same settings give different images or annotations.
+#: Raised whenever the same settings give different images or annotations, except for new keys.
 VERSION = 1
 SPLITS = ("train", "val")
 SMALLEST, LARGEST = 64, 2048

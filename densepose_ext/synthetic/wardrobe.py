@@ -31,6 +31,9 @@ HAIR = np.array(
 
 _HAT_RATES = {"none": 0.78, "cap": 0.1, "beanie": 0.06, "helmet": 0.06}
 
+#: Mean distance of cloth from the body from which it counts as loose, metres.
+LOOSE = 0.01
+
 #: Heights that a swimwear top covers on the mean body, metres.
 _BUST = (0.37, 0.52)
 
@@ -206,6 +209,37 @@ class Outfit:
             skirt=float(skirt),
             seeds=rng.integers(0, 2**31, 6),
         )  # fmt: skip
+
+    def words(self) -> list[str]:
+        """What the person wears.
+
+        Returns:
+            "tight" or "loose"; "swimwear"; "open jacket"; "no sleeves", "short sleeves" or "long
+            sleeves"; "short skirt", "long skirt" (at least to the knee), "shorts" or "trousers";
+            "cap", "beanie" or "helmet"; "gloves"; "glasses"; "barefoot".
+        """
+        top = 0.0 if self.swimwear else self.top_off
+        found = ["loose" if max(top, self.bottom_off) > LOOSE else "tight"]
+        if self.swimwear:
+            found.append("swimwear")
+        else:
+            elbow = self.sleeve < 1
+            found.append(
+                "no sleeves" if self.sleeve < 0 else f"{'short' if elbow else 'long'} sleeves"
+            )
+        if self.skirt:
+            found.append("long skirt" if self.skirt >= 1 else "short skirt")
+        else:
+            found.append("shorts" if self.hem < 1.5 else "trousers")
+        if self.hat_kind != "none":
+            found.append(self.hat_kind)
+        worn = {
+            "open jacket": self.open_front,
+            "gloves": self.gloves,
+            "glasses": self.glasses,
+            "barefoot": self.barefoot,
+        }
+        return [*found, *(word for word, there in worn.items() if there)]
 
     def _noise(self, k: int, scale: float):
         return solid_noise(np.random.default_rng(self.seeds[k]), scale)

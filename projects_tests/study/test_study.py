@@ -17,6 +17,9 @@ from densepose_ext.commands.main import main
 from densepose_ext.study import run, training
 from densepose_ext.study.budget import BUDGETS, Budget
 from densepose_ext.study.data import StudyData
+from densepose_ext.study.outcome import Outcome
+from densepose_ext.study.page import write_study
+from densepose_ext.study.plans import plan
 from densepose_ext.synthetic.settings import Settings
 from projects_tests.tiny_model import CONFIG
 
@@ -183,6 +186,28 @@ def test_the_same_people_annotated_in_other_ways(tmp_path):
     assert counts["half"] == round(counts["points"] / 2)
     pairs = [pair for pair in zip(plain, people["by hand"]) if "dp_U" in pair[0]]
     assert any(list(one["dp_U"]) != list(other["dp_U"]) for one, other in pairs)
+
+
+def test_people_from_before_clothing_was_recorded(tmp_path, capsys):
+    data = StudyData(TINY, tmp_path, 1)
+    assert "clothing" not in capsys.readouterr().err
+    path = data.folder / "densepose_val.json"
+    contents = json.loads(path.read_bytes())
+    for person in contents["annotations"]:
+        del person["clothing"]
+    path.write_text(json.dumps(contents))
+    StudyData(TINY, tmp_path, 1)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{path} is from a version that did not record clothing")
+
+
+def test_runs_from_before_clothing_was_recorded(ablation, tmp_path):
+    raw = json.loads((ablation / "study.json").read_text())
+    outcomes = [Outcome(one["run"], one["seed"], ablation, one) for one in raw["outcomes"]]
+    people = outcomes[0].measures["strata"].pop("clothing")
+    page = write_study(plan("ablation", TINY), "facts", outcomes, tmp_path)
+    text = page.read_text().replace("\u00a0", " ")
+    assert f"<th>tight ({people['tight']['people']} people)</th>" in text
 
 
 def test_robustness_of_the_shipped_model(out):

@@ -118,6 +118,19 @@ def test_masks_boxes_and_keypoints_agree(examples):
                 assert np.sum(masks, 0).max() == 1
 
 
+def test_clothes_are_recorded(examples):
+    found = []
+    for example in examples:
+        for annotation in example.annotations:
+            words = annotation["clothing"]
+            kinds = {cover.kind for cover in example.scene.people[annotation["person"]].covers}
+            assert ("skirt" in kinds) == any("skirt" in word for word in words)
+            assert ("brim" in kinds) == ("cap" in words)
+            assert ("tight" in words) != ("loose" in words)
+            found += words
+    assert {"short sleeves", "long sleeves", "trousers", "tight", "loose"} <= set(found)
+
+
 def test_left_keypoints_lie_on_left_parts(examples, surface):
     right_side = []
     for example in examples:
