@@ -74,8 +74,7 @@ BUDGETS = {
                 *("MODEL.DENSEPOSE_TEACHER.CROP_SIZE", 128, "INPUT.COLOR_JITTER", 0.0),
                 *("MODEL.ROI_DENSEPOSE_HEAD.CONV_HEAD_DIM", 128),
                 *("MODEL.ROI_DENSEPOSE_HEAD.NUM_STACKED_CONVS", 2),
-                *("SOLVER.IMS_PER_BATCH", 8, "SOLVER.WARMUP_ITERS", 20),
-                *("SOLVER.MAX_ITER", 200, "SOLVER.STEPS", (150, 180)),
+                *("SOLVER.IMS_PER_BATCH", 8, "SOLVER.WARMUP_ITERS", 20, "SOLVER.MAX_ITER", 600),
             ),
             finest_stride=4,
         ),
@@ -90,7 +89,7 @@ BUDGETS = {
             teacher=(
                 *("MODEL.DENSEPOSE_TEACHER.CROP_SIZE", 192),
                 *("MODEL.ROI_DENSEPOSE_HEAD.NUM_STACKED_CONVS", 2),
-                *("SOLVER.MAX_ITER", 1500, "SOLVER.STEPS", (1100, 1350)),
+                *("SOLVER.MAX_ITER", 1500),
             ),
             finest_stride=8,
             larger_backbone=(
