@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench_evaluation import HEIGHT, WIDTH, make_maps, make_truth
-from measured_files import read, rounded, save
+from measured_files import rounded, save
 from tables import memory
 from timing import THREADS
 
@@ -169,10 +169,7 @@ def main() -> None:
         rows.append({"what": MEASURED[name][0] + where, "megabytes": rounded(megabytes)})
     print(memory(rows))
     if args.save:
-        measured = {row["what"] for row in rows}
-        kept = read(args.save).get("memory", {}).get("rows", [])
-        kept = [row for row in kept if row["what"] not in measured]
-        save(args.save, "memory", kept + rows, args.machine)
+        save(args.save, "memory", rows, args.machine)
 
 
 if __name__ == "__main__":

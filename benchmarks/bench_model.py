@@ -7,7 +7,9 @@
 Weights are random, so proposals and people are not the model's: the box branch gets the largest
 number of proposals that the RPN allows, second look and dense pose branch five fixed people.
 "results" is the step from maps to part, U and V at each pixel; "drawing" paints parts and boxes on
-the picture. --save keeps the table, for ``benchmarks/tables.py``.
+the picture. With --batch, times are of one picture of a batch; with --compile, of the network
+compiled (the runs before the measured ones compile it). --save keeps the table, for
+``benchmarks/tables.py``.
 """
 
 from __future__ import annotations
@@ -26,12 +28,15 @@ from timing import THREADS
 
 from densepose_ext import densepose_results, get_config_file, load_config
 from densepose_ext.modeling.build import build_model
+from densepose_ext.modeling.compiled import compile_model
 from densepose_ext.modeling.precision import PRECISIONS
 from densepose_ext.structures import Person
 from densepose_ext.visualization import draw_boxes, draw_parts
 
 STAGES = ("backbone", "RPN", "box", "second look", "dense pose", "results", "drawing")
 HEIGHT, WIDTH = 480, 640
+#: Runs before the measured ones. CUDA graphs are recorded in the second and third.
+WARM_UP = 4
 #: XYXY boxes of people from near to far, as on a street.
 PEOPLE = np.float32(
     [
@@ -66,16 +71,21 @@ class Clock:
         self.last = now
 
 
-def one_picture(model, cfg, picture: np.ndarray, precision: torch.dtype, clock: Clock) -> None:
-    """Runs the stages as the model does, and times each."""
+def one_batch(
+    model, cfg, picture: np.ndarray, batch: int, precision: torch.dtype, clock: Clock
+) -> None:
+    """Runs the stages as the model does on several times the same picture, and times each."""
     device = model.device
     short = cfg.INPUT.MIN_SIZE_TEST
     scale = min(short / HEIGHT, cfg.INPUT.MAX_SIZE_TEST / WIDTH)
     size = round(HEIGHT * scale), round(WIDTH * scale)
     image = torch.from_numpy(picture).permute(2, 0, 1)
     clock.restart()
-    image = torch.nn.functional.interpolate(image[None].float(), size, mode="bilinear")[0]
-    images = model.preprocess_image([{"image": image}])
+    inputs = [
+        {"image": torch.nn.functional.interpolate(image[None].float(), size, mode="bilinear")[0]}
+        for _ in range(batch)
+    ]
+    images = model.preprocess_image(inputs)
     # On a GPU the backbone, too, has low precision, as in DensePosePredictor.
     low = precision != torch.float32 and device.type == "cuda"
     with torch.autocast(device.type, dtype=precision, enabled=low):
@@ -84,23 +94,28 @@ def one_picture(model, cfg, picture: np.ndarray, precision: torch.dtype, clock: 
     clock.lap()
     model.proposal_generator(images, features, None)
     clock.lap()
-    proposals = [proposals_of(cfg, size, device)]
+    proposals = [proposals_of(cfg, size, device)] * batch
     model.roi_heads._forward_box(features, proposals)
     clock.lap()
     boxes = torch.from_numpy(PEOPLE).to(device)
     if model.roi_heads.second_look_on:
-        model.roi_heads.second_look(images.tensor[0], Boxes(boxes * scale))
+        for pixels in images.tensor:
+            model.roi_heads.second_look(pixels, Boxes(boxes * scale))
     clock.lap()
-    found = Instances(size, pred_boxes=Boxes(boxes * scale))
-    found.pred_classes = torch.zeros(len(boxes), dtype=torch.long, device=device)
-    (found,) = model.roi_heads.forward_with_given_boxes(features, [found])
+    classes = torch.zeros(len(boxes), dtype=torch.long, device=device)
+    found = [
+        Instances(size, pred_boxes=Boxes(boxes * scale), pred_classes=classes) for _ in range(batch)
+    ]
+    found = model.roi_heads.forward_with_given_boxes(features, found)
     clock.lap()
-    results = densepose_results(found.pred_densepose, boxes)
+    results = [densepose_results(of_picture.pred_densepose, boxes) for of_picture in found]
     people = [
-        Person(box, 0.9, result.map(torch.Tensor.cpu)) for box, result in zip(PEOPLE, results)
+        [Person(box, 0.9, r.map(torch.Tensor.cpu)) for box, r in zip(PEOPLE, of_picture)]
+        for of_picture in results
     ]
     clock.lap()
-    draw_boxes(draw_parts(picture, people), people)
+    for of_picture in people:
+        draw_boxes(draw_parts(picture, of_picture), of_picture)
     clock.lap()
 
 
@@ -117,8 +132,16 @@ def proposals_of(cfg, size: tuple[int, int], device: torch.device) -> Instances:
     )
 
 
-def measure(name: str, device: str, short: int | None, precision: str, repeats: int) -> dict:
-    """A row of the table: the settings, and the median milliseconds of each stage."""
+def measure(
+    name: str,
+    short: int | None,
+    precision: str,
+    is_compiled: bool,
+    batch: int,
+    device: str,
+    repeats: int,
+) -> dict:
+    """A row of the table: the settings, and the median milliseconds a picture of each stage."""
     cfg = load_config(
         get_config_file(f"{name}.yaml"),
         ["MODEL.DEVICE", device, "MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION", precision]
@@ -127,17 +150,21 @@ def measure(name: str, device: str, short: int | None, precision: str, repeats: 
     )
     torch.manual_seed(0)
     model = build_model(cfg).eval()
+    if is_compiled:
+        compile_model(model)
     picture = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     clock, laps = Clock(device), []
     with torch.inference_mode():
-        for _ in range(repeats + 2):
-            one_picture(model, cfg, picture, PRECISIONS[precision], clock)
+        for _ in range(repeats + WARM_UP):
+            one_batch(model, cfg, picture, batch, PRECISIONS[precision], clock)
             laps.append(clock.seconds)
-    times = (np.median(laps[2:], axis=0) * 1e3).tolist()
+    times = (np.median(laps[WARM_UP:], axis=0) * 1e3 / batch).tolist()
     return {
         "model": name,
         "shorter_side": cfg.INPUT.MIN_SIZE_TEST,
         "precision": precision,
+        "mode": "compiled" if is_compiled else "eager",
+        "batch": batch,
         "ms": dict(zip(STAGES, map(rounded, times))),
         "in_all": rounded(sum(times)),
     }
@@ -155,16 +182,22 @@ def main() -> None:
     parser.add_argument(
         "--short", type=int, nargs="+", default=[None], help="shorter side given to the network"
     )
+    parser.add_argument(
+        "--compile",
+        nargs="+",
+        default=["no"],
+        choices=("no", "yes"),
+        help="whether the network is compiled, for GPUs; no yes measures both",
+    )
+    parser.add_argument("--batch", type=int, nargs="+", default=[1], help="pictures in a batch")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--save", type=Path, metavar="JSON", help="keep the table there")
     parser.add_argument("--machine", metavar="WORDS", help="for a new --save file")
     args = parser.parse_args()
     torch.set_num_threads(THREADS)
-    settings = itertools.product(args.config, args.short, args.precision)
-    rows = [
-        measure(name, args.device, short, precision, args.repeats)
-        for name, short, precision in settings
-    ]
+    is_compiled = [answer == "yes" for answer in args.compile]
+    settings = itertools.product(args.config, args.short, args.precision, is_compiled, args.batch)
+    rows = [measure(*chosen, args.device, args.repeats) for chosen in settings]
     print(f"{len(PEOPLE)} people, {WIDTH} x {HEIGHT}, {args.device}, {THREADS} threads\n")
     print(stages(rows))
     if args.save:

@@ -15,6 +15,8 @@ import torch
 from timing import THREADS
 
 FOLDER = Path(__file__).parent / "measured"
+#: The keys of a row that are no settings.
+_MEASURED = ("ms", "in_all", "megabytes")
 
 
 def machine_facts() -> dict[str, str | int]:
@@ -46,7 +48,9 @@ def read(path: Path) -> dict:
 
 
 def save(path: Path, table: str, rows: list[dict], machine: str | None = None) -> None:
-    """Puts rows in place of a table of a file, with the date and the machine's facts.
+    """Puts rows into a table of a file, with the date and the machine's facts.
+
+    Rows of the same settings are replaced, and so are all that were measured with other versions.
 
     Args:
         machine: the machine in words, needed for a new file.
@@ -59,9 +63,18 @@ def save(path: Path, table: str, rows: list[dict], machine: str | None = None) -
     if not machine:
         raise ValueError(f"{path} is new: --machine says in words what was measured on")
     content["machine"] = machine
-    content[table] = {"date": f"{datetime.date.today()}", "versions": machine_facts(), "rows": rows}
+    before, versions = content.get(table, {}), machine_facts()
+    new = [_settings(row) for row in rows]
+    kept = before["rows"] if before.get("versions") == versions else []
+    rows = [row for row in kept if _settings(row) not in new] + rows
+    content[table] = {"date": f"{datetime.date.today()}", "versions": versions, "rows": rows}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _settings(row: dict) -> dict:
+    """A row without what was measured."""
+    return {key: value for key, value in row.items() if key not in _MEASURED}
 
 
 def rounded(value: float) -> float:

@@ -59,13 +59,14 @@ def test_measured_tables(scripts, tmp_path):
 
     rows = [
         {"model": "M", "precision": "fp32", "ms": {"backbone": 3.04, "box": 20.4}, "in_all": 25},
-        {"model": "M", "precision": "bf16", "ms": {"backbone": 3.04, "look": 1}, "in_all": 4.04},
+        {"model": "M", "precision": "bf16", "ms": {"backbone": 3.04, "look": 1}, "in_all": 5},
     ]
     with pytest.raises(ValueError, match="machine"):
         save(tmp_path / "a.json", "stages", rows)
     save(tmp_path / "a.json", "stages", rows, "A machine")
     save(tmp_path / "a.json", "memory", [{"what": "work", "megabytes": 1234.5}])
-    assert read(tmp_path / "a.json")["stages"]["versions"]["torch"]
+    save(tmp_path / "a.json", "stages", [{**rows[1], "in_all": 4.04}, {**rows[1], "model": "N"}])
+    assert [row["model"] for row in read(tmp_path / "a.json")["stages"]["rows"]] == ["M", "M", "N"]
     lines = [line.replace(" ", "") for line in tables(tmp_path).splitlines()]
     assert "|model|precision|backbone|box|look|msinall|pictures/s|" in lines
     assert "|M|fp32|3.0|20||25|40.0|" in lines
