@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..files.pyav import av, upright
+from ..files.pyav import av, reason, upright
 
 
 def require_pyav(video: str) -> None:
@@ -41,7 +41,7 @@ def _times(video: str, size: int, changed: int) -> tuple[int, ...]:
                 if packet.is_keyframe and packet.pts is not None
             ]
         except av.error.FFmpegError as error:
-            raise ValueError(f"{video} cannot be read: {error}") from error
+            raise ValueError(f"{video} cannot be read: {reason(error)}") from error
     if not packets:
         raise ValueError(f"{video} has no key frames; expected a video")
     return tuple(sorted(packets))
@@ -63,15 +63,16 @@ def read_key_frame(video: str, time: int) -> np.ndarray:
             container.seek(time, stream=stream)
             return upright(next(container.decode(stream)))
         except (av.error.FFmpegError, StopIteration) as error:
-            raise ValueError(f"{video}: the key frame at {time} cannot be read: {error}") from error
+            raise ValueError(
+                f"{video}: the key frame at {time} cannot be read: {reason(error)}"
+            ) from error
 
 
 def _opened(video: str):
     try:
         container = av.open("file:" + video)
     except (av.error.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{video} cannot be read as a video: {reason}") from error
+        raise ValueError(f"{video} cannot be read as a video: {reason(error)}") from error
     if not container.streams.video:
         container.close()
         raise ValueError(f"{video} has no video stream; expected a video")

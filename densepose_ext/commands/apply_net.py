@@ -77,14 +77,14 @@ def run(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     from ..prediction.official_drawings import check_names, draw_as_official
     from ..texture import Atlas
-    from ..visualization.picture_file import check_ending, write_picture
+    from ..visualization.picture_file import check_output, write_picture
 
     if not 0 <= args.min_score <= 1:
         raise ValueError(f"--min_score {args.min_score}: expected 0 to 1")
     names = names_in(args.visualizations, "visualizations")
     atlas = Atlas.read(args.texture_atlas) if args.texture_atlas else None
     check_names(names, atlas)
-    check_ending(args.output)
+    check_output(args.output)
     opts = ["MODEL.ROI_HEADS.SCORE_THRESH_TEST", str(args.min_score)]
     if args.nms_thresh is not None:
         opts += ["MODEL.ROI_HEADS.NMS_THRESH_TEST", str(args.nms_thresh)]

@@ -115,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--annotations is needed")
     if (args.results is None) == (not args.ceiling):
         raise ValueError("one of --results and --ceiling is needed")
+    if args.out is not None and args.out.exists() and not args.out.is_dir():
+        raise NotADirectoryError(f"--out {args.out}: it is a file, expected a folder")
     results = None if args.ceiling else _results(args.results)
     card, surface_name = _scorecard(args, results)
     gallery = _score(args, card, results)

@@ -13,6 +13,7 @@ import densepose_ext
 
 from ..processes.messages import one_line
 from ..processes.notices import hide_notices
+from .words import Parser, check_no_word_is_empty, check_nothing_is_overwritten
 
 #: Command: what it does. Its module, with _ for -, has add_arguments(parser) and run(args).
 COMMANDS = {
@@ -71,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     module = module_of(command)
     purpose = COMMANDS[command]
-    own_parser = argparse.ArgumentParser(
+    own_parser = Parser(
         prog=f"densepose-ext {command}", description=f"{purpose[0].upper()}{purpose[1:]}."
     )
     module.add_arguments(own_parser)
@@ -82,6 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(errors="backslashreplace")
     try:
+        check_no_word_is_empty(arguments[end:])
+        check_nothing_is_overwritten(vars(options))
         hide_notices()
         if command not in WITHOUT_DETECTRON2:
             densepose_ext.register()
@@ -92,6 +95,9 @@ def main(arguments: list[str] | None = None) -> int:
         # The output's reader, head for one, has seen enough. Python's own last flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except MemoryError as error:
+        print(f"densepose-ext {command}: out of memory: {one_line(error)}", file=sys.stderr)
+        return 2
     except (ModuleNotFoundError, OSError, ValueError) as error:
         print(f"densepose-ext {command}: {one_line(error)}", file=sys.stderr)
         return 2

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ..prediction.writers import Options
 
 
+#: Pixels of an output, whose maps take several times as many bytes.
+_LARGEST = 1 << 28
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options for pictures, people, model and processes."""
     parser.add_argument(
@@ -90,6 +94,8 @@ def size_of(text: str | None) -> tuple[int, int] | None:
     width, by, height = text.lower().partition("x")
     if not (by and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise ValueError(f"--size {text}: expected WxH in pixels, such as 768x1024")
+    if int(width) * int(height) > _LARGEST:
+        raise ValueError(f"--size {text}: expected {_LARGEST:,} pixels or fewer")
     return int(height), int(width)
 
 
@@ -99,6 +105,8 @@ def run_over_pictures(args: argparse.Namespace, formats: tuple[str, ...], option
     from ..prediction.inputs import find_pictures
     from ..prediction.run import Run, read_image_ids, run_over
 
+    if args.image_ids and "json" not in formats:
+        raise ValueError("--image-ids goes with --format json")
     videos = [path for path in args.inputs if is_video(path)]
     if len(videos) == len(args.inputs):
         raise ValueError(f"{videos[0]} is a video: densepose-ext video {videos[0]} --out FILE.mp4")

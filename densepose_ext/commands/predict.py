@@ -52,4 +52,10 @@ def run(args: argparse.Namespace) -> int:
         size=size_of(args.size),
     )
     formats = (args.preset,) if args.preset else names_in(args.format, "--format")
+    for option, is_given, form in (
+        ("bgr", args.bgr, "iuv"),
+        ("surface", args.surface != "open", "vertices"),
+    ):
+        if is_given and form not in formats:
+            raise ValueError(f"--{option} goes with --format {form}")
     return run_over_pictures(args, formats, options)

@@ -115,9 +115,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _apply(args: argparse.Namespace) -> None:
     from ..texture import Atlas, apply_texture, fill_black
-    from ..visualization.picture_file import check_ending, write_picture
+    from ..visualization.picture_file import check_output, write_picture
 
-    check_ending(args.out)
+    check_output(args.out)
     atlas = Atlas.read(args.texture)
     if args.fill_black:
         atlas = fill_black(atlas)
@@ -133,12 +133,14 @@ def _extract(args: argparse.Namespace) -> None:
 
     from ..files.media import is_video
     from ..texture import TextureExtractor, fill_atlas
-    from ..visualization.picture_file import check_ending, write_picture
+    from ..visualization.picture_file import check_output, write_picture
 
     if args.symmetric and args.as_seen:
         raise ValueError("--symmetric and --as-seen exclude each other")
+    if args.every < 1:
+        raise ValueError(f"--every {args.every}: expected 1 or more")
     for path in filter(None, (args.out, args.coverage)):
-        check_ending(path)
+        check_output(path)
     videos = [path for path in args.inputs if is_video(path)]
     pictures = [path for path in args.inputs if path not in videos]
     if videos and args.iuv is not None:
@@ -197,9 +199,9 @@ def _add_video(
 
 def _transfer(args: argparse.Namespace) -> None:
     from ..texture import transfer_texture
-    from ..visualization.picture_file import check_ending, write_picture
+    from ..visualization.picture_file import check_output, write_picture
 
-    check_ending(args.out)
+    check_output(args.out)
     (source, from_people), (target, people) = read_with_people(args, [args.source, args.target])
     person = choose(from_people, args.person, args.source)
     if args.onto is not None:

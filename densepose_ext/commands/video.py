@@ -66,8 +66,6 @@ def run(args: argparse.Namespace) -> int:
         if value is not None and not value > 0:
             raise ValueError(f"--{option} {value}: expected more than 0")
     size = size_of(args.size)
-    if args.out.exists() and os.path.exists(args.input) and args.out.samefile(args.input):
-        raise ValueError(f"{args.out} is the input; write to another file")
 
     from ..prediction.presets import PRESETS
     from ..video import SurfaceSmoother, VideoReader, VideoWriter

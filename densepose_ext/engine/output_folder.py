@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from ..files.writable_folder import make_writable
 
 
 def check_writable(folder: str) -> None:
@@ -18,9 +19,7 @@ def check_writable(folder: str) -> None:
         OSError: they cannot; the message names the folder and the reason.
     """
     try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(4096))
+        make_writable(folder)
     except OSError as error:
         raise OSError(
             f"OUTPUT_DIR = {os.path.abspath(folder)} cannot be written to: {error.strerror};"

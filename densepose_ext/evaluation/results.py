@@ -9,7 +9,6 @@ vertices instead: see :mod:`vertex_results_file`.
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..data.json_list import json_entries, read_entry
-from ..data.values import identifier, whole_number
+from ..data.values import identifier, number, whole_number
 from ..files.atomic import replacing
 from ..structures import VertexResult
 from ..surface.meshes import get_mesh
@@ -135,15 +134,15 @@ class Results:
         # In the place of maps in a file: the bytes of their entry, a range.
         self._kept: dict[int | str, list[dict]] = {}
         self.by_vertices = False
-        for number, entry in enumerate(entries):
+        for place, entry in enumerate(entries):
             try:
                 by_vertices = _normalise(entry)
-                if number and by_vertices != self.by_vertices:
+                if place and by_vertices != self.by_vertices:
                     kinds = ("charts", "vertices") if by_vertices else ("vertices", "charts")
                     raise ValueError(f" has {kinds[1]}, those before it have {kinds[0]}")
                 self.by_vertices = by_vertices
             except ValueError as error:
-                raise ValueError(f"{self.source}: entry {number}{error}") from None
+                raise ValueError(f"{self.source}: entry {place}{error}") from None
             self._kept.setdefault(entry["image_id"], []).append(entry)
         self.by_image: Mapping[int | str, list[dict]] = _WholeEntries(self._kept, self._whole)
 
@@ -252,20 +251,18 @@ def _normalise(entry: dict) -> bool:
     where = f" (image {entry['image_id']})"
     for key, read in (("image_id", identifier), ("category_id", whole_number)):
         found = read(entry[key])
-        if found is None:
+        if found is None or (key == "category_id" and abs(found) >= 2**63):
             raise ValueError(f"{where}: {key} is {entry[key]!r}; expected an integer")
         entry[key] = found
-    # Older files have scores as strings.
-    try:
-        entry["score"] = float(entry["score"])
-        box = [float(value) for value in entry["bbox"]]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: score and bbox must be numbers: {error}") from error
-    if not math.isfinite(entry["score"]):
-        raise ValueError(f"{where}: score is {entry['score']}; expected a finite number")
-    if len(box) != 4 or not all(map(math.isfinite, box)) or min(box[2:]) < 0:
-        raise ValueError(f"{where}: bbox is {entry['bbox']}; expected [x, y, w, h], sizes from 0")
-    entry["bbox"] = box
+    score = number(entry["score"])  # older files have strings
+    if score is None:
+        raise ValueError(f"{where}: score is {entry['score']!r}; expected a finite number")
+    entry["score"] = float(score)
+    given = entry["bbox"]
+    box = [number(value) for value in given] if isinstance(given, (list, tuple)) else []
+    if len(box) != 4 or None in box or min(box[2:]) < 0:
+        raise ValueError(f"{where}: bbox is {given!r}; expected [x, y, w, h], sizes from 0")
+    entry["bbox"] = [float(value) for value in box]
     if by_vertices:
         _check_mesh(entry["ref_model"], where)
     else:

@@ -19,3 +19,8 @@ def upright(frame) -> np.ndarray:
     picture = frame.to_ndarray(format="bgr24")
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+
+
+def reason(error: Exception) -> str:
+    """What an error of PyAV says, without the number and the file that it adds."""
+    return getattr(error, "strerror", None) or str(error)

@@ -119,9 +119,9 @@ def _part_mask(picture: np.ndarray, people: People, options: Options) -> tuple[b
             raise ValueError(f"masks need parts, and the mesh {person.result.mesh} has no charts")
     labels = compose_labels(people, people.size)
     mask = np.isin(labels, options.parts).astype(np.uint8) * 255
-    if options.grow:
-        side = 2 * options.grow + 1
-        mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    if options.grow and mask.any():
+        away = cv2.distanceTransform(255 - mask, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        mask = (away <= options.grow).astype(np.uint8) * 255
     return (encoded(".png", mask),)
 
 

@@ -10,5 +10,8 @@ def one_line(error: Exception) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror and isinstance(error.filename, (str, bytes)):
         files = [os.fsdecode(name) for name in (error.filename, error.filename2) if name]
-        text = f"{', '.join(files)}: {error.strerror}"
+        # What os.makedirs raises; it says only "File exists".
+        in_the_way = isinstance(error, FileExistsError) and not error.filename2
+        reason = "it is a file, expected a folder" if in_the_way else error.strerror
+        text = f"{', '.join(files)}: {reason}"
     return " ".join(text.split())

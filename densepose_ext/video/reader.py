@@ -14,7 +14,7 @@ from time import perf_counter
 import cv2
 import numpy as np
 
-from ..files.pyav import av, upright
+from ..files.pyav import av, reason, upright
 from ..prediction.stream import Frame
 
 #: Frame rate of sources that do not state theirs.
@@ -100,8 +100,7 @@ class _PyAV:
             # without the prefix, a name with a colon would be taken for a URL
             self._container = av.open("file:" + source)
         except (av.error.FFmpegError, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ValueError(f"{name} cannot be read as a video: {reason}") from error
+            raise ValueError(f"{name} cannot be read as a video: {reason(error)}") from error
         if not self._container.streams.video:
             self._container.close()
             raise ValueError(f"{name} has no pictures; expected a video")
@@ -118,7 +117,7 @@ class _PyAV:
             try:
                 packet = next(packets, None)
             except av.error.FFmpegError as error:
-                self.damage.append(f"cannot be read further ({error.strerror})")
+                self.damage.append(f"cannot be read further ({reason(error)})")
                 break
             if packet is None:
                 break

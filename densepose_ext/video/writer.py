@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..files.pyav import av
+from ..files.pyav import av, reason
 from .sound import Sound
 
 #: Allowed endings, and OpenCV's codec for each.
@@ -131,13 +131,13 @@ class _PyAV:
             if self._container is None or self._sound is None:
                 if self._sound is not None:
                     self._drop_sound()
-                raise OSError(f"{owner.path} cannot be written: {error}") from error
+                raise OSError(f"{owner.path} cannot be written: {reason(error)}") from error
             self._refuse_sound()
             self._container.close()
             try:
                 self._open(owner, size)
             except av.error.FFmpegError as error:
-                raise OSError(f"{owner.path} cannot be written: {error}") from error
+                raise OSError(f"{owner.path} cannot be written: {reason(error)}") from error
 
     def _codec(self) -> str:
         """The name of the sound's codec."""
@@ -183,7 +183,7 @@ class _PyAV:
         try:
             self._container.mux(self._stream.encode(frame))
         except av.error.FFmpegError as error:
-            raise OSError(f"{self._path} cannot be written: {error}") from error
+            raise OSError(f"{self._path} cannot be written: {reason(error)}") from error
 
     def _write_sound(self, time: float) -> None:
         """Writes the sound up to a time; an error in the sound does not end the video."""
@@ -192,7 +192,9 @@ class _PyAV:
                 packet.stream = self._sound_stream
                 self._container.mux(packet)
         except av.error.FFmpegError as error:
-            self._owner.silence = f"from {time:.0f} s on its sound cannot be written: {error}"
+            self._owner.silence = (
+                f"from {time:.0f} s on its sound cannot be written: {reason(error)}"
+            )
             self._drop_sound()
 
     def close(self) -> None:

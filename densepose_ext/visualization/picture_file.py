@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from ..files.picture_encoding import encode_picture
+from ..files.writable_folder import make_writable
 
 #: Endings of formats with an alpha channel.
 _TRANSPARENT = (".png", ".webp", ".tif", ".tiff")
@@ -25,7 +26,7 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
         ValueError: OpenCV does not write the format, or it has no alpha and the picture does.
     """
     path = Path(path)
-    check_ending(path)
+    _check_ending(path)
     if picture.ndim == 3 and picture.shape[2] == 4 and path.suffix.lower() not in _TRANSPARENT:
         raise ValueError(f"{path}: this kind keeps no transparency; expected .png")
     try:
@@ -36,11 +37,17 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
     path.write_bytes(content)
 
 
-def check_ending(path: str | os.PathLike) -> None:
-    """Checks the ending of a file; call it before long work.
+def check_output(path: str | os.PathLike) -> None:
+    """Checks the ending of a file and makes its folder; call it before long work.
 
     Raises:
+        OSError: files cannot be written to the folder.
         ValueError: OpenCV does not write the format.
     """
+    _check_ending(path)
+    make_writable(Path(path).parent)
+
+
+def _check_ending(path: str | os.PathLike) -> None:
     if not cv2.haveImageWriter(Path(path).name):
         raise ValueError(f"{path}: no pictures of this ending can be written; expected .png, .jpg")

@@ -98,7 +98,11 @@ def test_scores_as_text_are_numbers():
     ("change", "message"),
     [
         ({"score": float("nan")}, "score is nan"),
-        ({"score": "high"}, "numbers"),
+        ({"score": "high"}, "score is 'high'; expected a finite number"),
+        ({"score": 10**400}, "score is 1000.*; expected a finite number"),
+        ({"bbox": [1, 2, 10**400, 6]}, "bbox is .*expected .x, y, w, h."),
+        ({"bbox": None}, "bbox is None"),
+        ({"category_id": 10**30}, "category_id is 1000.*; expected an integer"),
         ({"bbox": [1, 2, 3]}, "bbox"),
         ({"bbox": [1, 2, -3, 6]}, "bbox"),
         ({"bbox": [0, 0, 50, 6]}, r"uv_shape is \[3, 6, 5\]; expected \[3, 6, 50\]"),

@@ -232,12 +232,16 @@ def test_a_list_on_the_standard_input(tmp_path, folder, weights, monkeypatch):
         (["nothing here"], "no picture could be read"),
         (["empty"], r"no pictures in empty (0 other files)"),
         (["a.png", "--format", "iuv,nonsense"], "format 'nonsense'; expected some of iuv"),
-        (["a.png", "--format", ""], "--format '': expected names with a comma between"),
+        (["a.png", "--format", ""], "an empty word after --format"),
         (["a.png", "--format", "iuv,"], "--format 'iuv,': expected names with a comma between"),
         (["a.png", "--batch", "0"], "batch = 0, expected 1 or more"),
         (["a.png", "--machine-rank", "1"], "machine rank 1, expected 0 to 0"),
         (["a.png", "--num-machines", "2"], "tcp://HOST:PORT"),
-        (["a.png", "--image-ids", "a.png"], "a.png is not JSON"),
+        (["a.png", "--format", "json", "--image-ids", "a.png"], "a.png is not JSON"),
+        (["a.png", "--image-ids", "a.png"], "--image-ids goes with --format json"),
+        (["a.png", "--bgr"], "--bgr goes with --format iuv"),
+        (["a.png", "--surface", "smpl"], "--surface goes with --format vertices"),
+        (["a.png", "--size", "100000x100000"], "expected 268,435,456 pixels or fewer"),
         (["a.png", "--format", "vertices", "--surface", "x"], "no surface 'x'"),
         ([".", "--out", "."], "cannot hold both the pictures and the outputs"),
         (["a.png", "--out", "a.png"], "a.png"),
@@ -429,7 +433,13 @@ def test_masks_of_parts(tmp_path, folder, weights, capsys):
     assert main(["masks", picture, "--out", grown, "--parts", wanted, "--grow", "2", *fixed]) == 0
     larger = cv2.imread(f"{grown}/a_mask.png", cv2.IMREAD_UNCHANGED)
     assert (larger >= mask).all()
-    assert (larger > 0).sum() > (mask > 0).sum()
+    rows, columns = np.nonzero(mask)
+    row, column = np.indices(mask.shape).reshape(2, -1, 1)
+    away = np.hypot(row - rows, column - columns).min(1).reshape(mask.shape)
+    assert np.array_equal(larger > 0, away <= 2)
+    arguments = ["masks", picture, "--out", str(tmp_path / "all"), "--parts", wanted, *fixed]
+    assert main([*arguments, "--grow", "1000000"]) == 0
+    assert cv2.imread(f"{tmp_path}/all/a_mask.png", cv2.IMREAD_UNCHANGED).all()
 
 
 def test_a_preset(tmp_path, folder, weights, capsys):

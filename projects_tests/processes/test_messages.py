@@ -14,6 +14,13 @@ def test_an_error_of_a_file_begins_with_its_name(tmp_path):
     assert one_line(error.value) == f"{tmp_path}/a, {tmp_path}/b: No such file or directory"
 
 
+def test_a_file_in_the_way_of_a_folder(tmp_path):
+    (tmp_path / "a").touch()
+    with pytest.raises(FileExistsError) as error:
+        os.makedirs(tmp_path / "a", exist_ok=True)
+    assert one_line(error.value) == f"{tmp_path}/a: it is a file, expected a folder"
+
+
 def test_others_are_one_line():
     assert one_line(ValueError("one\n  two")) == "one two"
     assert one_line(OSError("no room")) == "no room"

@@ -70,7 +70,7 @@ def test_what_cannot_be_used(tmp_path, capsys):
         return capsys.readouterr().err
 
     out = tmp_path / "out.mp4"
-    assert "is the input; write" in fails("video", source, "--out", source)
+    assert "is an input; write" in fails("video", source, "--out", source)
     assert "--frames 0: expected more" in fails("video", source, "--out", out, "--frames", 0)
     assert "none.mp4" in fails("video", tmp_path / "none.mp4", "--out", out)
     assert "weight is 1" in fails("video", source, "--out", out, "--smooth", 1)
