@@ -18,6 +18,48 @@ def scale_and_shift(norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     return scale, norm.bias - norm.running_mean * scale
 
 
+class FoldedWeights:
+    """Weight and bias of a convolution and the frozen norm after it, as one.
+
+    At inference they are kept until one of the tensors that they depend on changes: to compute them
+    takes a tenth of the time of a light backbone on a CPU, and six operations a convolution.
+    Copies and pickles of this object are empty.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple | None = None
+
+    def __call__(self, weight: torch.Tensor, norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+        """The folded weight, of the shape of ``weight``, and bias (C,).
+
+        Args:
+            weight: (C, ...) of a convolution without bias.
+            norm: with weight, bias, running_mean and running_var, (C,) each, and eps.
+        """
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return _folded(weight, norm)
+        sources = (weight, norm.weight, norm.bias, norm.running_mean, norm.running_var)
+        # Optimizers may change weights in ways that leave no trace in their versions, and tensors
+        # of inference mode have no versions.
+        if torch.is_grad_enabled() or any(source.is_inference() for source in sources):
+            self._kept = None
+            return _folded(weight, norm)
+        state = [(source.data_ptr(), source._version) for source in sources]
+        if self._kept is None or self._kept[0] != state:
+            # The memory of the sources is kept too, so that no other tensor gets its address.
+            memory = [source.detach() for source in sources]
+            self._kept = state, memory, _folded(weight, norm)
+        return self._kept[2]
+
+    def __reduce__(self) -> tuple:
+        return FoldedWeights, ()
+
+
+def _folded(weight: torch.Tensor, norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    scale, shift = scale_and_shift(norm)
+    return weight * scale[:, None, None, None], shift
+
+
 class ConvWithFrozenNorm(Conv2d):
     """A convolution and its frozen norm as one, under the parameter names of both."""
 
@@ -40,11 +82,11 @@ class ConvWithFrozenNorm(Conv2d):
                 activation=conv.activation,
             )
         self.weight = conv.weight
+        self._folded = FoldedWeights()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Features (N, C', H', W') of features (N, C, H, W)."""
-        scale, shift = scale_and_shift(self.norm)
-        weight = self.weight * scale[:, None, None, None]
+        weight, shift = self._folded(self.weight, self.norm)
         x = F.conv2d(x, weight, shift, self.stride, self.padding, self.dilation, self.groups)
         return x if self.activation is None else self.activation(x)
 

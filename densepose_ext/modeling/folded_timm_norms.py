@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.ops import FrozenBatchNorm2d
 
-from .folded_norms import scale_and_shift
+from .folded_norms import FoldedWeights
 
 
 class AppliedNorm(nn.Module):
@@ -55,6 +55,7 @@ class ConvWithNorm(nn.Module):
         self.padding = conv.padding
         self._same = same
         self._norm = (norm,)  # a tuple: as a submodule it would be in checkpoints twice
+        self._folded = FoldedWeights()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         strided_depthwise = self.groups == x.shape[1] > 1 and max(self.stride) > 1
@@ -65,8 +66,7 @@ class ConvWithNorm(nn.Module):
         return self._convolved(x)
 
     def _convolved(self, x: torch.Tensor) -> torch.Tensor:
-        scale, shift = scale_and_shift(self._norm[0])
-        weight = self.weight * scale[:, None, None, None]
+        weight, shift = self._folded(self.weight, self._norm[0])
         if not self._same:
             return F.conv2d(x, weight, shift, self.stride, self.padding, self.dilation, self.groups)
         axes = [

@@ -1,6 +1,7 @@
 """Frozen norms computed as part of convolutions."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -54,6 +55,64 @@ def test_checkpoints_keep_their_names_and_take_effect(pair):
     assert not torch.equal(folded(image), before)
     folded.load_state_dict(state)
     torch.testing.assert_close(folded(image), before)
+
+
+def _scale_norm(body):
+    body[0].conv1.norm.weight.mul_(2)
+
+
+def _load(body):
+    body.load_state_dict({name: value * 1.1 for name, value in body.state_dict().items()})
+
+
+def _replace_memory(body):
+    weight = body[0].conv1.weight
+    weight.data = weight.data * 2
+
+
+def _train(body):
+    body(torch.randn(1, 3, 32, 32)).sum().backward()
+    for parameter in body.parameters():
+        parameter.data.sub_(0.1 * parameter.grad)
+
+
+@pytest.mark.parametrize("change", [_scale_norm, _load, _replace_memory, _train, nn.Module.double])
+def test_kept_weights_follow_every_change(pair, change):
+    _, folded = pair
+    image = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        before = folded(image)
+        assert torch.equal(folded(image), before)
+    change(folded)
+    image = image.to(folded[0].conv1.weight.dtype)
+    with torch.no_grad():
+        after = folded(image)
+    assert torch.equal(after, folded(image))  # computed anew, for gradients
+    assert not torch.equal(after.float(), before)
+
+
+def test_weights_are_kept_at_inference(pair, monkeypatch):
+    _, folded = pair
+    image = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        before = folded(image)
+        monkeypatch.setattr("densepose_ext.modeling.folded_norms.scale_and_shift", None)
+        assert torch.equal(folded(image), before)
+
+
+def test_copies_and_pickles_keep_nothing(pair):
+    _, folded = pair
+    image = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        before = folded(image)
+    for twin in (copy.deepcopy(folded), pickle.loads(pickle.dumps(folded))):
+        with torch.no_grad():
+            assert torch.equal(twin(image), before)
+            _scale_norm(folded)
+            assert torch.equal(twin(image), before)
+    with torch.inference_mode():
+        made_here = copy.deepcopy(folded)
+        assert torch.equal(made_here(image), folded(image))
 
 
 def test_activation_comes_last():
