@@ -1,4 +1,4 @@
-"""The errors of labels that programs made of synthetic people, whose true labels are known."""
+"""The errors of inexact labels of synthetic people, whose true labels are known."""
 
 from __future__ import annotations
 
@@ -56,16 +56,31 @@ def teacher_error(taught: Path, truth: Path) -> LabelError:
     return LabelError("The teacher's own error", note, _table(images))
 
 
+def annotators_error(by_hand: Path, truth: Path) -> LabelError:
+    """Scores points with the errors of human annotators, as if they were predictions.
+
+    Args:
+        by_hand: annotations with such errors. truth: the true ones.
+    """
+    what = "Points with the errors of human annotators, who miss some parts"
+    return _points_error("The annotators' own error", what, by_hand, truth)
+
+
 def fitted_error(fitted: Path, truth: Path) -> LabelError:
     """Scores fitted bodies at the true points, as if they were predictions.
 
     Args:
         fitted: annotations with labels of fitted bodies. truth: the true ones.
     """
+    what = "Bodies fitted to keypoints with the errors of human annotators"
+    return _points_error("The fitted bodies' own error", what, fitted, truth)
+
+
+def _points_error(heading: str, what: str, labelled: Path, truth: Path) -> LabelError:
     surface = BodySurface.load()
     labels = {
         person["id"]: _points(person)
-        for person in json.loads(fitted.read_bytes())["annotations"]
+        for person in json.loads(labelled.read_bytes())["annotations"]
         if "dp_x" in person
     }
     people = [p for p in json.loads(truth.read_bytes())["annotations"] if "dp_x" in p]
@@ -77,14 +92,12 @@ def fitted_error(fitted: Path, truth: Path) -> LabelError:
             found = np.array([own.get(place, background) for place in points]).T
             true = np.array(list(points.values())).T
             images.append(_person(person["id"], surface, true, found))
-    predicted = np.concatenate([image.predicted for image in images])
-    note = (
-        "Bodies fitted to keypoints with the errors of human annotators, scored at the true points"
-        f" of {len(images)} people; {len(people) - len(images)} others have too few keypoints or a"
-        f" body that covers none of their points. The {np.mean(predicted == 0):.1%} of the points"
-        " that the bodies do not cover count as wrong."
-    )
-    return LabelError("The fitted bodies' own error", note, _table(images))
+    missing = np.mean(np.concatenate([image.predicted for image in images]) == 0)
+    note = f"{what}, scored at the true points of {len(images)} people"
+    if len(images) < len(people):
+        note += f" ({len(people) - len(images)} others have no such labels)"
+    note += f". The {missing:.1%} of these points that have no label count as wrong."
+    return LabelError(heading, note, _table(images))
 
 
 def _pixels(

@@ -11,7 +11,7 @@ from .annotation import NAME as ANNOTATION
 from .annotation import run_annotation_study
 from .budget import BUDGETS
 from .data import StudyData
-from .label_error import LabelError, fitted_error, teacher_error
+from .label_error import LabelError, annotators_error, fitted_error, teacher_error
 from .outcome import Outcome
 from .page import write_study
 from .plans import TRAINING_STUDIES, Study, plan
@@ -20,7 +20,11 @@ from .runner import Runner, check_runs
 
 ROBUSTNESS = "robustness"
 #: Variants of the data whose labels are compared with the true ones.
-_LABEL_ERRORS = {"teacher": teacher_error, "fitted": fitted_error}
+_LABEL_ERRORS = {
+    "teacher": teacher_error,
+    "by hand": annotators_error,
+    "fitted": fitted_error,
+}
 STUDIES = (*TRAINING_STUDIES, ROBUSTNESS, ANNOTATION)
 
 

@@ -166,7 +166,7 @@ def test_supervision_by_a_teacher_and_by_fitted_bodies(out):
     text = page.read_text()
     raw = json.loads((page.parent / "study.json").read_text())
     assert [row["run"] for row in raw["rows"]] == runs
-    assert list(raw["label_errors"]) == ["teacher", "fitted"]
+    assert list(raw["label_errors"]) == ["teacher", "by hand", "fitted"]
     for error in raw["label_errors"].values():
         assert f"<h2>{error['heading']}</h2>" in text
         assert error["table"]["all"]["points"] > 100
