@@ -17,6 +17,7 @@ from ..synthetic.annotators import annotate_by_hand
 from ..synthetic.dataset import generate
 from .budget import Budget
 from .fitted import label_by_fits
+from .outcome import MEASURES
 from .strata import records_clothing
 
 #: Variants of the training annotations: exact points; points of half or a tenth of the people (the
@@ -54,7 +55,7 @@ class StudyData:
         if not records_clothing(json.loads(path.read_bytes())["annotations"]):
             print(
                 f"{path} is from a version that did not record clothing: there will be no results"
-                f" by clothing; to have them, delete {self.folder}",
+                f" by clothing; to have them, delete {self.folder} and {MEASURES} of finished runs",
                 file=sys.stderr,
             )
         _register(self.test, path, self.folder / "val")
