@@ -14,6 +14,7 @@ from ..structures import (
     VertexResult,
     owned,
 )
+from .results_on_gpu import results_of_all_channels
 from .vertex_results import vertex_results
 
 #: People are processed in groups of about this many pixels, so that arrays stay in the cache of a
@@ -64,6 +65,8 @@ def densepose_results(
         if min_confidence:
             raise ValueError(f"min_confidence = {min_confidence}, but this model has no parts")
         return [*vertex_results(output, sizes)]
+    if output.fine_segm.device.type != "cpu":
+        return [*results_of_all_channels(output, sizes, min_confidence)]
     results: list[DensePoseResult | VertexResult] = []
     for first, last in _groups([h * w for h, w in sizes]):
         height, width = sizes[first]

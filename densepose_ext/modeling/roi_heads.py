@@ -199,10 +199,7 @@ class DensePoseROIHeads(CascadeROIHeads):
         if not self.training:
             instances = self._forward_box(features, proposals)
             if self.second_look_on:
-                instances = [
-                    self.second_look.rescore(picture, people)
-                    for picture, people in zip(images.tensor, instances)
-                ]
+                instances = self.second_look.rescored(images.tensor, instances)
             return self.forward_with_given_boxes(features, instances), {}
         instances, losses = super().forward(images, features, proposals, targets)
         if self.densepose_on:

@@ -24,6 +24,8 @@ logger = logging.getLogger(f"detectron2.{__name__}")
 
 #: Side of what is seen of small boxes, relative to the classifier's input.
 SURROUNDINGS = 0.875
+#: Boxes that are classified at once, as many as a picture usually has at most.
+_CROPS_AT_ONCE = 128
 #: Mean and standard deviation of RGB in [0, 1] that the classifiers were trained with.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -112,14 +114,18 @@ class SecondLook(nn.Module):
         Returns:
             (N,) probabilities.
         """
+        return self._nobody(image[None], [boxes])
+
+    def _nobody(self, images: torch.Tensor, boxes: Sequence[Boxes]) -> torch.Tensor:
+        """The probabilities of the boxes of several pictures (B, 3, H, W), end to end."""
         # Outside the picture, values are 0: the mean colour.
-        crops = roi_align(image[None], [boxes.tensor], self.size, aligned=True)
+        crops = roi_align(images, [of_image.tensor for of_image in boxes], self.size, aligned=True)
         crops = crops * self._scale + self._shift
         if self._is_bgr:
             crops = crops.flip(1)
         crops = crops.contiguous(memory_format=torch.channels_last)
         with computed_in(PRECISIONS[self.precision], crops.device):
-            logits = self.classifier(crops)
+            logits = torch.cat([self.classifier(some) for some in crops.split(_CROPS_AT_ONCE)])
         probabilities = logits.float().softmax(1)
         return probabilities[:, self._classes].sum(1)
 
@@ -143,12 +149,30 @@ class SecondLook(nn.Module):
             boxes: their boxes in ``image``. Default: ``pred_boxes``.
         """
         boxes = people.pred_boxes if boxes is None else boxes
-        factor = (2 - 2 * self(image, self._seen(boxes))).clamp(max=1)
-        scores, order = (people.scores * factor).sort(descending=True)
-        kept = scores >= self.min_score
-        people = people[order[kept]]
-        people.scores = scores[kept]
-        return people
+        return self._rescored(image[None], [people], [boxes])[0]
+
+    @torch.no_grad()
+    def rescored(self, images: torch.Tensor, people: list[Instances]) -> list[Instances]:
+        """:meth:`rescore` for the people of each of several pictures (B, 3, H, W)."""
+        return self._rescored(images, people, [of_image.pred_boxes for of_image in people])
+
+    def _rescored(
+        self, images: torch.Tensor, people: list[Instances], boxes: list[Boxes]
+    ) -> list[Instances]:
+        factors = (2 - 2 * self._nobody(images, [*map(self._seen, boxes)])).clamp(max=1)
+        parts = factors.split([len(of_image) for of_image in people])
+        ranked = [
+            (of_image.scores * factor).sort(descending=True)
+            for of_image, factor in zip(people, parts)
+        ]
+        # The only place that waits for a GPU, once for all pictures.
+        kept = torch.stack([(scores >= self.min_score).sum() for scores, _ in ranked]).tolist()
+        rescored = []
+        for of_image, (scores, order), number in zip(people, ranked, kept):
+            of_image = of_image[order[:number]]
+            of_image.scores = scores[:number]
+            rescored.append(of_image)
+        return rescored
 
 
 def build_second_look(cfg: CfgNode) -> SecondLook | None:

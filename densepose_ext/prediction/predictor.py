@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import transforms as T
+from detectron2.modeling import GeneralizedRCNN
 from detectron2.structures import Instances
 from torch import nn
 
@@ -19,11 +20,9 @@ from ..config.embeddings import is_cse_config
 from ..engine.checkpoint import DensePoseCheckpointer
 from ..modeling.build import build_model
 from ..modeling.compiled import compile_model
-from ..modeling.postprocessing import densepose_results
 from ..modeling.precision import PRECISIONS
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
-from ..structures import DensePoseResult, Person, VertexResult
-from .charted import charted
+from .finding import people_of_batch
 from .model_files import config_and_weights
 from .people import People
 from .pictures import Picture, batch_to_bgr
@@ -162,12 +161,18 @@ class DensePosePredictor:
         if not arrays:
             return []
         with torch.inference_mode():
-            outputs = self.tested([self._model_input(picture) for picture in arrays])
+            found = self._found([self._model_input(picture) for picture in arrays])
         # Outside inference mode: the caller could not change its tensors in place.
-        return [
-            _people(output["instances"], picture.shape[:2], self.min_confidence)
-            for output, picture in zip(outputs, arrays)
-        ]
+        sizes = [picture.shape[:2] for picture in arrays]
+        return people_of_batch(found, sizes, self.min_confidence)
+
+    def _found(self, inputs: list[dict]) -> list[Instances]:
+        heads = self.model.roi_heads
+        is_plain = self.tested is self.model and type(self.model) is GeneralizedRCNN
+        if is_plain and not heads.mask_on and not heads.keypoint_on:
+            # Detectron2's postprocessing would wait for a GPU to know how many boxes are empty.
+            return self.model.inference(inputs, do_postprocess=False)
+        return [output["instances"] for output in self.tested(inputs)]
 
     def _model_input(self, picture: np.ndarray) -> dict:
         height, width = picture.shape[:2]
@@ -186,35 +191,6 @@ class DensePosePredictor:
         # A very long and narrow picture would end up without rows.
         new_height, new_width = (max(length, 1) for length in shape)
         return T.ResizeTransform(height, width, new_height, new_width).apply_image(picture)
-
-
-def _on_cpu(result: DensePoseResult | VertexResult) -> DensePoseResult | VertexResult:
-    result = result.map(torch.Tensor.cpu)
-    return charted(result) if isinstance(result, VertexResult) else result
-
-
-def _people(instances: Instances, size: tuple[int, int], min_confidence: float) -> People:
-    order = instances.scores.argsort(descending=True, stable=True)
-    instances = instances[order]
-    boxes = instances.pred_boxes.tensor
-    results = densepose_results(instances.pred_densepose, boxes, min_confidence)
-    optional = {
-        name: instances.get(field).cpu().numpy()
-        for name, field in (("mask", "pred_masks"), ("keypoints", "pred_keypoints"))
-        if instances.has(field)
-    }
-    persons = [
-        Person(
-            box.copy(),  # a view would keep the boxes of all people alive
-            score,
-            _on_cpu(result),
-            **{name: values[n].copy() for name, values in optional.items()},
-        )
-        for n, (box, score, result) in enumerate(
-            zip(boxes.cpu().numpy(), instances.scores.tolist(), results)
-        )
-    ]
-    return People(persons, size)
 
 
 def _device(device: str | torch.device | None) -> torch.device:

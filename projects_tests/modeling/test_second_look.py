@@ -156,15 +156,15 @@ def test_without_the_package_there_is_a_warning_and_the_model_runs(monkeypatch, 
 
 @pytest.fixture
 def looks(monkeypatch):
-    """How many boxes were looked at, call by call; half of every score is taken away."""
+    """How many boxes were looked at, picture by picture; half of every score is taken away."""
     calls = []
 
-    def halve(self, image, boxes):
-        assert image.shape[0] == 3
-        calls.append(len(boxes))
-        return torch.full((len(boxes),), 0.75)
+    def halve(self, images, boxes):
+        assert len(images) == len(boxes)
+        calls.extend(map(len, boxes))
+        return torch.full((sum(map(len, boxes)),), 0.75)
 
-    monkeypatch.setattr(SecondLook, "forward", halve)
+    monkeypatch.setattr(SecondLook, "_nobody", halve)
     return calls
 
 
