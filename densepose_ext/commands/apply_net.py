@@ -81,6 +81,8 @@ def _show(args: argparse.Namespace) -> int:
 
     if not 0 <= args.min_score <= 1:
         raise ValueError(f"--min_score {args.min_score}: expected 0 to 1")
+    if args.nms_thresh is not None and not 0 <= args.nms_thresh <= 1:
+        raise ValueError(f"--nms_thresh {args.nms_thresh}: expected 0 to 1")
     names = names_in(args.visualizations, "visualizations")
     atlas = Atlas.read(args.texture_atlas) if args.texture_atlas else None
     check_names(names, atlas)

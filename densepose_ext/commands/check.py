@@ -23,6 +23,8 @@ def run(args: argparse.Namespace) -> int:
     from ..surface.dense_target import has_dense_target
     from ..surface.parts import FINE_PART_NAMES
 
+    if args.images and not os.path.isdir(args.images):
+        raise NotADirectoryError(f"--images {args.images}: there is no such folder")
     logging.basicConfig(format="%(levelname)s %(message)s")
     file = read_annotations(args.annotations, args.images or "")
     people = file.people

@@ -107,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
         path = getattr(args, name)
         if path is not None and not path.is_file():
             raise FileNotFoundError(f"--{name}: there is no file {path}")
+    if args.images is not None and not args.images.is_dir():
+        raise NotADirectoryError(f"--images {args.images}: there is no such folder")
     if args.save_results is not None:
         _save_results(args)
         if args.annotations is None:

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     from ..synthetic.dataset import generate
     from ..synthetic.preview import contact_sheet
     from ..synthetic.settings import Settings
-    from ..visualization.picture_file import write_picture
+    from ..visualization.picture_file import check_output, write_picture
 
     if not args.out and not args.preview:
         raise ValueError(
@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         facing=args.facing,
     )
     if args.preview:
+        check_output(args.preview)
         write_picture(args.preview, contact_sheet(settings)[:, :, ::-1])
         print(args.preview)
     if args.out:

@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     from ..files.configs import get_config_file
     from ..teacher.run import META_ARCHITECTURE, teach
 
+    if args.processes < 1:
+        raise ValueError(f"--processes {args.processes}: expected 1 or more")
     path = args.config if os.path.isfile(args.config) else get_config_file(args.config)
     out = Path(args.out)
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -90,6 +90,8 @@ class Scorecard:
         Raises:
             FileNotFoundError, ValueError: a file of the surface is missing or cannot be used.
         """
+        if not 0 <= min_threshold <= 1:
+            raise ValueError(f"minimum threshold {min_threshold}, expected 0 to 1")
         self.truth = truth
         self.thresholds = scored_thresholds(min_threshold, even=truth.by_vertices)
         self._scorer = scorer or ImageScorer(surface, kappa)

@@ -9,7 +9,13 @@ JIT_SCRIPT = "`torch.jit.script` is "
 
 
 def hide_notices() -> None:
-    """Hides, in this process, torch's warnings about how Detectron2 and fvcore call it."""
+    """Hides, in this process, what torch and timm say about how they are called."""
     warnings.filterwarnings("ignore", JIT_SCRIPT)
     warnings.filterwarnings("ignore", module=r"torch\.functional")
+    logging.getLogger("timm.models._builder").addFilter(_is_news)
     logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False: a backbone has no classifier, so its weights are left over."""
+    return not record.getMessage().startswith("Unexpected keys (")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..data.json_file import read_json
 from ..files.atomic import write_whole
 from ..files.locks import acquire
 from .example import make_files
@@ -60,16 +61,12 @@ def generate(
 @contextmanager
 def _claimed(out: Path, settings: Settings) -> Iterator[None]:
     """Locks the folder for this process and checks that its settings are ours."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = open(out / ".lock", "wb")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise OSError(f"cannot write to {out}: {error.strerror}") from error
-    with lock:
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / ".lock", "wb") as lock:
         acquire(lock.fileno())
         path, record = out / "settings.json", settings.record()
         if path.exists():
-            there = json.loads(path.read_bytes())
+            there = _object(path)
             differing = sorted(k for k in {*there, *record} if there.get(k) != record.get(k))
             if differing:
                 raise ValueError(
@@ -85,7 +82,7 @@ def _claimed(out: Path, settings: Settings) -> Iterator[None]:
 def _is_made(out: Path, settings: Settings, counts: dict[str, int]) -> bool:
     """Whether a folder already holds everything asked for, with these settings."""
     path = out / "settings.json"
-    if not path.exists() or json.loads(path.read_bytes()) != settings.record():
+    if not path.exists() or _object(path) != settings.record():
         return False
     return all(_count(out, split) == count for split, count in counts.items() if count)
 
@@ -95,8 +92,18 @@ def _count(out: Path, split: str) -> int | None:
     path = _annotations(out, split)
     if not path.exists():
         return None
-    with open(path, encoding="utf-8") as file:
-        return len(json.load(file)["images"])
+    images = _object(path).get("images")
+    if not isinstance(images, list):
+        raise ValueError(f"{path} has no list of images; delete it, and it is made anew")
+    return len(images)
+
+
+def _object(path: Path) -> dict:
+    """The content of a JSON file of the dataset."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path}: expected an object, found {str(found)[:40]}")
+    return found
 
 
 def _annotations(out: Path, split: str) -> Path:

@@ -56,7 +56,7 @@ def printed(rng: np.random.Generator, picture: Path, plain: Solid) -> Solid:
 def _patch(rng: np.random.Generator, path: Path) -> np.ndarray:
     """A square patch (SIDE, SIDE, 3) of a photograph, RGB, brighter or darker than it was."""
     picture = read_photograph(path)
-    side = int(min(picture.shape[:2]) * rng.uniform(0.2, 1))
+    side = max(int(min(picture.shape[:2]) * rng.uniform(0.2, 1)), 1)
     top, left = (rng.integers(0, length - side + 1) for length in picture.shape[:2])
     patch = picture[top : top + side, left : left + side]
     patch = cv2.resize(patch, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -74,6 +74,7 @@ def test_what_cannot_be_used(place, tmp_path, capsys):
     start = ["show", CONFIG, place / "tiny.pth", place / "pictures" / "a.png"]
     assert "visualization 'dp_x'; expected some of dp_segm" in fails(*start, "dp_x")
     assert "dp_iuv_texture needs --texture_atlas" in fails(*start, "dp_iuv_texture")
+    assert "--nms_thresh nan: expected 0 to 1" in fails(*start, "bbox", "--nms_thresh", "nan")
     assert "--min_score 2.0: expected 0 to 1" in fails(*start, "bbox", "--min_score", "2")
     assert ".gifx" in fails(*start, "bbox", "--output", tmp_path / "a.gifx")
     broken = ["dump", CONFIG, place / "tiny.pth", place / "pictures" / "broken.jpg"]

@@ -166,6 +166,10 @@ class TestCheck:
         assert rows["right hand"] == str(points.count(3))
         assert "images missing" not in rows
 
+    def test_a_missing_folder_of_images(self, dataset, capsys):
+        assert main(["check", str(dataset), "--images", "/nowhere"]) == 2
+        assert capsys.readouterr().err.endswith("--images /nowhere: there is no such folder\n")
+
     def test_missing_images(self, dataset, capsys, caplog):
         assert main(["check", str(dataset), "--images", str(dataset.parent)]) == 0
         assert self.rows(capsys.readouterr().out)["images missing"] == "0"

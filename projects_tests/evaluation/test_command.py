@@ -156,6 +156,18 @@ def test_unusable_results(truth, tmp_path, capsys, change, message):
             ["--annotations", "{a}", "--ceiling", "--surface", "grid", "--out", "{r}/sub"],
             "results.json",
         ),
+        (
+            ["--annotations", "{a}", "--ceiling", "--surface", "grid", "--out", "{r}"],
+            "results.json: it is a file, expected a folder",
+        ),
+        (
+            ["--annotations", "{a}", "--ceiling", "--surface", "grid", "--images", "{d}/none"],
+            "empty/none: there is no such folder",
+        ),
+        (
+            ["--annotations", "{a}", "--ceiling", "--surface", "grid", "--min-threshold", "nan"],
+            "minimum threshold nan, expected 0 to 1",
+        ),
     ],
 )
 def test_unusable_arguments(truth, results, tmp_path, capsys, arguments, message):

@@ -374,8 +374,19 @@ def test_bad_arguments_say_what_is_wrong(tmp_path):
     with pytest.raises(ValueError, match="expected one of train, val"):
         generate(tmp_path / "c", SMALL, {"test": 1})
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="cannot write to"):
+    with pytest.raises(NotADirectoryError):
         generate(tmp_path / "file" / "out", SMALL, {"train": 1})
+    for name, content, message in (
+        ("settings.json", "{", r"settings\.json is not JSON"),
+        ("settings.json", "[]", r"settings\.json: expected an object, found \[\]"),
+        ("densepose_train.json", "{}", r"train\.json has no list of images; delete it"),
+    ):
+        folder = tmp_path / "damaged"
+        folder.mkdir(exist_ok=True)
+        (folder / "settings.json").write_text(json.dumps(SMALL.record()))
+        (folder / name).write_text(content)
+        with pytest.raises(ValueError, match=message):
+            generate(folder, SMALL, {"train": 1})
 
 
 def test_contact_sheet_has_pictures_and_overlays():

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from densepose_ext.synthetic.example import make_example
 from densepose_ext.synthetic.prints import printed
@@ -30,6 +31,13 @@ def test_cloth_is_a_function_of_the_place_and_seed(photographs):
     np.testing.assert_array_equal(first, colours(1, places))
     np.testing.assert_array_equal(first[::-1], colours(1, places[::-1]))
     assert not np.array_equal(first, colours(2, places))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 2)])
+def test_photographs_of_any_size(tmp_path, size):
+    Image.new("RGB", size, (200, 100, 50)).save(tmp_path / "small.png")
+    cloth = printed(np.random.default_rng(0), tmp_path / "small.png", lambda places: places * 0)
+    assert np.isfinite(cloth(np.zeros((5, 3)))).all()
 
 
 def test_people_stay_where_they_are(photographs):

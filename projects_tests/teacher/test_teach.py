@@ -212,6 +212,12 @@ def test_settings_that_make_no_teacher_are_named(people, tmp_path, capsys, opts,
     assert message in capsys.readouterr().err
 
 
+def test_no_process_is_not_one(people, tmp_path, capsys):
+    arguments = command(people, tmp_path / "out")
+    assert main([*arguments[:1], "--processes", "0", *arguments[1:]]) == 2
+    assert "--processes 0: expected 1 or more" in capsys.readouterr().err
+
+
 def test_messages_name_the_annotation_file(people, tmp_path, capsys):
     arguments = command(people, tmp_path / "out")
     arguments[4] = str(tmp_path)
