@@ -128,12 +128,11 @@ def run(args: argparse.Namespace) -> int:
         "surface": surface_name,
         "kappa": args.kappa if card.has_gps else None,
     }
-    if args.out is not None:
-        args.out.mkdir(parents=True, exist_ok=True)
     publish(card, gallery, facts, lambda table: print(table, end="\n\n"), args.out)
     for name in (METRICS_FILE, REPORT_FILE) if args.out is not None else ():
-        if (args.out / name).exists():
-            print(f"Wrote {args.out / name}")
+        if not (args.out / name).exists():
+            raise OSError(f"{args.out / name} was not written, for the reason above")
+        print(f"Wrote {args.out / name}")
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..processes.messages import one_line
 from .gallery import Gallery
 from .page import write_report
 from .report import Report, scores_table, text_tables, write_metrics
@@ -26,6 +27,8 @@ def scores_survive(what: str) -> Iterator[None]:
     """
     try:
         yield
+    except OSError as error:
+        logger.error(f"{what}: {one_line(error)}")
     except Exception as error:
         logger.error(f"{what}: {type(error).__name__}: {error}", exc_info=True)
 

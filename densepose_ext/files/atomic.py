@@ -5,7 +5,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -14,15 +14,16 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside ``path``, which is renamed to ``path`` at the end.
 
     Readers see the old file or the complete new one. After an error nothing is left behind, and an
-    OSError names a file: that of a full disk names none.
+    OSError names ``path``: that of a full disk names no file, others name the temporary one.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with naming(path):
+        with naming(path, temporary):
             yield temporary
             _rename(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # on a disk that cannot be written to, not even this works
+            temporary.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -32,19 +33,20 @@ def write_whole(path: Path, content: bytes) -> None:
     Only one process at a time may write to ``path``; see :func:`replacing` otherwise.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    with naming(path):
+    with naming(path, temporary):
         temporary.write_bytes(content)
         _rename(temporary, path)
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Gives an OSError that names no file, as that of a full disk, the name of this one."""
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Gives an OSError the name of a file, if it names none, or a temporary one in its place."""
     try:
         yield
     except OSError as error:
-        if error.errno is not None and error.filename is None:
-            error.filename = str(path)
+        own = (None,) if temporary is None else (None, temporary, str(temporary))
+        if error.errno is not None and error.filename in own:
+            error.filename, error.filename2 = str(path), None
         raise
 
 

@@ -13,5 +13,9 @@ def make_writable(folder: str | os.PathLike) -> None:
         OSError: files cannot be written there.
     """
     os.makedirs(folder, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(bytes(4096))
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        error.filename = os.fspath(folder)  # not that of the temporary file
+        raise

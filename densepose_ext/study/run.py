@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..files.datasets_folder import datasets_folder
+from ..files.writable_folder import make_writable
 from ..processes.cores import number_of_cores
 from .annotation import NAME as ANNOTATION
 from .annotation import run_annotation_study
@@ -63,6 +64,7 @@ def run_study(
     if name == ANNOTATION:
         if seeds > 1 or chosen or model or weights or overrides:
             raise ValueError(f"{name} takes only --budget and --out")
+        make_writable(out)
         return run_annotation_study(budget, out)
     size = BUDGETS[budget]
     trains = name != ROBUSTNESS
@@ -77,6 +79,7 @@ def run_study(
     root = Path(datasets_folder())
     if trains:
         check_runs(size, runs, overrides)
+    make_writable(out)
     data = StudyData(size, root, number_of_cores())
     executor = Runner(size, out, data, overrides) if trains else Tester(model, weights, out, data)
     folder = out / f"{name}_{budget}"

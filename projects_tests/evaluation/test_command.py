@@ -187,6 +187,16 @@ def test_bad_kappa(kappa, capsys):
     assert "per-part" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_made_takes_no_scores_along(truth, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "out"
+    assert command("--annotations", truth, "--ceiling", "--surface", "grid", "--out", out) == 2
+    printed = capsys.readouterr()
+    assert "AP50" in printed.out
+    assert "Traceback" not in printed.err
+    assert printed.err.endswith("metrics.json was not written, for the reason above\n")
+
+
 def test_annotations_without_dense_pose(write_truth, results, capsys):
     assert (
         command("--annotations", write_truth([person(BOX)]), "--results", results, "--no-gps") == 2

@@ -43,6 +43,24 @@ def test_a_whole_file_takes_the_place_of_what_a_killed_process_left(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_errors_name_the_file_and_not_the_temporary_one(tmp_path):
+    path = tmp_path / "nowhere" / "a.png"
+    for write in (write_whole, _write_replacing):
+        with pytest.raises(FileNotFoundError) as error:
+            write(path, b"content")
+        assert error.value.filename == str(path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="directory") as error:
+        _write_replacing(tmp_path / "folder", b"content")
+    assert error.value.filename == str(tmp_path / "folder")
+    assert error.value.filename2 is None
+
+
+def _write_replacing(path, content: bytes) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
 def test_the_error_of_a_full_disk_names_the_file(tmp_path):
     path = tmp_path / "a.png"
