@@ -11,9 +11,13 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-#: Operations whose result is a number, or has a shape that depends on values.
+#: Operations whose result is a number, or has a shape that depends on values; in inference mode,
+#: composite ones as they are, else those that they consist of.
 _WAITING = {
     "aten._local_scalar_dense": "item",
+    "aten.item": "item",
+    "aten.is_nonzero": "item",
+    "aten.equal": "equal",
     "aten.nonzero": "nonzero",
     "aten.nonzero_numpy": "nonzero",
     "aten.masked_select": "masked_select",
@@ -24,6 +28,8 @@ _WAITING = {
 _DOWNLOADS = {torch.Tensor.cpu: "cpu", torch.Tensor.tolist: "tolist"}
 _UPLOADS = {torch.tensor, torch.as_tensor}
 _PACKAGES = ("densepose_ext", "detectron2")
+#: Modules whose callers count as those who wait.
+_TOOLS = ("detectron2.structures", "detectron2.layers")
 
 
 class Synchronisations:
@@ -65,8 +71,9 @@ class Synchronisations:
     def note(self, operation: str) -> None:
         frame = sys._getframe(1)
         while frame is not None:
-            package = frame.f_globals.get("__name__", "").split(".")[0]
-            if package in _PACKAGES:
+            module = frame.f_globals.get("__name__", "")
+            package = module.split(".")[0]
+            if package in _PACKAGES and not module.startswith(_TOOLS):
                 place = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
                 self.counts[package, f"{place} {frame.f_code.co_name}", operation] += 1
                 return
@@ -99,7 +106,11 @@ class _Operations(TorchDispatchMode):
         elif name in ("aten.index", "aten.index_put", "aten.index_put_"):
             if any(x is not None and x.dtype in (torch.bool, torch.uint8) for x in args[1]):
                 self._noted.note("mask")
-        elif name == "aten.repeat_interleave" and kwargs.get("output_size") is None:
+        elif (
+            name == "aten.repeat_interleave"
+            and isinstance(args[-1], torch.Tensor)
+            and kwargs.get("output_size") is None
+        ):
             self._noted.note("repeat_interleave")
         return function(*args, **kwargs)
 

@@ -1,6 +1,7 @@
 """A GPU computes what the CPU computes, in training and in testing. Skipped where there is none."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from detectron2.modeling import build_model
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
+from torch._dynamo.utils import counters
 
 from densepose_ext import DensePosePredictor, get_config_file, load_config
 from densepose_ext.data.build import build_densepose_train_loader
@@ -139,6 +141,7 @@ def test_people_are_those_of_the_cpu(picture, overrides, precision, pixels, same
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_compiled_model_finds_the_same_people(picture, precision):
     model = get()
+    counters.clear()
     eager, compiled = (
         DensePosePredictor(
             model.config, model.weights, DEVICE, precision, min_score=0.5, compile=is_compiled
@@ -154,6 +157,23 @@ def test_a_compiled_model_finds_the_same_people(picture, precision):
                 assert np.abs(one.box - other.box).max() < (0.05 if precision == "fp32" else 2)
                 if one.result.labels.shape == other.result.labels.shape:
                     assert (one.result.labels == other.result.labels).float().mean() > 0.97
+    assert not counters["inductor"]["cudagraph_skips"]
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_transfers_of_a_batch(picture, count):
+    """No more of ours than :mod:`projects_tests.prediction.test_finding` counts on a CPU."""
+    model = the_shipped_model(DEVICE)
+    model.batch([picture] * count)
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as waits:
+            warnings.simplefilter("always")
+            model.batch([picture] * count)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    ours = [w for w in waits if "densepose_ext" in w.filename and "synchronizing" in str(w.message)]
+    assert len(ours) <= 3, [(w.filename, w.lineno) for w in ours]
 
 
 def test_given_boxes(tmp_path):

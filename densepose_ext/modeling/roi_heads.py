@@ -254,8 +254,7 @@ class DensePoseROIHeads(CascadeROIHeads):
             likeliest = scores[:, :-1].argmax(1)  # the last is background
             likeliest = likeliest.clamp(max=of_classes.shape[1] - 1)  # if classes share a box
             chosen = of_classes[torch.arange(len(image), device=scores.device), likeliest]
-            chosen = Boxes(chosen)
-            chosen.clip(image.image_size)
+            chosen = Boxes(_clipped(chosen, image.image_size))
             refined.append(Instances(image.image_size, proposal_boxes=chosen))
         return refined
 
@@ -366,6 +365,16 @@ class DensePoseROIHeads(CascadeROIHeads):
         if self.decoder is not None:
             return [self.decoder(features)]
         return [features[name] for name in self.densepose_in_features]
+
+
+def _clipped(boxes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Boxes (N, 4) XYXY inside an image of (height, width); those that are no numbers are empty.
+
+    Detectron2's ``Boxes.clip`` would wait for a GPU to refuse the latter.
+    """
+    (height, width), boxes = size, boxes.nan_to_num()
+    x, y = boxes[:, 0::2].clamp(0, width), boxes[:, 1::2].clamp(0, height)
+    return torch.stack([x, y], dim=2).flatten(1)
 
 
 @functools.cache

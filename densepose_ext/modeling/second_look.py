@@ -125,7 +125,10 @@ class SecondLook(nn.Module):
             crops = crops.flip(1)
         crops = crops.contiguous(memory_format=torch.channels_last)
         with computed_in(PRECISIONS[self.precision], crops.device):
-            logits = torch.cat([self.classifier(some) for some in crops.split(_CROPS_AT_ONCE)])
+            if torch.jit.is_tracing():
+                logits = self.classifier(crops)
+            else:
+                logits = torch.cat([self.classifier(some) for some in crops.split(_CROPS_AT_ONCE)])
         probabilities = logits.float().softmax(1)
         return probabilities[:, self._classes].sum(1)
 
@@ -160,17 +163,22 @@ class SecondLook(nn.Module):
         self, images: torch.Tensor, people: list[Instances], boxes: list[Boxes]
     ) -> list[Instances]:
         factors = (2 - 2 * self._nobody(images, [*map(self._seen, boxes)])).clamp(max=1)
-        parts = factors.split([len(of_image) for of_image in people])
+        parts = [factors]
+        if len(people) > 1:
+            parts = factors.split([len(of_image) for of_image in people])
         ranked = [
             (of_image.scores * factor).sort(descending=True)
             for of_image, factor in zip(people, parts)
         ]
-        # The only place that waits for a GPU, once for all pictures.
-        kept = torch.stack([(scores >= self.min_score).sum() for scores, _ in ranked]).tolist()
+        kept = [scores >= self.min_score for scores, _ in ranked]
+        if not torch.jit.is_tracing():  # a trace would keep the numbers
+            # The only place that waits for a GPU, once for all pictures.
+            numbers = torch.stack([of_image.sum() for of_image in kept]).tolist()
+            kept = [slice(number) for number in numbers]
         rescored = []
-        for of_image, (scores, order), number in zip(people, ranked, kept):
-            of_image = of_image[order[:number]]
-            of_image.scores = scores[:number]
+        for of_image, (scores, order), chosen in zip(people, ranked, kept):
+            of_image = of_image[order[chosen]]
+            of_image.scores = scores[chosen]
             rescored.append(of_image)
         return rescored
 

@@ -9,7 +9,7 @@ from detectron2.utils.events import EventStorage
 from densepose_ext import DensePoseDatasetMapper, densepose_results
 from densepose_ext.data import load_densepose_coco
 from densepose_ext.modeling import DensePoseROIHeads
-from densepose_ext.modeling.roi_heads import _warn_without_annotations
+from densepose_ext.modeling.roi_heads import _clipped, _warn_without_annotations
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_model import picture, tiny_config, tiny_model
 
@@ -268,3 +268,10 @@ def test_refinements_take_pictures_without_proposals_and_no_part_in_training(tmp
 def test_a_negative_number_of_refinements_is_refused():
     with pytest.raises(ValueError, match=r"REFINEMENTS = -1, expected 0 or more"):
         tiny_model("MODEL.ROI_BOX_HEAD.REFINEMENTS", -1)
+
+
+def test_refined_boxes_stay_in_the_image():
+    nan, inf = float("nan"), float("inf")
+    boxes = torch.tensor([[-3.0, 2, 50, 90], [nan, 1, inf, 7], [5, -inf, 9, 9]])
+    expected = torch.tensor([[0.0, 2, 40, 30], [0, 1, 40, 7], [5, 0, 9, 9]])
+    assert torch.equal(_clipped(boxes, (30, 40)), expected)

