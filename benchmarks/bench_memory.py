@@ -114,7 +114,7 @@ def evaluate(device: str, folder: Path) -> None:
 MEASURED = {
     "train": (f"training R_50, 2 images of {SIDE} pixels", train),
     "predict": (f"`predict`, the shipped model, a picture of {LARGE[1]} x {LARGE[0]}", predict),
-    "evaluate": (f"`evaluate`, {IMAGES:,} images with {DETECTIONS} detections each", evaluate),
+    "evaluate": (f"`evaluate`, {{images:,}} images with {DETECTIONS} detections each", evaluate),
 }
 
 
@@ -166,7 +166,8 @@ def main() -> None:
                 )
             megabytes = json.loads((Path(folder) / "megabytes.json").read_text())
         where = " (GPU)" if args.device == "cuda" and name != "evaluate" else ""
-        rows.append({"what": MEASURED[name][0] + where, "megabytes": rounded(megabytes)})
+        what = MEASURED[name][0].format(images=args.images) + where
+        rows.append({"what": what, "megabytes": rounded(megabytes)})
     print(memory(rows))
     if args.save:
         save(args.save, "memory", rows, args.machine)
