@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from ..data.annotation_file import AnnotationFile
 from ..data.annotations import has_densepose
+from ..files.atomic import naming
 from ..surface.parts import ANNOTATION_SIDE, FINE_TO_GROUP, GROUP_NAMES
 from ..surface.registry import Surface
 from .event_log import read_events
@@ -215,6 +216,7 @@ def draw(agreement: Agreement, path: str | os.PathLike, title: str) -> None:
     axes.set_xlim(left=0)
     axes.grid(axis="x", alpha=0.3)
     try:
-        figure.savefig(path, dpi=130)
+        with naming(Path(path)):
+            figure.savefig(path, dpi=130)
     except ValueError as error:  # a file format that matplotlib does not know
         raise ValueError(f"{path}: {error}") from None

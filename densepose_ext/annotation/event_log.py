@@ -11,6 +11,7 @@ import os
 import sys
 from pathlib import Path
 
+from ..files.atomic import naming
 from ..files.locks import acquire
 
 #: Without this flag, Windows writes \r\n for \n.
@@ -64,11 +65,12 @@ class EventLog:
         event = {"n": self._count, **event}
         line = json.dumps(event, separators=(",", ":"), allow_nan=False).encode() + b"\n"
         try:
-            os.lseek(self._file, self._end, os.SEEK_SET)
-            done = 0
-            while done < len(line):
-                done += os.write(self._file, line[done:])
-            os.fsync(self._file)
+            with naming(self.path):
+                os.lseek(self._file, self._end, os.SEEK_SET)
+                done = 0
+                while done < len(line):
+                    done += os.write(self._file, line[done:])
+                os.fsync(self._file)
         except OSError:
             os.ftruncate(self._file, self._end)
             raise

@@ -60,8 +60,8 @@ def write_torchscript(network: Network, path: Path) -> None:
     with torch.no_grad(), without_warnings():
         # not checked by torch: check_export compares at another size, where traces go wrong
         traced = torch.jit.trace(network.module, tuple(network.inputs.values()), check_trace=False)
-    with replacing(path) as temporary:
-        traced.save(os.fspath(temporary))
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            torch.jit.save(traced, file)
 
 
 def write_onnx(network: Network, path: Path) -> None:

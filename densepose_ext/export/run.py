@@ -13,7 +13,7 @@ import torch
 from detectron2.config import CfgNode
 
 from .. import __version__
-from ..files.atomic import replacing
+from ..files.atomic import replacing, write_whole
 from ..prediction.exported import VERTICES_FILE
 from ..prediction.predictor import DensePosePredictor
 from ..structures import DensePoseEmbeddingOutput
@@ -97,7 +97,7 @@ def export_model(
         with replacing(out / VERTICES_FILE) as temporary, open(temporary, "wb") as stream:
             np.savez(stream, **{name: value.cpu().numpy() for name, value in vertices.items()})
     description = json.dumps(_description(predictor.cfg, networks, vertices), indent=1)
-    (out / f"{what}.json").write_text(description + "\n", encoding="utf-8")
+    write_whole(out / f"{what}.json", f"{description}\n".encode())
     return differences
 
 

@@ -48,6 +48,12 @@ def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
         if error.errno is not None and error.filename in own:
             error.filename, error.filename2 = str(path), None
         raise
+    except RuntimeError as error:
+        # torch.save hides why its file cannot be written.
+        if not isinstance(error.__context__, OSError):
+            raise
+        error.__context__.filename = str(path)
+        raise error.__context__ from None
 
 
 def _rename(temporary: Path, path: Path) -> None:

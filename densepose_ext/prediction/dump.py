@@ -62,8 +62,8 @@ def write_dump(path: str | os.PathLike, entries: Iterable[dict], official: bool 
     """
     content = [_with_objects(entry) if official else entry for entry in entries]
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with replacing(Path(path)) as temporary:
-        torch.save(content, temporary, pickle_module=_OfficialPickle if official else pickle)
+    with replacing(Path(path)) as temporary, open(temporary, "wb") as file:
+        torch.save(content, file, pickle_module=_OfficialPickle if official else pickle)
     return len(content)
 
 

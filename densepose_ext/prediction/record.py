@@ -201,9 +201,12 @@ class RunRecord:
         return [json.loads(entry) for entry in text.split(b",\n")] if text else []
 
     def close(self) -> None:
-        self._pictures.close()
+        # What could not be written is tried again.
+        with naming(self._pictures_path):
+            self._pictures.close()
         if self._results is not None:
-            self._results.close()
+            with naming(self._results_path):
+                self._results.close()
 
     def __enter__(self) -> RunRecord:
         return self

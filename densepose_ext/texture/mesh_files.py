@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files.atomic import write_whole
 from ..surface.body import vertex_normals
 from ..surface.surface import BodySurface
 from .atlas import COLUMNS, ROWS, Atlas, positions
@@ -41,7 +42,7 @@ def write_ply(path: str | os.PathLike, places: np.ndarray, colours: np.ndarray) 
     ]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}"]
     header = "\n".join([*header, *properties, "end_header", ""])
-    Path(path).write_bytes(header.encode("ascii") + points.tobytes())
+    write_whole(Path(path), header.encode("ascii") + points.tobytes())
 
 
 def write_obj(
@@ -80,11 +81,9 @@ def write_obj(
         *_lines("f %d/%d/%d %d/%d/%d %d/%d/%d", faces),
         "",
     ]
-    path.write_text("\n".join(lines), encoding="utf-8")
-    material.write_text(
-        f"newmtl surface\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1\nmap_Kd {texture.name}\n",
-        encoding="utf-8",
-    )
+    write_whole(path, "\n".join(lines).encode())
+    colours = "Ka 1 1 1\nKd 1 1 1\nKs 0 0 0\nillum 1"
+    write_whole(material, f"newmtl surface\n{colours}\nmap_Kd {texture.name}\n".encode())
     atlas.write(texture)
     return [path, material, texture]
 

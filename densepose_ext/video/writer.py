@@ -203,7 +203,10 @@ class _PyAV:
         finally:
             if self._sound is not None:
                 self._sound.close()
-            self._container.close()
+            try:
+                self._container.close()
+            except av.error.FFmpegError as error:
+                raise OSError(f"{self._path} cannot be written: {reason(error)}") from error
 
 
 class _OpenCV:
@@ -213,6 +216,7 @@ class _OpenCV:
         self._missing = size[0] % 2, size[1] % 2
         even = size[1] + self._missing[1], size[0] + self._missing[0]
         code = cv2.VideoWriter.fourcc(*owner.codec)
+        self._path, self._frames = owner.path, 0
         self._writer = cv2.VideoWriter(str(owner.path), code, float(owner.rate), even)
         if not self._writer.isOpened():
             raise OSError(f"{owner.path} cannot be written as {owner.codec} by OpenCV")
@@ -222,6 +226,14 @@ class _OpenCV:
             rows, columns = self._missing
             picture = cv2.copyMakeBorder(picture, 0, rows, 0, columns, cv2.BORDER_REPLICATE)
         self._writer.write(picture)
+        self._frames += 1
 
     def close(self) -> None:
         self._writer.release()
+        # OpenCV says nothing when the disk is full.
+        written = cv2.VideoCapture(str(self._path))
+        written.set(cv2.CAP_PROP_POS_FRAMES, self._frames - 1)
+        is_whole = written.read()[0]
+        written.release()
+        if not is_whole:
+            raise OSError(f"{self._path} is not complete; is the disk full?")

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..files.atomic import write_whole
 from ..files.picture_encoding import encode_picture
 from ..files.writable_folder import make_writable
 
@@ -34,7 +35,7 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    write_whole(path, content)
 
 
 def check_output(path: str | os.PathLike) -> None:

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import torch
 
 from densepose_ext.files.atomic import replacing, write_whole
 
@@ -71,6 +72,13 @@ def test_the_error_of_a_full_disk_names_the_file(tmp_path):
         replacing(path),
     ):
         full.write(b"after")
+    assert error.value.filename == str(path)
+    with (
+        pytest.raises(OSError, match="No space left on device") as error,
+        replacing(path),
+        open("/dev/full", "wb") as full,
+    ):
+        torch.save(torch.zeros(9), full)  # raises RuntimeError
     assert error.value.filename == str(path)
     (tmp_path / ".a.png.tmp").symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"No space left on device: .*a\.png'"):

@@ -181,3 +181,11 @@ def test_a_killed_run_leaves_a_playable_file(tmp_path):
     frames, _ = read(path)
     assert len(frames) >= 10
     assert [number_of(f.picture) for f in frames] == list(range(len(frames)))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_disk_is_noticed(tmp_path):
+    path = tmp_path / "walk.avi"  # OpenCV writes it
+    path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"walk\.avi is not complete; is the disk full\?"):
+        write_video(path, 3)
