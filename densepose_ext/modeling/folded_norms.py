@@ -45,11 +45,12 @@ class FoldedWeights:
             self._kept = None
             return _folded(weight, norm)
         state = [(source.data_ptr(), source._version) for source in sources]
-        if self._kept is None or self._kept[0] != state:
+        kept = self._kept
+        if kept is None or kept[0] != state:
             # The memory of the sources is kept too, so that no other tensor gets its address.
             memory = [source.detach() for source in sources]
-            self._kept = state, memory, _folded(weight, norm)
-        return self._kept[2]
+            self._kept = kept = state, memory, _folded(weight, norm)
+        return kept[2]
 
     def __reduce__(self) -> tuple:
         return FoldedWeights, ()

@@ -54,7 +54,10 @@ class ExportedPredictor:
 
     Attributes:
         min_score: people with a lower score are left out.
+        lanes: 1, see :attr:`DensePosePredictor.lanes`: onnxruntime uses all cores.
     """
+
+    lanes = 1
 
     def __init__(
         self,

@@ -278,7 +278,7 @@ def _work(
     share = todo[rank::count]
     ids = {source.name: number for source, number in share}
     frames = ahead(read_frame, (source for source, _ in share), run.workers)
-    predicted = predict_frames(frames, predictor.batch, run.batch)
+    predicted = predict_frames(frames, predictor.batch, run.batch, predictor.lanes)
     written = ahead(functools.partial(_write, run, ids), predicted, run.workers)
     bar = tqdm(written, "predicting", len(share), unit="picture", disable=True if rank else None)
     with RunRecord(run.folder, settings, JSON in run.formats, part=rank) as record:

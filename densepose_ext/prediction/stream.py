@@ -1,7 +1,7 @@
 """Reads, predicts and writes concurrently, in order, with few pictures in memory.
 
-The network runs in the calling thread, reading and writing in other threads. Everything takes and
-returns iterators, so the frames can also come from a video.
+Reading, the network and writing run in threads. Everything takes and returns iterators, so the
+frames can also come from a video.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from ..files.picture_reader import read_picture
 from .inputs import Source
@@ -49,15 +51,22 @@ def read_frame(source: Source) -> Frame:
 
 
 def ahead(
-    function: Callable[[Given], Made], items: Iterable[Given], workers: int
+    function: Callable[[Given], Made],
+    items: Iterable[Given],
+    workers: int,
+    threads: int = 1,
 ) -> Iterator[Made]:
     """An ordered ``map`` in threads that work ahead of the consumer.
 
     At most ``workers + 1`` results are pending or in progress, so memory does not grow with the
     number of items. An exception is raised in place of its result.
+
+    Args:
+        threads: of torch, in each worker.
     """
     pending: deque = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    before = torch.get_num_threads()
+    with ThreadPoolExecutor(workers, "", torch.set_num_threads, (threads,)) as pool:
         try:
             for item in items:
                 pending.append(pool.submit(function, item))
@@ -68,19 +77,34 @@ def ahead(
         finally:
             for future in pending:
                 future.cancel()
+            torch.set_num_threads(before)  # what workers set is the default of new threads
 
 
 def predict_frames(
-    frames: Iterable[Frame], find: Callable[[list[np.ndarray]], list[People]], batch: int = 1
+    frames: Iterable[Frame],
+    find: Callable[[list[np.ndarray]], list[People]],
+    batch: int = 1,
+    lanes: int = 1,
 ) -> Iterator[tuple[Frame, People | None]]:
     """The people of each frame, in order, None for a frame without a picture.
 
     Args:
         find: the method ``batch`` of a predictor.
         batch: frames per batch of the network.
+        lanes: batches computed at the same time. More than one share torch's threads, and have
+            threads of their own; else the network runs in the calling thread.
     """
     frames = iter(frames)
-    while group := list(islice(frames, batch)):
-        found = iter(find([f.picture for f in group if f.picture is not None]))
-        for frame in group:
-            yield frame, next(found) if frame.picture is not None else None
+    groups = iter(lambda: list(islice(frames, batch)), [])
+
+    def found(group: list[Frame]) -> list[tuple[Frame, People | None]]:
+        people = iter(find([f.picture for f in group if f.picture is not None]))
+        return [(f, next(people) if f.picture is not None else None) for f in group]
+
+    if lanes == 1:
+        yield from chain.from_iterable(map(found, groups))
+        return
+    threads = max(torch.get_num_threads() // lanes, 1)
+    with closing(ahead(found, groups, lanes, threads)) as results:
+        for people in results:
+            yield from people

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import islice, repeat, takewhile
+from threading import Lock
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,8 @@ class VideoSummary:
     Attributes:
         frames: number of frames written.
         people: number of different people.
-        milliseconds: work per frame, by stage; stages overlap in time.
+        milliseconds: work per frame, by stage; stages, and two frames in the network on a CPU,
+            overlap in time.
         seconds: from the first frame to the last.
         interrupted: whether Ctrl-C ended it.
     """
@@ -159,7 +161,8 @@ def draw_video(
 
         read = stage("decode", lambda _: next(todo, None), repeat(None))
         find = clock.timed("network", predictor.batch)
-        found = predict_frames(takewhile(lambda frame: frame is not None, read), find)
+        frames_read = takewhile(lambda frame: frame is not None, read)
+        found = predict_frames(frames_read, find, lanes=predictor.lanes)
         written = stage("encode", write, stage("draw", draw, stage("track", follow, found)))
         disable = None if shows_progress else True  # None: outside of a terminal
         bar = tqdm(written, "video", min(counts, default=None), unit="frame", disable=disable)
@@ -192,6 +195,7 @@ class _Clock:
 
     def __init__(self) -> None:
         self.spent: dict[str, float] = defaultdict(float)
+        self._lock = Lock()
 
     def timed(self, name: str, function: Callable) -> Callable:
         def measured(argument):
@@ -199,6 +203,7 @@ class _Clock:
             try:
                 return function(argument)
             finally:
-                self.spent[name] += perf_counter() - start
+                with self._lock:
+                    self.spent[name] += perf_counter() - start
 
         return measured

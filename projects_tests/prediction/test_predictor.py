@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -194,6 +195,27 @@ def test_batch_of_one_size_equals_one_by_one(predictor):
             np.testing.assert_allclose(a.box, b.box, atol=1e-2)
             assert a.score == pytest.approx(b.score, abs=1e-4)
     assert predictor.batch([]) == []
+
+
+@pytest.mark.slow
+def test_calls_at_the_same_time(predictor):
+    pictures = [noise(seed=seed) for seed in range(4)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(predictor, pictures))
+    for people, picture in zip(together, pictures):
+        alone = predictor(picture)
+        assert [p.score for p in people] == [p.score for p in alone]
+        for a, b in zip(people, alone):
+            assert torch.equal(a.result.uv, b.result.uv)
+
+
+def test_lanes_of_a_cpu(predictor, monkeypatch):
+    for threads, lanes in ((1, 1), (2, 2), (3, 2), (64, 2)):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
+        assert predictor.lanes == lanes
+    # A wrapper, as of test-time augmentation, may switch heads of the model off and on.
+    monkeypatch.setattr(predictor, "tested", torch.nn.Identity())
+    assert predictor.lanes == 1
 
 
 @pytest.mark.slow

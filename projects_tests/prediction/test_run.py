@@ -362,6 +362,28 @@ def test_frames_may_come_from_anywhere(weights):
         assert len(asked) <= n + 2
 
 
+def test_lanes_work_at_the_same_time_and_share_the_threads():
+    together, threads = threading.Barrier(2, timeout=60), []
+
+    def find(pictures):
+        together.wait()
+        threads.append(torch.get_num_threads())
+        return [People([], picture.shape[:2]) for picture in pictures]
+
+    frames = (Frame(f"f{n}", np.zeros((n + 1, 9, 3), np.uint8)) for n in range(6))
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        found = list(predict_frames(frames, find, lanes=2))
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+    assert [(frame.name, people.size) for frame, people in found] == [
+        (f"f{n}", (n + 1, 9)) for n in range(6)
+    ]
+    assert threads == [2] * 6
+
+
 def test_working_ahead_is_in_order_and_bounded():
     running = threading.Semaphore(0)
     started = []

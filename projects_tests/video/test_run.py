@@ -22,6 +22,8 @@ from projects_tests.visualization.people import flat_person
 class OnePerson:
     """A stand-in for the network: one person who moves to the right; may be interrupted."""
 
+    lanes = 1
+
     def __init__(self, interrupted_at=None):
         self.interrupted_at, self.calls = interrupted_at, 0
 
