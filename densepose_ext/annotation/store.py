@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from ..data.rle import encode_part_masks
-from ..surface.parts import ANNOTATION_SIDE, COARSE_PART_NAMES, NUM_COARSE_PARTS
+from ..surface.parts import COARSE_PART_NAMES
 from .coco_output import CocoText
+from .drawn import checked_box, checked_map
 from .event_log import EventLog
 from .importing import import_people
 from .leases import Leases
@@ -29,8 +30,6 @@ from .views import NUM_VIEWS, Views
 
 #: The log's name is that of the annotation file with this suffix.
 LOG_SUFFIX = ".log.jsonl"
-#: Minimum side of a box, pixels.
-SMALLEST_BOX = 4
 
 
 class Conflict(ValueError):
@@ -177,14 +176,14 @@ class Store:
         with self._lock:
             number = max(self.project.people, default=0) + 1
             event = {"do": "add", "person": number, "image": image, "by": who.name}
-            self._write({**event, "box": self._box(image, box)})
+            self._write({**event, "box": checked_box(box, self._picture(image))})
             return self.project.people[number]
 
     def set_box(self, person: int, box: Sequence[float], who: Who) -> None:
         """Changes a box. Regions stay where they are in the picture."""
         with self._lock:
             found = self._held(person, who)
-            self._do("box", person, who, box=self._box(found.image, box))
+            self._do("box", person, who, box=checked_box(box, self._picture(found.image)))
 
     def remove(self, person: int, who: Who) -> None:
         """Removes a person. The log still has what was drawn."""
@@ -214,7 +213,7 @@ class Store:
         """
         with self._lock:
             self._held(person, who, "regions")
-            self._do("paint", person, who, regions=encode_part_masks(_checked_map(painted)))
+            self._do("paint", person, who, regions=encode_part_masks(checked_map(painted)))
 
     def finish_regions(self, person: int, who: Who) -> None:
         """Ends stage 1, and samples the points for stage 2.
@@ -388,24 +387,3 @@ class Store:
         if not 0 <= point < len(person.points):
             raise ValueError(f"point {point}, expected 0 to {len(person.points) - 1}")
         return person.points[point][2]
-
-    def _box(self, image: int, box: Sequence[float]) -> list[float]:
-        picture = self._picture(image)
-        values = np.asarray(box, float)
-        if values.shape != (4,) or not np.isfinite(values).all():
-            raise ValueError(f"box {list(box)}, expected four finite numbers")
-        low = values[:2].clip(0)
-        high = np.minimum(values[:2] + values[2:], [picture.width, picture.height])
-        if ((high - low) < SMALLEST_BOX).any():
-            raise ValueError(
-                f"box {list(box)}, expected {SMALLEST_BOX} pixels or more in each direction"
-            )
-        return [round(float(value), 2) for value in (*low, *(high - low))]
-
-
-def _checked_map(painted: np.ndarray) -> np.ndarray:
-    painted = np.asarray(painted)
-    side = (ANNOTATION_SIDE, ANNOTATION_SIDE)
-    if painted.shape != side or painted.dtype != np.uint8 or painted.max() > NUM_COARSE_PARTS:
-        raise ValueError(f"regions of shape {painted.shape}, expected {side} with 0 to 14")
-    return painted

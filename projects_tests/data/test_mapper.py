@@ -8,14 +8,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from detectron2.config import get_cfg
 from detectron2.data import DatasetMapper
 from detectron2.data import transforms as T
 from detectron2.data.detection_utils import create_keypoint_hflip_indices
 from detectron2.structures import BitMasks, BoxMode, PolygonMasks
 from pycocotools import mask as coco_mask
 
-from densepose_ext.config import add_densepose_config
 from densepose_ext.data import DensePoseDatasetMapper, load_densepose_coco
 from densepose_ext.data.left_out import warn_once
 from densepose_ext.data.picture_files import check_pictures, picture_size
@@ -54,15 +52,6 @@ def training(*augmentations, **arguments) -> DensePoseDatasetMapper:
     return DensePoseDatasetMapper(
         True, augmentations=list(augmentations), image_format="BGR", **arguments
     )
-
-
-def config(**changes):
-    cfg = get_cfg()
-    add_densepose_config(cfg)
-    cfg.INPUT.MIN_SIZE_TRAIN = (HEIGHT,)
-    cfg.DATASETS.TRAIN = ("densepose_coco_2014_train",)
-    cfg.merge_from_list([value for item in changes.items() for value in item])
-    return cfg
 
 
 def without(person: dict, *keys: str) -> dict:
@@ -394,66 +383,6 @@ def test_boxes_of_either_mode_give_the_same_instances(image):
     found = training()(image)["instances"]
     np.testing.assert_allclose(found.gt_boxes.tensor, expected.gt_boxes.tensor)
     np.testing.assert_allclose(found.gt_densepose.x, expected.gt_densepose.x, atol=1e-3)
-
-
-class TestConfig:
-    def test_defaults(self, image):
-        instances = DensePoseDatasetMapper(config(), True)(image)["instances"]
-        assert instances.has("gt_densepose")
-        assert not instances.has("gt_masks")
-        assert not instances.has("gt_keypoints")
-
-    def test_without_dense_pose(self, image):
-        cfg = config(**{"MODEL.DENSEPOSE_ON": False})
-        assert not DensePoseDatasetMapper(cfg, True)(image)["instances"].has("gt_densepose")
-
-    def test_all_heads(self, image):
-        cfg = config(**{"MODEL.MASK_ON": True, "MODEL.KEYPOINT_ON": True})
-        instances = DensePoseDatasetMapper(cfg, True)(image)["instances"]
-        assert set(instances.get_fields()) == {
-            *("gt_boxes", "gt_classes", "gt_masks", "gt_keypoints", "gt_densepose")
-        }
-
-    def test_coarse_segmentation_by_masks(self, image):
-        key = "MODEL.ROI_DENSEPOSE_HEAD.COARSE_SEGM_TRAINED_BY_MASKS"
-        instances = DensePoseDatasetMapper(config(**{key: True}), True)(image)["instances"]
-        assert instances.has("gt_masks")
-
-    @pytest.mark.parametrize("masks", [True, False])
-    def test_crops(self, image, masks):
-        cfg = config(
-            **{
-                "INPUT.CROP.ENABLED": True,
-                "INPUT.CROP.TYPE": "relative",
-                "INPUT.CROP.SIZE": [0.5, 0.5],
-                "MODEL.MASK_ON": masks,
-            }
-        )
-        train = DensePoseDatasetMapper(cfg, True)
-        for _ in range(10):
-            mapped = train(image)
-            assert mapped["image"].shape[1:] == (HEIGHT, WIDTH)
-            assert len(mapped["instances"]) == len(mapped["instances"].gt_densepose)
-
-    def test_rotations_and_colours_in_training_only(self, image):
-        cfg = config(**{"INPUT.ROTATION_ANGLES": [90], "INPUT.COLOR_JITTER": 0.4})
-        names = [type(a).__name__ for a in DensePoseDatasetMapper(cfg, True).augmentations.augs]
-        assert names == [
-            *("ResizeShortestEdge", "RandomFlip", "RandomRotation"),
-            *("RandomBrightness", "RandomContrast", "RandomSaturation"),
-        ]
-        mapped = DensePoseDatasetMapper(cfg, True)(image)
-        assert mapped["image"].dtype == torch.uint8
-        boxes = mapped["instances"].gt_boxes.tensor
-        assert (boxes[:, 2:] > boxes[:, :2]).all()
-        names = [type(a).__name__ for a in DensePoseDatasetMapper(cfg, False).augmentations.augs]
-        assert names == ["ResizeShortestEdge"]
-
-    def test_neither_by_default(self):
-        names = [
-            type(a).__name__ for a in DensePoseDatasetMapper(config(), True).augmentations.augs
-        ]
-        assert names == ["ResizeShortestEdge", "RandomFlip"]
 
 
 @pytest.mark.parametrize("mask_format", ["polygon", "bitmask"])
