@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
+from threading import Thread
 from typing import TypeVar
 
 import numpy as np
@@ -65,8 +66,8 @@ def ahead(
         threads: of torch, in each worker.
     """
     pending: deque = deque()
-    before = torch.get_num_threads()
-    with ThreadPoolExecutor(workers, "", torch.set_num_threads, (threads,)) as pool:
+    settings = threads, torch.get_num_threads()
+    with ThreadPoolExecutor(workers, "", _use_threads, settings) as pool:
         try:
             for item in items:
                 pending.append(pool.submit(function, item))
@@ -77,7 +78,16 @@ def ahead(
         finally:
             for future in pending:
                 future.cancel()
-            torch.set_num_threads(before)  # what workers set is the default of new threads
+
+
+def _use_threads(number: int, default: int) -> None:
+    """Sets torch's number of threads for operations of the calling thread alone."""
+    torch.get_num_threads()  # a thread's first use of torch takes the default
+    torch.set_num_threads(number)
+    # It is now the default, too; another thread puts that back.
+    other = Thread(target=torch.set_num_threads, args=(default,))
+    other.start()
+    other.join()
 
 
 def predict_frames(

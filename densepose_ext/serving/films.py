@@ -148,7 +148,9 @@ class Film:
 
 
 class _Network:
-    """A predictor for ``draw_video`` that runs on the worker."""
+    """A predictor for ``draw_video`` that runs on the worker, a frame at a time."""
+
+    lanes = 1
 
     def __init__(self, film: Film, options: FilmOptions):
         self._film, self._options = film, options

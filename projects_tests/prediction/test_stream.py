@@ -34,11 +34,14 @@ def test_frames_may_come_from_anywhere(tmp_path):
 
 
 def test_lanes_work_at_the_same_time_and_share_the_threads():
-    together, threads = threading.Barrier(2, timeout=60), []
+    together, threads, of_others = threading.Barrier(2, timeout=60), [], []
 
     def find(pictures):
         together.wait()
         threads.append(torch.get_num_threads())
+        other = threading.Thread(target=lambda: of_others.append(torch.get_num_threads()))
+        other.start()
+        other.join()
         return [People([], picture.shape[:2]) for picture in pictures]
 
     frames = (Frame(f"f{n}", np.zeros((n + 1, 9, 3), np.uint8)) for n in range(6))
@@ -53,6 +56,7 @@ def test_lanes_work_at_the_same_time_and_share_the_threads():
         (f"f{n}", (n + 1, 9)) for n in range(6)
     ]
     assert threads == [2] * 6
+    assert of_others == [4] * 6
 
 
 def test_working_ahead_is_in_order_and_bounded():
