@@ -135,6 +135,7 @@ def run(program: str, folder) -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imports", ORDERS)
 def test_either_order(tmp_path, imports):
     write(tmp_path / "densepose", PACKAGE)
@@ -142,6 +143,7 @@ def test_either_order(tmp_path, imports):
     assert done.stdout == "done\n", done.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_somebody_elses_heads_of_that_name(tmp_path):
     """They cannot be told apart by their configs: the error says which two modules clash."""
     write(tmp_path, {"mine.py": PACKAGE["modeling.py"]})

@@ -220,6 +220,7 @@ sys.meta_path.insert(0, Hide())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["densepose_ext.register()", "densepose_ext.DensePosePredictor"])
 def test_without_detectron2_it_says_how_to_get_it(tmp_path, code):
     done = python("-c", f"{HIDE}\nimport densepose_ext\n{code}", cwd=tmp_path, path=ROOT)

@@ -234,6 +234,7 @@ def test_other_models(tmp_path, what, overrides):
     assert max(differences.values()) < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["model", "head"])
 def test_nobody_with_group_norm(tmp_path, what):
     """onnxruntime cannot reshape tensors of no box, as group norm does."""

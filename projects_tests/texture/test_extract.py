@@ -36,6 +36,7 @@ def extracted(views, tile=200):
     return extractor.extract()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", [100, 200])
 def test_round_trip(scenes, tile):
     atlas = random_atlas(tile)

@@ -136,6 +136,7 @@ def test_the_persons_left_is_on_the_right_of_the_front_view():
     assert set(np.unique(columns // quarter)) == {1, 2}  # the inner sides of the two views
 
 
+@pytest.mark.slow
 def test_command(tmp_path, scene, capsys):
     picture, people = scene
     people = People(people, picture.shape[:2])

@@ -168,6 +168,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_a_playable_file(tmp_path):
     pytest.importorskip("av")
     path = tmp_path / "killed.mp4"
