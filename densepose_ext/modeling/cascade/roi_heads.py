@@ -12,6 +12,7 @@ from detectron2.structures import Boxes, Instances
 from .cascade import DensePoseCascade
 from .shared_rois import select_proposals_with_masks, share_rois
 from .stage import BranchOutput, CascadeStage
+from .warm_start import copy_first_stage
 
 
 class CascadeROIHeads(StandardROIHeads):
@@ -22,6 +23,11 @@ class CascadeROIHeads(StandardROIHeads):
     """
 
     cascade: DensePoseCascade | None
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        if self.cascade is not None:
+            copy_first_stage(state_dict, prefix, self._first_stage(), self.cascade)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _forward_mask(self, features: dict[str, torch.Tensor], instances: list[Instances]):
         if self._in_cascade("mask"):
