@@ -10,7 +10,7 @@ from .name_lists import names_in
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument("name", help="ablation, supervision, robustness or annotation")
+    parser.add_argument("name", help="ablation, supervision, embeddings, robustness or annotation")
     parser.add_argument(
         "--budget", default="cpu", help="size of the runs: quick, cpu or gpu; default %(default)s"
     )

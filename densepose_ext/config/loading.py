@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import yaml
 from detectron2.config import CfgNode as CN
@@ -44,3 +45,29 @@ def load_config(config_file: str, overrides: list[str] | tuple[str, ...] = ()) -
     check_config(cfg)
     cfg.freeze()
     return cfg
+
+
+def own_keys(config_file: str) -> tuple:
+    """``KEY VALUE`` pairs of a YAML file, without those of its ``_BASE_``.
+
+    They turn another config into the same kind of model, as overrides of :func:`load_config`.
+
+    Raises:
+        KeyError: a key does not exist.
+    """
+    with open(config_file, encoding="utf-8") as file:
+        content = yaml.safe_load(file)
+    content.pop("_BASE_", None)
+    cfg = get_cfg()
+    add_densepose_config(cfg)
+    return tuple(_pairs(content, cfg, ""))
+
+
+def _pairs(content: dict, defaults: CN, prefix: str) -> Iterator:
+    """Keys and values in turn; nodes that take any key are values."""
+    for name, value in content.items():
+        default = defaults[name]
+        if isinstance(default, CN) and not default.is_new_allowed():
+            yield from _pairs(value, default, f"{prefix}{name}.")
+        else:
+            yield from (prefix + name, value)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from ..data.chart_vertices import with_vertices
 from ..data.coco import register_densepose_coco
 from ..files.atomic import write_whole
 from ..surface.dense_target import DENSE_KEY
@@ -20,10 +21,11 @@ from .fitted import label_by_fits
 from .outcome import MEASURES
 from .strata import records_clothing
 
-#: Variants of the training annotations: exact points; points of half or a tenth of the people (the
-#: others keep boxes, masks and keypoints); points with the errors of human annotators; points of
-#: bodies fitted to keypoints; points and a teacher's dense targets.
-VARIANTS = ("points", "half", "tenth", "by hand", "fitted", "teacher")
+#: Variants of the training annotations: exact points; these points with the nearest vertex of the
+#: open body; points of half or a tenth of the people (the others keep boxes, masks and keypoints);
+#: points with the errors of human annotators; points of bodies fitted to keypoints; points and a
+#: teacher's dense targets.
+VARIANTS = ("points", "vertices", "half", "tenth", "by hand", "fitted", "teacher")
 _SHARES = {"half": 0.5, "tenth": 0.1}
 #: Seed of the annotators' errors, and of the choice of people who keep their points.
 _SEED = 0
@@ -51,14 +53,15 @@ class StudyData:
         self.truth = self.folder / "densepose_train.json"
         self._budget = budget
         self.test = f"study_{budget.name}_val"
-        path = self.folder / "densepose_val.json"
-        if not records_clothing(json.loads(path.read_bytes())["annotations"]):
+        self._test_truth = self.folder / "densepose_val.json"
+        if not records_clothing(json.loads(self._test_truth.read_bytes())["annotations"]):
             print(
-                f"{path} is from a version that did not record clothing: there will be no results"
-                f" by clothing; to have them, delete {self.folder} and {MEASURES} of finished runs",
+                f"{self._test_truth} is from a version that did not record clothing: there will be"
+                f" no results by clothing; to have them, delete {self.folder} and {MEASURES} of"
+                " finished runs",
                 file=sys.stderr,
             )
-        _register(self.test, path, self.folder / "val")
+        _register(self.test, self._test_truth, self.folder / "val")
 
     def record(self, variant: str) -> dict:
         """Everything that determines a variant, as JSON."""
@@ -94,12 +97,33 @@ class StudyData:
         _register(name, annotations, self.images)
         return name
 
+    def test_for(self, variant: str, folder: Path) -> str:
+        """Name of the test set for models trained on a variant, in Detectron2's catalogues.
+
+        It has the same people and points for all; for "vertices", with vertices too.
+
+        Args:
+            folder: for annotations that differ from the true ones.
+        """
+        if variant != "vertices":
+            return self.test
+        path = folder / f"{self.folder.name}_val_vertices.json"
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            contents = _without_dense(self._test_truth)
+            _add_vertices(contents)
+            write_whole(path, json.dumps(contents).encode())
+        name = f"{self.test}_vertices"
+        _register(name, path, self.folder / "val")
+        return name
+
     def _annotated(self, variant: str, parts: Path) -> dict:
-        contents = json.loads(self.truth.read_bytes())
+        contents = _without_dense(self.truth)
         people = contents["annotations"]
-        for person in people:
-            person.pop(DENSE_KEY, None)  # unused, and its path is relative to another folder
         rng = np.random.default_rng(_SEED)
+        if variant == "vertices":
+            _add_vertices(contents)
+            return contents
         if variant == "by hand":
             surface = BodySurface.load()
             contents["annotations"] = [annotate_by_hand(rng, one, surface) for one in people]
@@ -111,6 +135,18 @@ class StudyData:
             for key in [key for key in person if key.startswith("dp_")]:
                 del person[key]
         return contents
+
+
+def _without_dense(path: Path) -> dict:
+    """Annotations without dense targets: unused, and their paths are relative to the file."""
+    contents = json.loads(path.read_bytes())
+    for person in contents["annotations"]:
+        person.pop(DENSE_KEY, None)
+    return contents
+
+
+def _add_vertices(contents: dict) -> None:
+    contents["annotations"] = [with_vertices(person) for person in contents["annotations"]]
 
 
 def _left_out(people: list[dict], share: float, rng: np.random.Generator) -> list[dict]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..config.loading import own_keys
+from ..files.configs import get_config_file
 from .budget import Budget
 
 
@@ -36,9 +39,6 @@ class Study:
     runs: tuple[Run, ...]
 
 
-#: Studies that train models.
-TRAINING_STUDIES = ("ablation", "supervision")
-
 # Other heads are as small as the budgets' dense pose head.
 _MASKS = (
     *("MODEL.MASK_ON", True, "MODEL.ROI_MASK_HEAD.NAME", "MaskRCNNConvUpsampleHead"),
@@ -66,11 +66,6 @@ def _fully_convolutional(budget: Budget) -> tuple:
     )
 
 
-def plan(name: str, budget: Budget) -> Study:
-    """The plan of a study, one of TRAINING_STUDIES."""
-    return _ablation(budget) if name == "ablation" else _supervision()
-
-
 def _ablation(budget: Budget) -> Study:
     """Tasks, cascade and backbone, as in the paper's section 4.2."""
     both = (*_MASKS, *_KEYPOINTS)
@@ -93,7 +88,7 @@ def _ablation(budget: Budget) -> Study:
     return Study("ablation", question, tuple(runs))
 
 
-def _supervision() -> Study:
+def _supervision(budget: Budget) -> Study:
     """Sparse and dense supervision, and fitted bodies, as in the paper's sections 3.4 and 4."""
 
     def trained_on(what: str) -> tuple:
@@ -115,3 +110,38 @@ def _supervision() -> Study:
         Run("points of fitted bodies", data="fitted"),
     )
     return Study("supervision", question, runs)
+
+
+def _embeddings(budget: Budget) -> Study:
+    """Charts, and continuous surface embeddings (Neverova et al., NeurIPS 2020)."""
+    embeddings = own_keys(get_config_file("densepose_rcnn_EffLite0_FPN_CSE_synth.yaml"))
+    cse = "MODEL.ROI_DENSEPOSE_HEAD.CSE."
+    hard = (cse + "EMBED_LOSS_NAME", "EmbeddingLoss")
+    cycles = (cse + "PIX_TO_SHAPE_CYCLE_LOSS.ENABLED", True)
+    from_zero = (cse + "EMBEDDERS.open.INIT_FILE", "")
+    runs = (
+        Run("charts"),
+        Run("soft loss", embeddings, "vertices"),
+        Run("hard loss", (*embeddings, *hard), "vertices"),
+        Run("soft loss and cycles", (*embeddings, *cycles), "vertices"),
+        Run("soft loss from zero", (*embeddings, *from_zero), "vertices"),
+    )
+    question = (
+        "Are embeddings as good as charts, for the same people and points, and which of their"
+        " losses is best?"
+    )
+    return Study("embeddings", question, runs)
+
+
+_PLANS: dict[str, Callable[[Budget], Study]] = {
+    "ablation": _ablation,
+    "supervision": _supervision,
+    "embeddings": _embeddings,
+}
+#: Studies that train models.
+TRAINING_STUDIES = tuple(_PLANS)
+
+
+def plan(name: str, budget: Budget) -> Study:
+    """The plan of a study, one of TRAINING_STUDIES."""
+    return _PLANS[name](budget)

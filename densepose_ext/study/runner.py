@@ -71,13 +71,14 @@ class Runner:
         if not (folder / MEASURES).exists():
             _say(f"{run.name}, seed {seed}: {folder}")
             train = self._data.train(run.data, self.annotations(run.data))
+            test = self._data.test_for(run.data, self._out / "annotations")
             folder.mkdir(parents=True, exist_ok=True)
             cfg.defrost()
-            cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (train,), (self._data.test,)
+            cfg.DATASETS.TRAIN, cfg.DATASETS.TEST = (train,), (test,)
             cfg.OUTPUT_DIR = str(folder / "training")
             cfg.freeze()
             write_whole(folder / "config.yaml", cfg.dump().encode())
-            images = {name: DatasetCatalog.get(name) for name in (train, self._data.test)}
+            images = {name: DatasetCatalog.get(name) for name in (train, test)}
             in_processes(train_and_test, cfg, images, folder)
         return read_outcome(run.name, seed, folder)
 

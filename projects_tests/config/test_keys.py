@@ -15,6 +15,7 @@ from densepose_ext.config import (
     is_densepose_config,
     load_config,
 )
+from densepose_ext.config.loading import own_keys
 from densepose_ext.files.configs import get_config_file, list_configs
 from projects_tests.reference import ROOT, conformance_cases
 
@@ -345,6 +346,12 @@ def test_keys_that_accept_new_ones(tmp_path):
     assert cfg.DATASETS.CATEGORY_MAPS.my_train == {"1202": 943}
     assert cfg.DATASETS.WHITELISTED_CATEGORIES.my_train == [943, 1202]
     check_config(cfg)
+
+
+def test_own_keys_turn_another_config_into_the_same_kind_of_model():
+    path = get_config_file("densepose_rcnn_EffLite0_FPN_CSE_synth.yaml")
+    base = get_config_file("densepose_rcnn_EffLite0_FPN_synth.yaml")
+    assert load_config(base, own_keys(path)).dump() == load_config(path).dump()
 
 
 def test_unknown_keys_are_refused(tmp_path):

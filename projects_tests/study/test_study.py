@@ -9,6 +9,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.engine import HookBase
@@ -20,6 +21,7 @@ from densepose_ext.study.data import StudyData
 from densepose_ext.study.outcome import Outcome
 from densepose_ext.study.page import write_study
 from densepose_ext.study.plans import plan
+from densepose_ext.surface.surface import BodySurface
 from densepose_ext.synthetic.settings import Settings
 from projects_tests.tiny_model import CONFIG
 
@@ -172,20 +174,53 @@ def test_supervision_by_a_teacher_and_by_fitted_bodies(out):
         assert error["table"]["all"]["points"] > 100
 
 
+def test_embeddings_beside_charts(ablation, out, monkeypatch):
+    # Features of the whole size take seconds where they are not cached.
+    few = ("MODEL.ROI_DENSEPOSE_HEAD.CSE.EMBEDDERS.open.FEATURE_DIM", 4)
+    whole = plan("embeddings", TINY)
+    small = tuple(replace(r, changes=(*r.changes, *few)) if r.changes else r for r in whole.runs)
+    monkeypatch.setattr(run, "plan", lambda name, budget: replace(whole, runs=small))
+    page = study("embeddings", out, "charts", "soft loss and cycles")
+    raw = json.loads((page.parent / "study.json").read_text())
+    charts, embeddings = raw["outcomes"]
+    assert [one["run"] for one in (charts, embeddings)] == ["charts", "soft loss and cycles"]
+    # The same people are scored.
+    assert charts["parts"]["people"] == embeddings["parts"]["people"] > 0
+    log = (Path(embeddings["folder"]) / "log.txt").read_text()
+    assert "loss_densepose_Eopen" in log
+    assert "loss_pix2shape" in log
+
+
 def test_the_same_people_annotated_in_other_ways(tmp_path):
     data = StudyData(TINY, Path(os.environ["DETECTRON2_DATASETS"]), 1)
     people = {}
-    for variant in ("points", "half", "by hand"):
+    for variant in ("points", "vertices", "half", "by hand"):
         name = data.train(variant, data.annotations(variant, tmp_path))
         people[variant] = [p for image in DatasetCatalog.get(name) for p in image["annotations"]]
     plain = people["points"]
-    for variant in ("half", "by hand"):
+    for variant in ("vertices", "half", "by hand"):
         assert [p["bbox"] for p in people[variant]] == [p["bbox"] for p in plain]
         assert all("keypoints" in p for p in people[variant])
     counts = {v: sum("dp_x" in p for p in found) for v, found in people.items()}
+    assert counts["vertices"] == counts["points"]
     assert counts["half"] == round(counts["points"] / 2)
     pairs = [pair for pair in zip(plain, people["by hand"]) if "dp_U" in pair[0]]
     assert any(list(one["dp_U"]) != list(other["dp_U"]) for one, other in pairs)
+
+
+def test_both_ways_of_scoring_take_the_same_points(tmp_path):
+    data = StudyData(TINY, Path(os.environ["DETECTRON2_DATASETS"]), 1)
+    plain, by_vertices = (
+        [p for image in DatasetCatalog.get(name) for p in image["annotations"] if "dp_x" in p]
+        for name in (data.test_for("points", tmp_path), data.test_for("vertices", tmp_path))
+    )
+    surface = BodySurface.load()
+    for one, other in zip(plain, by_vertices, strict=True):
+        for key in ("bbox", "dp_x", "dp_y", "dp_I"):
+            assert list(one[key]) == list(other[key])
+        i, u, v = (np.array(one[key]) for key in ("dp_I", "dp_U", "dp_V"))
+        true = surface.closest_vertex(i.astype(int), u, v)
+        assert list(other["dp_vertex"]) == true.tolist()
 
 
 def test_people_from_before_clothing_was_recorded(tmp_path, capsys):
