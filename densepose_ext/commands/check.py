@@ -20,6 +20,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ..data.annotation_file import read_annotations
     from ..data.annotations import has_densepose
+    from ..data.vertex_check import people_by_mesh, vertex_problems
     from ..surface.dense_target import has_dense_target
     from ..surface.parts import FINE_PART_NAMES
 
@@ -28,7 +29,10 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(format="%(levelname)s %(message)s")
     file = read_annotations(args.annotations, args.images or "")
     people = file.people
-    dense = [person for person in people if has_densepose(person)]
+    charted = [person for person in people if has_densepose(person)]
+    on_meshes = people_by_mesh(file)
+    with_vertices = [person for person in people if has_densepose(person, by_vertices=True)]
+    dense = [one for one in people if has_densepose(one) or has_densepose(one, by_vertices=True)]
     rows = [
         ("images", len(file.images)),
         ("people", len(people)),
@@ -36,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
         ("people with a mask", sum("segmentation" in person for person in people)),
         ("people with keypoints", sum("keypoints" in person for person in people)),
         ("people with dense pose", len(dense)),
+        ("people with vertices", len(with_vertices)),
         ("people with dense targets", sum(map(has_dense_target, people))),
         ("people with part masks", sum("dp_masks" in person for person in dense)),
         ("points", sum(len(person["dp_x"]) for person in dense)),
@@ -46,16 +51,20 @@ def run(args: argparse.Namespace) -> int:
         rows.append(("images missing", len(missing)))
         if missing:
             logging.warning(f"{args.annotations}: images are missing, the first is {missing[0]}")
+    for problem in vertex_problems(file):
+        logging.warning(problem)
     print(tabulate(rows, tablefmt="plain"))
-    if dense:
+    tables = []
+    if charted:
         counts = np.bincount(
-            np.concatenate([person["dp_I"] for person in dense]).astype(int),
+            np.concatenate([person["dp_I"] for person in charted]).astype(int),
             minlength=len(FINE_PART_NAMES),
         )
+        tables.append(("points on", zip(FINE_PART_NAMES, counts)))
+    if on_meshes:
+        counts = [sum(len(person["dp_x"]) for person in found) for found in on_meshes.values()]
+        tables.append(("vertices of", zip(on_meshes, counts)))
+    for heading, counted in tables:
         print()
-        print(
-            tabulate(
-                list(zip(FINE_PART_NAMES, counts)), headers=("points on", ""), tablefmt="plain"
-            )
-        )
+        print(tabulate(list(counted), headers=(heading, ""), tablefmt="plain"))
     return 0

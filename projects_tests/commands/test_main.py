@@ -15,6 +15,7 @@ from densepose_ext.commands.main import COMMANDS, main
 from densepose_ext.files.configs import list_configs
 from projects_tests.reference import ROOT
 from projects_tests.tiny_dataset import make_dataset, write_coco
+from projects_tests.tiny_meshes import write_mesh
 
 
 def test_every_command_has_its_module():
@@ -192,6 +193,34 @@ class TestCheck:
         assert "left out 1 dense poses" in caplog.text
         assert "dp_I[0] = 99, expected a part, 0 to 24" in caplog.text
         assert "left out 1 annotations" in caplog.text
+
+    def test_vertices_are_counted_and_compared_with_their_mesh(
+        self, dataset, tmp_path, monkeypatch, capsys, caplog
+    ):
+        monkeypatch.setenv("DENSEPOSE_EXT_MESHES", str(tmp_path / "meshes"))
+        write_mesh(tmp_path / "meshes", "ball", 20)
+        contents = json.loads(dataset.read_text())
+        people = [person for person in contents["annotations"] if "dp_I" in person]
+        for person in people[:5]:
+            person |= {"dp_vertex": [0] * len(person["dp_x"]), "ref_model": "ball"}
+        for person in people[:2]:
+            for key in ("dp_I", "dp_U", "dp_V"):
+                del person[key]
+        people[1]["dp_vertex"][-1] = 20
+        people[2]["ref_model"] = people[3]["ref_model"] = "bull"
+        people[4]["ref_model"] = "bear_4936"
+        dataset.write_text(json.dumps(contents))
+        assert main(["check", str(dataset)]) == 0
+        rows = self.rows(capsys.readouterr().out)
+        assert rows["people with dense pose"] == "6"
+        assert rows["people with vertices"] == "5"
+        assert rows["ball"] == str(sum(len(person["dp_x"]) for person in people[:2]))
+        ball, bear, bull = (record.getMessage() for record in caplog.records)
+        first = f"the first is annotation {people[1]['id']} of image {people[1]['image_id']}: "
+        assert first + "dp_vertex has 20, expected 0 to 19, the vertices of ball" in ball
+        assert bull.startswith(f"{dataset}: 2 dense poses cannot be used; the first is annotation")
+        assert "ref_model = 'bull': no mesh 'bull': known are open" in bull
+        assert "dp_vertex of 1 people is not checked: the mesh bear_4936 needs bear_4936" in bear
 
     def test_files_without_anybody(self, tmp_path, capsys):
         path = tmp_path / "empty.json"
