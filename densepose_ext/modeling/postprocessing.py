@@ -35,6 +35,7 @@ def densepose_results(
     output: DensePoseOutput | DensePoseEmbeddingOutput,
     boxes: torch.Tensor,
     min_confidence: float = 0.0,
+    with_embeddings: bool = False,
 ) -> list[DensePoseResult | VertexResult]:
     """Dense pose of N people at the resolution of the picture.
 
@@ -53,18 +54,22 @@ def densepose_results(
         boxes: (N, 4) XYXY, in the picture's pixels.
         min_confidence: pixels become background where the probability of their part, the softmax
             of the fine logits, is lower. Only for chart models.
+        with_embeddings: keep the embedding of each pixel. Only for CSE models.
 
     Returns:
         a result per person, of (h, w) = box_sizes(boxes).
 
     Raises:
-        ValueError: ``min_confidence`` for a CSE model, which has no parts.
+        ValueError: ``min_confidence`` for a CSE model, which has no parts, or ``with_embeddings``
+            for a chart model.
     """
     sizes = box_sizes(boxes)
     if isinstance(output, DensePoseEmbeddingOutput):
         if min_confidence:
             raise ValueError(f"min_confidence = {min_confidence}, but this model has no parts")
-        return [*vertex_results(output, sizes)]
+        return [*vertex_results(output, sizes, with_embeddings)]
+    if with_embeddings:
+        raise ValueError("with_embeddings, but this model has charts")
     if output.fine_segm.device.type != "cpu":
         return [*results_of_all_channels(output, sizes, min_confidence)]
     results: list[DensePoseResult | VertexResult] = []

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from densepose_ext.modeling import postprocessing
 from densepose_ext.modeling.postprocessing import box_sizes, densepose_results
-from densepose_ext.structures import DensePoseOutput
+from densepose_ext.structures import DensePoseEmbeddingOutput, DensePoseOutput
+from densepose_ext.structures.outputs import MeshesOfPeople
 
 CONFIDENCES = ("fine_segm_confidence", "coarse_segm_confidence")
 
@@ -165,3 +166,23 @@ def test_results_own_their_memory(monkeypatch, pixels_at_once):
         for value in vars(result).values():
             if value is not None:
                 assert value.untyped_storage().nbytes() == value.nbytes
+
+
+def test_embeddings_of_pixels_are_those_that_vertices_are_found_by():
+    torch.manual_seed(0)
+    vertices = F.normalize(torch.randn(50, 3))
+    output = DensePoseEmbeddingOutput(
+        torch.randn(2, 2, 8, 8),
+        torch.randn(2, 3, 8, 8),
+        meshes=MeshesOfPeople({"ball": vertices}, torch.zeros(2, dtype=torch.int64)),
+    )
+    boxes = torch.tensor([[0.0, 0, 20, 30], [5, 5, 17, 9]])
+    for result in densepose_results(output, boxes, with_embeddings=True):
+        assert result.embedding.shape == (3, *result.vertices.shape)
+        nearest = torch.einsum("dhw,nd->nhw", result.embedding, vertices).argmax(0)
+        on_body = result.labels > 0
+        assert on_body.any()
+        assert torch.equal(result.vertices[on_body].long(), nearest[on_body])
+    assert densepose_results(output, boxes)[0].embedding is None
+    with pytest.raises(ValueError, match="with_embeddings, but this model has charts"):
+        densepose_results(make_output(2, 8), boxes, with_embeddings=True)
