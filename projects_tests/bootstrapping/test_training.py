@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from detectron2.utils import comm
 
 from densepose_ext.bootstrapping.labelling import ORDERS
 from densepose_ext.config.bootstrapping import CHART_SAMPLERS, EMBEDDING_SAMPLERS
@@ -110,6 +111,27 @@ def test_batches_depend_on_the_seed_and_the_iteration_alone(place, tmp_path):
             mine, theirs = image["instances"], again["instances"]
             assert torch.equal(mine.gt_boxes.tensor, theirs.gt_boxes.tensor)
             assert torch.equal(mine.gt_densepose.x, theirs.gt_densepose.x)
+
+
+def test_two_processes_share_the_batches_of_one(place, tmp_path, monkeypatch):
+    cfg = bootstrapped(place, tmp_path, "SOLVER.IMS_PER_BATCH", 4)
+
+    def batches():
+        return [batch for batch, _ in zip(build_train_loader(cfg), range(3))]
+
+    def pictures(batch):
+        return {image["file_name"]: image["image"] for image in batch}
+
+    whole, shares = batches(), []
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    for rank in range(2):
+        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
+        shares.append(batches())
+    for one, *both in zip(whole, *shares):
+        assert [len(share) for share in both] == [2, 2]
+        found, expected = pictures(both[0] + both[1]), pictures(one)
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[name], expected[name]) for name in found)
 
 
 def test_ctrl_c_does_not_end_the_workers_that_read_unlabelled_pictures(place, tmp_path):
