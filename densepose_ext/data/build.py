@@ -23,6 +23,7 @@ from ..surface.dense_target import check_dense_target, has_dense_target
 from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
 from .annotations import has_densepose
+from .classes import joint_classes
 from .coco import load_densepose_coco
 from .loader import start_method, training_loader
 from .mapper import DensePoseDatasetMapper
@@ -115,7 +116,7 @@ def training_images(
         by_vertices=embedders is not None,
         dense_targets=dense_targets,
     )
-    images = []
+    found = []
     for name in names:
         dataset = load_registered(
             name, (categories or {}).get(name), (category_maps or {}).get(name)
@@ -127,11 +128,17 @@ def training_images(
         if dense_targets:
             _check_dense_targets(name, kept)
         _report(name, dataset, kept, need_masks or segm_from_instance_masks, embedders is not None)
-        _check_classes(name, names[0], kept, num_classes)
         if embedders is not None:
             _check_vertices(name, kept, embedders, flipped)
         elif flipped:
             _check_mirror(name, kept)
+        found.append(kept)
+    classes, numbers = joint_classes(names)
+    images = []
+    for name, kept, number_of in zip(names, found, numbers):
+        if number_of is not None:
+            kept = [_renumbered(image, number_of) for image in kept]
+        _check_number_of_classes(name, kept, classes, num_classes)
         images += kept
     if min_keypoints > 0:
         images = filter_images_with_few_keypoints(images, min_keypoints)
@@ -182,12 +189,14 @@ def build_densepose_train_loader(cfg: CfgNode) -> torch.utils.data.DataLoader:
 
 
 def build_densepose_test_loader(cfg: CfgNode, name: str) -> torch.utils.data.DataLoader:
-    """A loader of the images of a test dataset, split among the processes."""
-    dataset = load_registered(
-        name,
-        cfg.DATASETS.WHITELISTED_CATEGORIES.get(name),
-        cfg.DATASETS.CATEGORY_MAPS.get(name),
-    )
+    """A loader of the images of a test dataset, split among the processes.
+
+    With DATASETS.WHITELISTED_CATEGORIES, images with none of these categories are left out.
+    """
+    categories = cfg.DATASETS.WHITELISTED_CATEGORIES.get(name)
+    dataset = load_registered(name, categories, cfg.DATASETS.CATEGORY_MAPS.get(name))
+    if categories is not None:
+        dataset = [image for image in dataset if image["annotations"]]
     workers = cfg.DATALOADER.NUM_WORKERS
     mapper = DensePoseDatasetMapper(cfg, False)
     loader = build_detection_test_loader(dataset, mapper=mapper, num_workers=workers)
@@ -268,20 +277,21 @@ def _report(
         )
 
 
-def _check_classes(name: str, first: str, images: list[dict], num_classes: int | None) -> None:
-    """Fail now, not in the loss or never, if datasets or the model number classes differently."""
-    classes, expected = (MetadataCatalog.get(n).get("thing_classes") for n in (name, first))
-    if classes != expected:
-        raise ValueError(
-            f"dataset {name!r} has the classes {classes}, but {first!r} has {expected}; datasets"
-            " trained together must agree (DATASETS.WHITELISTED_CATEGORIES and CATEGORY_MAPS help)"
-        )
+def _renumbered(image: dict, number_of: Mapping[int, int]) -> dict:
+    people = [{**p, "category_id": number_of[p["category_id"]]} for p in image["annotations"]]
+    return {**image, "annotations": people}
+
+
+def _check_number_of_classes(
+    name: str, images: list[dict], classes: list[str] | None, expected: int | None
+) -> None:
+    """Fail now, not in the loss, if the model has fewer classes."""
     people = (p for image in images for p in image["annotations"] if not p.get("iscrowd", 0))
     highest = max((person["category_id"] for person in people), default=0)
-    if num_classes is not None and highest >= num_classes:
+    if expected is not None and highest >= expected:
         raise ValueError(
             f"dataset {name!r} has class {highest} ({classes[highest] if classes else 'unnamed'}),"
-            f" counted from 0, but MODEL.ROI_HEADS.NUM_CLASSES = {num_classes};"
+            f" counted from 0, but MODEL.ROI_HEADS.NUM_CLASSES = {expected};"
             " DATASETS.WHITELISTED_CATEGORIES keeps chosen categories"
         )
 

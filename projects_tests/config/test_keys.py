@@ -147,7 +147,8 @@ def test_official_names_are_all_there():
         for depth in (50, 101)
         for k in ("", "_soft", "_DL", "_DL_soft")
     }
-    finetuned = ["chimps_finetune_4k", "animals_finetune_4k", "animals_CA_finetune_4k"]
+    finetuned = ["chimps_finetune_4k", "animals_CA_finetune_4k"]
+    finetuned += [f"animals_finetune_{k}" for k in ("4k", "16k")]
     finetuned += [f"animals_I0_finetune_{k}16k" for k in ("", "m2m_", "i2m_")]
     expected |= {f"cse/densepose_rcnn_R_50_FPN_soft_{k}.yaml" for k in finetuned}
     student = "evolution/densepose_R_50_FPN_DL_WC1M_3x_Atop10P_CA"
