@@ -123,7 +123,7 @@ def _sample(texture: np.ndarray, u: np.ndarray, v: np.ndarray, metres: float) ->
     """Colours (n, 3) of a repeating texture at plane coordinates (n,) in metres."""
     side = len(texture)
     # every other tile is mirrored, so that there are no seams
-    u, v = np.abs((u / metres) % 2 - 1), np.abs((v / metres) % 2 - 1)
+    u, v = (np.abs(way - 2 * np.floor(way / 2) - 1) for way in (u / metres, v / metres))
     shape = (-(-len(u) // REMAPPED_ROW), REMAPPED_ROW)
     columns, rows = (np.resize((w * (side - 1)).astype(np.float32), shape) for w in (u, v))
     colours = cv2.remap(
@@ -174,8 +174,9 @@ def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
     image = np.empty((*camera.size, 3), np.float32)
     sky = any_colour(rng, rng.uniform(0.0, 0.4)) * 0.4 + 150
     if kind != "room":  # in a room, nothing is seen beyond the walls
-        up = np.clip(z * 2.5, 0, 1)[..., None]
-        image[:] = np.clip(sky * (1 - 0.25 * up) + [10, 15, 30] * up, 0, 255)
+        up = np.clip(z * 2.5, 0, 1)
+        for plane, colour, lift in zip(image.transpose(2, 0, 1), sky, np.float64([10, 15, 30])):
+            plane[:] = np.clip(colour * (1 - 0.25 * up) + lift * up, 0, 255)
         if rng.random() < 0.6:
             image += np.clip(fractal_noise(rng, *camera.size, 1, 2.0), 0, 2) * 25
     haze = any_colour(rng, 0.15) * 0.5 + 90
@@ -214,7 +215,7 @@ def _planes(rng, camera: Camera, kind: str) -> np.ndarray:
             colour *= fade
             colour += haze * (1 - fade)
             colours[here] = colour
-    return np.clip(image, 0, 255).astype(np.float32)
+    return np.clip(image, 0, 255, out=image)
 
 
 def _plan_greenery(rng) -> Picture:
@@ -261,21 +262,22 @@ def _clutter(rng, image: np.ndarray) -> None:
         mask = random_shape(rng, size, 6, size[0] * 0.3)
         if not mask.any():
             continue
-        image[mask] = _shaded(rng, mask)[mask]
+        image[mask] = _shaded(rng, mask)
 
 
 def _shaded(rng, mask: np.ndarray) -> np.ndarray:
-    """A texture (H, W, 3), shaded so that a mask looks rounded at its border."""
+    """Colours (n, 3) of a mask's pixels: a texture, shaded so that its border looks rounded."""
     colour = any_colour(rng)
+    inside = np.flatnonzero(mask)
     if rng.random() < 0.4:
         texture = cv2.resize(wall(rng, 64), mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        pixels = texture.reshape(-1, 3).take(inside, 0)
     else:
-        texture = np.broadcast_to(colour, (*mask.shape, 3)).astype(np.float32)
+        pixels = np.tile(colour, (len(inside), 1))
     if rng.random() < 0.6:
-        inner = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
-        round_off = np.sqrt(inner / (inner.max() + 1e-6))
-        texture = texture * (0.55 + 0.5 * round_off)[..., None]
-    return np.clip(texture, 0, 255)
+        depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3).ravel()[inside]
+        pixels *= (0.55 + 0.5 * np.sqrt(depth / (depth.max() + 1e-6)))[:, None]
+    return np.clip(pixels, 0, 255, out=pixels)
 
 
 def draw_obstacle(rng, image: np.ndarray) -> np.ndarray:
@@ -283,5 +285,5 @@ def draw_obstacle(rng, image: np.ndarray) -> np.ndarray:
     size = image.shape[:2]
     mask = random_shape(rng, size, size[0] * 0.04, size[0] * 0.28)
     if mask.any():
-        image[mask] = _shaded(rng, mask)[mask]
+        image[mask] = _shaded(rng, mask)
     return mask

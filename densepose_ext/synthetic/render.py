@@ -17,6 +17,8 @@ from .wardrobe import body_fields
 
 #: Side of the shadow map, pixels.
 LIGHT_MAP = 224
+#: Rows that the sensor is computed for at a time, so that they stay in the processor's cache.
+BAND = 16
 NOBODY = -1
 
 
@@ -106,7 +108,8 @@ def render(
     front = np.full(camera.size, -1, np.int16)
     for number, surface in enumerate(surfaces):
         nearer = surface.buffers.depth < depth
-        depth[nearer], front[nearer] = surface.buffers.depth[nearer], number
+        np.minimum(depth, surface.buffers.depth, out=depth)
+        np.putmask(front, nearer, number)
     _ground_shadow(scene, faces, light, background)
     layer = np.zeros_like(background)
     for number, surface in enumerate(surfaces):
@@ -131,12 +134,22 @@ def render(
 
 
 def _compose(rng, background, layer, mask) -> np.ndarray:
-    """Composites the people over the background, with the soft edges of a lens."""
+    """Composites the people over the background, in place, with the soft edges of a lens."""
     sigma = rng.uniform(0.35, 0.7) * background.shape[0] / 512 + 0.1
-    alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma)[..., None]
-    soft = cv2.GaussianBlur(layer, (0, 0), sigma) / np.maximum(alpha, 1e-3)
-    colour = np.where(mask[..., None], layer, soft)
-    return background * (1 - alpha) + colour * alpha
+    inside = mask.view(np.uint8)
+    alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma)
+    blurred = cv2.GaussianBlur(layer, (0, 0), sigma)
+    rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
+    if not len(rows):
+        return background
+    across = slice(columns[0], columns[-1] + 1)
+    for start in range(rows[0], rows[-1] + 1, BAND):
+        window = slice(start, min(start + BAND, rows[-1] + 1)), across
+        # three equal channels: numpy is slow at rows of three
+        solid, share = (cv2.merge([w[window]] * 3) for w in (inside, alpha))
+        colour = np.where(solid, layer[window], blurred[window] / np.maximum(share, 1e-3))
+        background[window] = background[window] * (1 - share) + colour * share
+    return background
 
 
 def _shade(light: Light, albedo, normal, lit, gloss) -> np.ndarray:
@@ -337,15 +350,24 @@ def develop(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
         image = cv2.filter2D(image, -1, kernel / kernel.sum())
     sigma = rng.uniform(0.2, 0.8) if rng.random() < 0.8 else rng.uniform(0.8, 2.2)
     image = cv2.GaussianBlur(image, (0, 0), sigma * scale + 0.15)
-    image = np.clip(image / 255, 0, 2)
-    image = image ** np.float32(np.exp(rng.normal(-0.08, 0.15)))
-    image = (image - 0.5) * rng.uniform(0.75, 1.25) + 0.5 + rng.normal(0, 0.05)
-    image = image * (1 + rng.normal(0, 0.05, 3))
-    if rng.random() < 0.06:
-        image = np.broadcast_to(image.mean(-1, keepdims=True), image.shape)
+    gamma = np.float32(np.exp(rng.normal(-0.08, 0.15)))
+    contrast, lift = rng.uniform(0.75, 1.25), rng.normal(0, 0.05)
+    cast = 1 + rng.normal(0, 0.05, 3)
+    grey = rng.random() < 0.06
     noise = rng.standard_normal(image.shape, np.float32)
     noise *= rng.uniform(0.002, 0.03)
-    image = image + noise
-    image *= 255
-    image += 0.5
-    return np.clip(image, 0, 255, out=image).astype(np.uint8)
+    cast = np.tile(cast, image.shape[1])  # numpy is slow at rows of three
+    result = np.empty(image.shape, np.uint8)
+    for start in range(0, len(image), BAND):
+        band = slice(start, start + BAND)
+        exposed = np.clip(image[band] / 255, 0, 2) ** gamma
+        exposed = (exposed - 0.5) * contrast + 0.5 + lift
+        exposed = exposed.reshape(len(exposed), -1) * cast
+        if grey:
+            colours = exposed.reshape(image[band].shape)
+            exposed = np.repeat(colours.mean(-1), 3, axis=1)
+        exposed += noise[band].reshape(exposed.shape)
+        exposed *= 255
+        exposed += 0.5
+        result[band] = np.clip(exposed, 0, 255, out=exposed).reshape(image[band].shape)
+    return result

@@ -284,7 +284,8 @@ class Outfit:
         place, arm, leg, head, hair = f[:, :3], f[:, 3], f[:, 4], f[:, 5] > 0.5, f[:, 6]
         x, y, z = np.abs(place[:, 0]), place[:, 1], place[:, 2]
         colour = self.skin * (1 + 0.04 * self._noise(3, 25)(place))[:, None]
-        self._paint_face(colour, place, head, hair)
+        on_head = np.flatnonzero(head)
+        colour[on_head] = self._head_colour(colour[on_head], place[on_head], hair[on_head])
         trunk = ~head & (arm < 0) & (leg < 0.25)
         cloth_mask = np.zeros(len(f), bool)
 
@@ -315,14 +316,14 @@ class Outfit:
             colour[arm > 2.0] = self.hat
         return np.clip(colour, 0, 255), cloth_mask
 
-    def _paint_face(self, colour, place, head, hair):
-        """Paints hair, hat, brows, eyes, lips and beard, in place."""
+    def _head_colour(self, colour, place, hair) -> np.ndarray:
+        """Colours (n, 3) of the head, with hair, hat, brows, eyes, lips and beard over the skin."""
         x, y, z = np.abs(place[:, 0]), place[:, 1], place[:, 2]
-        front = head & (y < -0.085)
+        front = y < -0.085
         blush = front & (np.hypot(x - 0.042, z - 0.81) < 0.022)
         colour[blush] *= [1.04, 0.94, 0.93]
         if self.beard:
-            jaw = front & (z < 0.79) & (z > 0.715) | head & (z < 0.765) & (z > 0.72) & (y < -0.06)
+            jaw = front & (z < 0.79) & (z > 0.715) | (z < 0.765) & (z > 0.72) & (y < -0.06)
             jaw |= front & (np.abs(z - 0.797) < 0.008) & (x < 0.03)
             colour[jaw] = (1 - self.beard) * colour[jaw] + self.beard * self.hair
         lip = front & (y < -0.12) & (np.abs(z - 0.780) < 0.0085 - 0.12 * x) & (x < 0.026)
@@ -344,7 +345,7 @@ class Outfit:
         if self.hair_kind != "bald":
             strands = 1 + 0.16 * self.strands(place)
             line = 0.012 * self._noise(1, 60)(place)
-            scalp = head & (hair + line * (self.hair_kind != "shaved") > 0.006)
+            scalp = hair + line * (self.hair_kind != "shaved") > 0.006
             tone = self.hair * strands[:, None]
             strength = 0.55 if self.hair_kind == "shaved" else 1.0
             colour[scalp] = (1 - strength) * colour[scalp] + strength * tone[scalp]
@@ -357,7 +358,8 @@ class Outfit:
         if self.hat_kind != "none":
             high = {"cap": 0.885, "beanie": 0.87, "helmet": 0.83}[self.hat_kind]
             rim = high + (0.02 if self.hat_kind == "cap" else 0.0) * (y < -0.05)
-            worn = head & (z > rim) if self.hat_kind != "helmet" else head & (
-                (z > 0.89) | ((hair > 0) & (z > 0.79))
-            )  # fmt: skip
+            worn = z > rim
+            if self.hat_kind == "helmet":
+                worn = (z > 0.89) | ((hair > 0) & (z > 0.79))
             colour[worn] = self.hat * (1 + 0.03 * self._noise(1, 200)(place[worn]))[:, None]
+        return colour
