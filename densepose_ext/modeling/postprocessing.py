@@ -30,6 +30,21 @@ def box_sizes(boxes: torch.Tensor) -> list[tuple[int, int]]:
     return [(h, w) for w, h in sizes.tolist()]
 
 
+def check_min_confidence(min_confidence: float, has_parts: bool) -> None:
+    """Checks an argument of :func:`densepose_results`; call it before long work.
+
+    Args:
+        has_parts: whether the model has charts. A CSE model has no parts to be confident about.
+
+    Raises:
+        ValueError: it is outside of 0 to 1, or above 0 without parts.
+    """
+    if not 0 <= min_confidence <= 1:
+        raise ValueError(f"min_confidence = {min_confidence}, expected 0 to 1")
+    if min_confidence and not has_parts:
+        raise ValueError(f"min_confidence = {min_confidence}, but this model has no parts")
+
+
 @torch.no_grad()
 def densepose_results(
     output: DensePoseOutput | DensePoseEmbeddingOutput,
@@ -60,13 +75,11 @@ def densepose_results(
         a result per person, of (h, w) = box_sizes(boxes).
 
     Raises:
-        ValueError: ``min_confidence`` for a CSE model, which has no parts, or ``with_embeddings``
-            for a chart model.
+        ValueError: ``min_confidence`` cannot be used, or ``with_embeddings`` for a chart model.
     """
     sizes = box_sizes(boxes)
+    check_min_confidence(min_confidence, has_parts=isinstance(output, DensePoseOutput))
     if isinstance(output, DensePoseEmbeddingOutput):
-        if min_confidence:
-            raise ValueError(f"min_confidence = {min_confidence}, but this model has no parts")
         return [*vertex_results(output, sizes, with_embeddings)]
     if with_embeddings:
         raise ValueError("with_embeddings, but this model has charts")

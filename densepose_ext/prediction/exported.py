@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..modeling.postprocessing import densepose_results
+from ..modeling.postprocessing import check_min_confidence, densepose_results
 from ..processes.cores import number_of_cores
 from ..structures import (
     DensePoseEmbeddingOutput,
@@ -95,10 +95,7 @@ class ExportedPredictor:
                 f"min_score is {self.min_score}, expected {lowest} to 1: {self.path} has no people"
                 " with lower scores (densepose-ext export --min-score)"
             )
-        if not 0 <= min_confidence <= 1:
-            raise ValueError(f"min_confidence = {min_confidence}, expected 0 to 1")
-        if min_confidence and self._vertices:
-            raise ValueError(f"min_confidence = {min_confidence}, but {self.path} has no parts")
+        check_min_confidence(min_confidence, has_parts=not self._vertices)
         self.min_confidence = min_confidence
         load = _load_onnx if self.path.suffix == ".onnx" else _load_torchscript
         self._run = load(self.path, device, threads or number_of_cores())

@@ -20,6 +20,7 @@ from ..config.embeddings import is_cse_config
 from ..engine.checkpoint import DensePoseCheckpointer
 from ..modeling.build import build_model
 from ..modeling.compiled import compile_model
+from ..modeling.postprocessing import check_min_confidence
 from ..modeling.precision import PRECISIONS
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from .finding import people_of_batch
@@ -98,10 +99,7 @@ class DensePosePredictor:
         if augment is not None:
             cfg.TEST.AUG.ENABLED = bool(augment)
         check_config(cfg)
-        if not 0 <= min_confidence <= 1:
-            raise ValueError(f"min_confidence = {min_confidence}, expected 0 to 1")
-        if min_confidence and is_cse_config(cfg):
-            raise ValueError(f"min_confidence = {min_confidence}, but this model has no parts")
+        check_min_confidence(min_confidence, has_parts=not is_cse_config(cfg))
         cfg.freeze()
         self.cfg = cfg
         self.min_confidence = min_confidence

@@ -109,6 +109,12 @@ def test_improbable_parts_become_background(monkeypatch, pixels_at_once):
     assert hidden > 100
 
 
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+def test_a_confidence_out_of_range_is_refused(value):
+    with pytest.raises(ValueError, match=r"min_confidence = .*, expected 0 to 1"):
+        densepose_results(make_output(1, 14), torch.tensor([[0.0, 0, 9, 9]]), value)
+
+
 def test_groups_of_people_do_not_change_the_results(monkeypatch):
     output = make_output(5, 14)
     boxes = torch.tensor([[0.0, 0, 30 + 7 * n, 50 - 9 * n] for n in range(5)])

@@ -102,13 +102,9 @@ def test_doubtful_pixels_are_hidden(predictor, weights):
     assert sure.identity() != predictor.identity()
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
-def test_confidences_are_from_0_to_1(value):
-    with pytest.raises(ValueError, match=r"min_confidence = .* expected 0 to 1"):
-        DensePosePredictor(device="cpu", min_confidence=value)
-
-
-def test_models_without_parts_have_no_confidence(weights):
+def test_confidences_that_cannot_be_used(weights):
+    with pytest.raises(ValueError, match=r"min_confidence = 1\.5, expected 0 to 1"):
+        DensePosePredictor(device="cpu", min_confidence=1.5)
     config = get_config_file("densepose_rcnn_EffLite0_FPN_CSE_synth.yaml")
     with pytest.raises(ValueError, match=r"min_confidence = 0\.5, but this model has no parts"):
         DensePosePredictor(config, weights, device="cpu", min_confidence=0.5)
