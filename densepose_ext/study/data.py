@@ -32,7 +32,7 @@ _SEED = 0
 
 
 class StudyData:
-    """The data of a budget.
+    """The data of a budget, whose images are rendered by :meth:`make`.
 
     Attributes:
         folder: folder of the images and true annotations.
@@ -41,19 +41,26 @@ class StudyData:
         test: name of the test set in Detectron2's catalogues.
     """
 
-    def __init__(self, budget: Budget, root: Path, workers: int):
+    def __init__(self, budget: Budget, root: Path):
         """
         Args:
-            root: folder of datasets; missing images are rendered.
-            workers: number of processes that render.
+            root: folder of datasets.
         """
         self.folder = root / f"densepose_study_{budget.name}"
-        generate(self.folder, budget.people, {"train": budget.train, "val": budget.val}, workers)
         self.images = self.folder / "train"
         self.truth = self.folder / "densepose_train.json"
         self._budget = budget
         self.test = f"study_{budget.name}_val"
         self._test_truth = self.folder / "densepose_val.json"
+
+    def make(self, workers: int) -> None:
+        """Renders missing images, in so many processes, and registers the test set.
+
+        Raises:
+            OSError, ValueError: the folder cannot be written, or has other people.
+        """
+        budget = self._budget
+        generate(self.folder, budget.people, {"train": budget.train, "val": budget.val}, workers)
         if not records_clothing(json.loads(self._test_truth.read_bytes())["annotations"]):
             print(
                 f"{self._test_truth} is from a version that did not record clothing: there will be"

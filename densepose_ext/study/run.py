@@ -76,12 +76,12 @@ def run_study(
         raise ValueError(f"{name} trains nothing: --set {overrides[0]} would have no effect")
     study = plan(name, size) if trains else Study(name, QUESTION, RUNS)
     runs = _chosen(study, chosen)
-    root = Path(datasets_folder())
     if trains:
         check_runs(size, runs, overrides)
-    make_writable(out)
-    data = StudyData(size, root, number_of_cores())
+    data = StudyData(size, Path(datasets_folder()))
     executor = Runner(size, out, data, overrides) if trains else Tester(model, weights, out, data)
+    make_writable(out)
+    data.make(number_of_cores())
     folder = out / f"{name}_{budget}"
     what = size.training(overrides) if trains else model or "the shipped model"
     facts = f"Budget {budget}: {what}; tested on {size.val} other images"

@@ -44,6 +44,7 @@ def test_a_larger_backbone_is_compared_from_the_same_start():
         (["ablation", "--weights", "x.pth"], "--model and --weights are for robustness"),
         (["robustness", "--set", "SEED", "2"], "robustness trains nothing: --set SEED"),
         (["ablation", "--set", "SOLVER.STEPZ", "2"], "run 'dense pose': "),
+        (["robustness", "--model", "nothing"], "no config 'nothing'"),
     ],
 )
 def test_what_cannot_be_studied(arguments, message, tmp_path, monkeypatch, capsys):

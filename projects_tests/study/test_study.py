@@ -192,7 +192,8 @@ def test_embeddings_beside_charts(ablation, out, monkeypatch):
 
 
 def test_the_same_people_annotated_in_other_ways(tmp_path):
-    data = StudyData(TINY, Path(os.environ["DETECTRON2_DATASETS"]), 1)
+    data = StudyData(TINY, Path(os.environ["DETECTRON2_DATASETS"]))
+    data.make(1)
     people = {}
     for variant in ("points", "vertices", "half", "by hand"):
         name = data.train(variant, data.annotations(variant, tmp_path))
@@ -209,7 +210,8 @@ def test_the_same_people_annotated_in_other_ways(tmp_path):
 
 
 def test_both_ways_of_scoring_take_the_same_points(tmp_path):
-    data = StudyData(TINY, Path(os.environ["DETECTRON2_DATASETS"]), 1)
+    data = StudyData(TINY, Path(os.environ["DETECTRON2_DATASETS"]))
+    data.make(1)
     plain, by_vertices = (
         [p for image in DatasetCatalog.get(name) for p in image["annotations"] if "dp_x" in p]
         for name in (data.test_for("points", tmp_path), data.test_for("vertices", tmp_path))
@@ -224,14 +226,15 @@ def test_both_ways_of_scoring_take_the_same_points(tmp_path):
 
 
 def test_people_from_before_clothing_was_recorded(tmp_path, capsys):
-    data = StudyData(TINY, tmp_path, 1)
+    data = StudyData(TINY, tmp_path)
+    data.make(1)
     assert "clothing" not in capsys.readouterr().err
     path = data.folder / "densepose_val.json"
     contents = json.loads(path.read_bytes())
     for person in contents["annotations"]:
         del person["clothing"]
     path.write_text(json.dumps(contents))
-    StudyData(TINY, tmp_path, 1)
+    data.make(1)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{path} is from a version that did not record clothing")
 
