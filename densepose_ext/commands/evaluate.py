@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..data.annotation_file import AnnotationFile
     from ..evaluation.gallery import Gallery
     from ..evaluation.gps import Kappa
     from ..evaluation.people import GroundTruth
     from ..evaluation.results import Results
     from ..evaluation.scorecard import Scorecard
+    from ..surface.registry import Surface
 
 
 def _kappa(text: str) -> Kappa:
@@ -101,7 +103,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
+    from ..data.annotation_file import read_annotations
     from ..evaluation.publish import METRICS_FILE, REPORT_FILE, publish
+    from ..surface.registry import get_surface
+
+    _check(args)
+    surface = None if args.surface is None else get_surface(args.surface)
+    if args.save_results is not None:
+        _save_results(args)
+        if args.annotations is None:
+            return 0
+    annotations = read_annotations(args.annotations, args.images or "")
+    results = None if args.ceiling else _results(args.results)
+    card = _scorecard(args, annotations, surface, results)
+    gallery = _score(args, card, results)
+    facts = {
+        "dataset": args.annotations.name,
+        "results": "ceiling" if results is None else args.results.name,
+        "surface": None if surface is None else surface.name,
+        "kappa": args.kappa if card.has_gps else None,
+    }
+    _, written = publish(card, gallery, facts, lambda table: print(table, end="\n\n"), args.out)
+    for name in (METRICS_FILE, REPORT_FILE) if args.out is not None else ():
+        if args.out / name not in written:
+            raise OSError(f"{args.out / name} was not written, for the reason above")
+        print(f"Wrote {args.out / name}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Checks the options, as far as that takes no large file."""
+    from ..evaluation.matching import scored_thresholds
+    from ..files.writable_folder import make_writable
 
     for name in ("annotations", "results"):
         path = getattr(args, name)
@@ -109,58 +142,43 @@ def run(args: argparse.Namespace) -> int:
             raise FileNotFoundError(f"--{name}: there is no file {path}")
     if args.images is not None and not args.images.is_dir():
         raise NotADirectoryError(f"--images {args.images}: there is no such folder")
-    if args.save_results is not None:
-        _save_results(args)
-        if args.annotations is None:
-            return 0
-    if args.annotations is None:
+    if args.save_results is not None and args.results is None:
+        raise ValueError("--save-results needs --results")
+    if args.annotations is None and args.save_results is None:
         raise ValueError("--annotations is needed")
-    if (args.results is None) == (not args.ceiling):
+    if args.save_results is None and (args.results is None) == (not args.ceiling):
         raise ValueError("one of --results and --ceiling is needed")
-    if args.out is not None and args.out.exists() and not args.out.is_dir():
-        raise NotADirectoryError(f"--out {args.out}: it is a file, expected a folder")
-    results = None if args.ceiling else _results(args.results)
-    card, surface_name = _scorecard(args, results)
-    gallery = _score(args, card, results)
-    facts = {
-        "dataset": args.annotations.name,
-        "results": "ceiling" if results is None else args.results.name,
-        "surface": surface_name,
-        "kappa": args.kappa if card.has_gps else None,
-    }
-    publish(card, gallery, facts, lambda table: print(table, end="\n\n"), args.out)
-    for name in (METRICS_FILE, REPORT_FILE) if args.out is not None else ():
-        if not (args.out / name).exists():
-            raise OSError(f"{args.out / name} was not written, for the reason above")
-        print(f"Wrote {args.out / name}")
-    return 0
+    if args.surface is not None and args.no_gps:
+        raise ValueError("one of --surface and --no-gps is needed, not both")
+    scored_thresholds(args.min_threshold)
+    for folder in (args.out, args.save_results and args.save_results.parent):
+        if folder is not None:
+            make_writable(folder)
 
 
-def _scorecard(args: argparse.Namespace, results: Results | None) -> tuple[Scorecard, str | None]:
-    """The scorecard of the annotations, and the name of their surface, if one is given."""
-    from ..data.annotation_file import read_annotations
+def _scorecard(
+    args: argparse.Namespace,
+    annotations: AnnotationFile,
+    surface: Surface | None,
+    results: Results | None,
+) -> Scorecard:
+    """The scorecard of the annotations, without scores."""
     from ..evaluation.people import GroundTruth
     from ..evaluation.scorecard import Scorecard
     from ..evaluation.vertex_scoring import VertexScorer
-    from ..surface.registry import get_surface
 
     by_vertices = results is not None and results.by_vertices
-    if by_vertices and args.surface is not None:
+    if by_vertices and surface is not None:
         raise ValueError(
             f"--surface is for charts: {args.results} has vertices of the meshes it names"
         )
-    if not by_vertices and (args.surface is None) == (not args.no_gps):
-        both = "not both" if args.no_gps else "neither is given"
-        raise ValueError(f"one of --surface and --no-gps is needed, {both}")
-    surface = None if args.surface is None else get_surface(args.surface)
-    truth = GroundTruth(
-        read_annotations(args.annotations, args.images or ""), args.image_ids, by_vertices
-    )
+    if surface is None and not by_vertices and not args.no_gps:
+        raise ValueError("one of --surface and --no-gps is needed, neither is given")
+    truth = GroundTruth(annotations, args.image_ids, by_vertices)
     if results is not None:
         _check_images(results, truth)
     scorer = VertexScorer(not args.no_gps, args.kappa) if by_vertices else None
-    card = Scorecard(truth, surface, args.kappa, args.min_threshold, scorer)
-    return card, None if surface is None else surface.name
+    return Scorecard(truth, surface, args.kappa, args.min_threshold, scorer)
 
 
 def _score(args: argparse.Namespace, card: Scorecard, results: Results | None) -> Gallery:
@@ -206,8 +224,5 @@ def _check_images(results: Results, truth: GroundTruth) -> None:
 def _save_results(args: argparse.Namespace) -> None:
     from ..evaluation.results import write_results
 
-    if args.results is None:
-        raise ValueError("--save-results needs --results")
-    args.save_results.parent.mkdir(parents=True, exist_ok=True)
     count = write_results(args.save_results, _results(args.results).entries())
     print(f"Wrote {count} detections to {args.save_results}")

@@ -291,7 +291,7 @@ class DensePoseEvaluator(DatasetEvaluator):
                 return OrderedDict()
             self._card.merge(states)
             self._gallery = Gallery.merged(galleries)
-        metrics = publish(
+        metrics, _ = publish(
             self._card, self._gallery, self._facts, logger.info, self._output, self._reports
         )
         if self._saves and self._output is not None:

@@ -267,7 +267,12 @@ def scored_thresholds(minimum: float = 0.5, even: bool = False) -> np.ndarray:
 
     AP and AR are averaged over .5 to .95 regardless of the minimum. With ``even``, the thresholds
     are those from ``minimum`` on by .05, over which the official evaluation of CSE averages.
+
+    Raises:
+        ValueError: the minimum is outside of 0 to 1.
     """
+    if not 0 <= minimum <= 1:
+        raise ValueError(f"minimum threshold {minimum}, expected 0 to 1")
     if even and minimum < THRESHOLDS[0]:
         return np.linspace(minimum, 0.95, round((0.95 - minimum) / 0.05) + 1)
     low = [value for value in LOW_THRESHOLDS if minimum <= value + 1e-3]

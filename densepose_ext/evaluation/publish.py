@@ -40,7 +40,7 @@ def publish(
     say: Callable[[str], None],
     folder: Path | None = None,
     page: bool = True,
-) -> dict[str, dict[str, float]]:
+) -> tuple[dict[str, dict[str, float]], list[Path]]:
     """Logs and writes the results. Failures of tables, files or pictures are only logged.
 
     Args:
@@ -52,13 +52,15 @@ def publish(
         page: whether to write report.html.
 
     Returns:
-        the metrics, as of :meth:`Scorecard.metrics`.
+        the metrics, as of :meth:`Scorecard.metrics`; and the files that could be written.
     """
     metrics = card.metrics()
+    written: list[Path] = []
     if folder is not None:
         with scores_survive(f"cannot write {folder / METRICS_FILE}"):
             folder.mkdir(parents=True, exist_ok=True)
             write_metrics({**metrics, **facts}, folder / METRICS_FILE)
+            written.append(folder / METRICS_FILE)
     report = None
     with scores_survive("cannot make the report; the scores are complete"):
         report = Report.of(card, gallery, facts)
@@ -72,4 +74,5 @@ def publish(
         if page:
             with scores_survive(f"cannot write {folder / REPORT_FILE}"):
                 write_report(report, card.truth, folder / REPORT_FILE)
-    return metrics
+                written.append(folder / REPORT_FILE)
+    return metrics, written

@@ -88,10 +88,9 @@ class Scorecard:
             scorer: for another kind of predictions, instead of surface and kappa.
 
         Raises:
-            FileNotFoundError, ValueError: a file of the surface is missing or cannot be used.
+            FileNotFoundError: a file of the surface is missing.
+            ValueError: one cannot be used, or the minimum is outside of 0 to 1.
         """
-        if not 0 <= min_threshold <= 1:
-            raise ValueError(f"minimum threshold {min_threshold}, expected 0 to 1")
         self.truth = truth
         self.thresholds = scored_thresholds(min_threshold, even=truth.by_vertices)
         self._scorer = scorer or ImageScorer(surface, kappa)

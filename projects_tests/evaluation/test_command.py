@@ -124,7 +124,7 @@ def test_unusable_results(truth, tmp_path, capsys, change, message):
     assert len(lines) == 1
     assert message in lines[0]
     assert "bad.json" in lines[0]
-    assert not out.exists()
+    assert not any(out.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,21 @@ def test_bad_kappa(kappa, capsys):
     assert "per-part" in capsys.readouterr().err
 
 
-def test_a_folder_that_cannot_be_made_takes_no_scores_along(truth, tmp_path, capsys):
-    (tmp_path / "file").touch()
-    out = tmp_path / "file" / "out"
+def test_options_are_checked_before_results_are_read(truth, results, tmp_path, monkeypatch):
+    monkeypatch.setattr(Results, "read", None)
+    for wrong in (
+        ("--surface", "moon"),
+        ("--surface", "grid", "--no-gps"),
+        ("--surface", "grid", "--min-threshold", "5"),
+        ("--surface", "grid", "--out", results),
+        ("--surface", "grid", "--save-results", results / "new.json"),
+    ):
+        assert command("--annotations", truth, "--results", results, *wrong) == 2
+
+
+def test_a_file_that_cannot_be_written_takes_no_scores_along(truth, tmp_path, capsys):
+    out = tmp_path / "out"
+    (out / "metrics.json").mkdir(parents=True)
     assert command("--annotations", truth, "--ceiling", "--surface", "grid", "--out", out) == 2
     printed = capsys.readouterr()
     assert "AP50" in printed.out
