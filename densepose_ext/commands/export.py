@@ -47,10 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
-    from ..export import export_model
+    from ..export import check_formats, export_model
     from ..prediction.predictor import DensePosePredictor
 
     formats = names_in(args.format, "--format")
+    check_formats(formats)
     predictor = DensePosePredictor(args.model, args.weights, args.device, "fp32", args.min_score)
     written = export_model(predictor, args.out, formats, args.what)
     for path, difference in written.items():

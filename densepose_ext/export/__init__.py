@@ -5,4 +5,4 @@
 
 from .branch import DensePoseBranch
 from .decoder import PixelDecoder
-from .run import FORMATS, PARTS, export_model
+from .run import FORMATS, PARTS, check_formats, export_model

@@ -14,6 +14,7 @@ from detectron2.config import CfgNode
 
 from .. import __version__
 from ..files.atomic import replacing, write_whole
+from ..files.writable_folder import make_writable
 from ..prediction.exported import VERTICES_FILE
 from ..prediction.predictor import DensePosePredictor
 from ..structures import DensePoseEmbeddingOutput
@@ -68,7 +69,10 @@ def export_model(
         ValueError: something cannot be exported.
         OSError: the folder cannot be written.
     """
+    check_formats(formats)
     _check(predictor, formats, what)
+    out = Path(out)
+    make_writable(out)
     model = predictor.model
     branch, output = branch_network(model)
     with_meshes = isinstance(output, DensePoseEmbeddingOutput)
@@ -80,9 +84,6 @@ def export_model(
     networks["decoder"] = (
         vertex_decoder_network(output, vertices) if with_meshes else decoder_network(output)
     )
-
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
     differences = {}
     for name, network in networks.items():
         for ending, write in (FORMATS[name] for name in formats):
@@ -101,19 +102,27 @@ def export_model(
     return differences
 
 
-def _check(predictor: DensePosePredictor, formats: Sequence[str], what: str) -> None:
+def check_formats(formats: Sequence[str]) -> None:
+    """Checks the formats of :func:`export_model`; call it before a model is loaded.
+
+    Raises:
+        ValueError: one is unknown, or the packages that write it are not installed.
+    """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise ValueError(f"format {', '.join(unknown)!r}; expected some of {', '.join(FORMATS)}")
+    if "onnx" in formats:
+        require_onnx()
+
+
+def _check(predictor: DensePosePredictor, formats: Sequence[str], what: str) -> None:
     if what not in PARTS:
         raise ValueError(f"cannot export {what!r}; expected one of {', '.join(PARTS)}")
     precision = predictor.cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION
     if precision != "fp32":
         raise ValueError(f"the model is in {precision}; only fp32 can be exported")
-    if "onnx" in formats:
-        require_onnx()
-        if predictor.model.device.type != "cpu":
-            raise ValueError("ONNX is written by a model on the CPU (and then runs everywhere)")
+    if "onnx" in formats and predictor.model.device.type != "cpu":
+        raise ValueError("ONNX is written by a model on the CPU (and then runs everywhere)")
 
 
 @torch.no_grad()

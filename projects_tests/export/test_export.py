@@ -313,8 +313,16 @@ def test_what_cannot_be_exported(predictor, weights, tmp_path, monkeypatch, caps
     low = DensePosePredictor(CONFIG, weights, "cpu", precision="bf16")
     with pytest.raises(ValueError, match="in bf16; only fp32"):
         export_model(low, tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        export_model(predictor, tmp_path / "file")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    arguments = ["export", "--model", CONFIG, "--weights", str(weights), "--format", "onnx"]
-    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
-    assert "pip install 'densepose_ext[export]'" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    # Formats are checked before the model, which here does not exist.
+    arguments = ["export", "--model", "nothing", "--out", str(tmp_path / "out"), "--format"]
+    for formats, message in (
+        ("onnx", "pip install 'densepose_ext[export]'"),
+        ("caffe2", "format 'caffe2'; expected some of torchscript, onnx"),
+    ):
+        assert main([*arguments, formats]) == 2
+        assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
