@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
+    from ..files.writable_folder import make_writable
     from ..texture import Atlas, TextureExtractor, fill_atlas, fill_black, fill_transparent
     from ..texture.mesh_files import write_obj, write_ply
     from ..texture.rest_pose_view import draw_template
@@ -53,14 +54,14 @@ def run(args: argparse.Namespace) -> int:
     atlas = Atlas.read(args.texture) if args.texture else None
     if atlas is not None:
         atlas = fill_black(atlas) if args.fill_black else fill_transparent(atlas)
+    extractor = TextureExtractor(args.tile)
+    make_writable(args.out)
     [(picture, people)] = read_with_people(args, [args.picture])
     person = choose(people, args.person, args.picture)
-    extractor = TextureExtractor(args.tile)
     extractor.add(picture, person)
     extraction = extractor.extract()
     if atlas is None:
         atlas = fill_atlas(extraction)
-    args.out.mkdir(parents=True, exist_ok=True)
     places, colours = seen_points(picture, person)
     write_ply(args.out / "points.ply", places, colours)
     write_obj(args.out / "body.obj", atlas)

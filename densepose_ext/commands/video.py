@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"--{option} {value}: expected more than 0")
     size = size_of(args.size)
 
+    from ..files.writable_folder import make_writable
     from ..prediction.presets import PRESETS
     from ..video import SurfaceSmoother, VideoReader, VideoWriter
     from ..video.run import draw_video
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     smoother = None if args.smooth is None else SurfaceSmoother(args.smooth)
     sound = args.input if os.path.exists(args.input) else None  # else it is a camera
     with VideoReader(args.input) as video, VideoWriter(args.out, video.rate, sound) as writer:
+        make_writable(args.out.parent)
         predictor = predictor_of(args)
         done = draw_video(
             video,

@@ -70,22 +70,32 @@ def body_of(name: str | os.PathLike) -> str:
     return key if key in _factories else "smpl"
 
 
+def check_surface(name: str | os.PathLike) -> None:
+    """Checks that a name is registered, or is a folder. Reads nothing.
+
+    Raises:
+        ValueError: it is neither; the message lists the registered names.
+    """
+    key = os.fspath(name)
+    if key not in _factories and not Path(key).is_dir():
+        raise ValueError(
+            f"no surface {key!r}: registered are {', '.join(sorted(_factories))}; "
+            "a folder with the official files is a surface too"
+        )
+
+
 def get_surface(name: str | os.PathLike) -> Surface:
     """The surface of a registered name, or of a folder with the official files.
 
     Surfaces are cached, as they hold the files that they have read.
 
     Raises:
-        ValueError: it is neither; the message lists the registered names.
+        OSError, ValueError: there is no such surface, or its files cannot be used.
     """
+    check_surface(name)
     key = os.fspath(name)
     factory = _factories.get(key)
     if factory is None:
-        if not Path(key).is_dir():
-            raise ValueError(
-                f"no surface {key!r}: registered are {', '.join(sorted(_factories))}; "
-                "a folder with the official files is a surface too"
-            )
         key = str(Path(key).resolve())
     if key not in _surfaces:
         _surfaces[key] = factory() if factory else _official_surface(key)

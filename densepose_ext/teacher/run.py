@@ -13,6 +13,7 @@ from detectron2.utils import comm
 from ..data.coco import register_densepose_coco
 from ..data.json_file import read_json
 from ..engine.trainer import DensePoseTrainer
+from ..surface.registry import check_surface
 from .write import write_annotations, write_targets
 
 META_ARCHITECTURE = "DensePoseTeacher"
@@ -31,6 +32,7 @@ def teach(cfg: CfgNode, json_file: str, image_root: str, surface: str, out: Path
     Raises:
         ValueError, OSError: the data cannot be used, or ``out`` cannot be written.
     """
+    check_surface(surface)  # only what is written in the end depends on it
     cfg = cfg.clone()
     cfg.defrost()
     name = json_file  # in Detectron2's catalogue and in messages

@@ -218,6 +218,13 @@ def test_no_process_is_not_one(people, tmp_path, capsys):
     assert "--processes 0: expected 1 or more" in capsys.readouterr().err
 
 
+def test_an_unknown_surface_is_refused_before_the_training(people, tmp_path, capsys):
+    arguments = command(people, tmp_path / "out")
+    arguments[arguments.index("--surface") + 1] = "Open"
+    assert main(arguments) == 2
+    assert "no surface 'Open': registered are " in capsys.readouterr().err
+
+
 def test_messages_name_the_annotation_file(people, tmp_path, capsys):
     arguments = command(people, tmp_path / "out")
     arguments[4] = str(tmp_path)
