@@ -14,6 +14,7 @@ from ..data.loader import leave_interrupts_to_the_trainer, start_method
 from ..data.mixing import Mixture
 from ..data.sampler import Sample, TrainingBatches
 from ..data.seeding import Purpose, generator, seeded
+from ..processes.messages import counted
 from .labelling import Labeller, with_true_categories
 from .pictures import UnlabelledPictures
 
@@ -108,8 +109,8 @@ class BootstrappedLoader:
         self._counts = [_Counts() for _ in unlabelled]
         for one, share in zip(unlabelled, self._mixture.shares[1:]):
             logger.info(
-                f"bootstrapping from {one.name}: {len(one.pictures)} images, {share:.1%} of each"
-                " batch"
+                f"bootstrapping from {one.name}: {counted(len(one.pictures), 'image')},"
+                f" {share:.1%} of each batch"
             )
 
     def _places_of(self, number: int) -> Callable[[int, int], np.ndarray]:
@@ -200,8 +201,8 @@ class BootstrappedLoader:
         for one, counts in zip(self._sets, self._counts):
             people = counts.people / max(counts.pictures, 1)
             logger.info(
-                f"{one.name}: in the last {min(batches, LOG_PERIOD)} batches"
-                f" {counts.pictures} images were labelled, with {people:.1f} people each;"
+                f"{one.name}: in the last {counted(min(batches, LOG_PERIOD), 'batch')}"
+                f" {counted(counts.pictures, 'image')} labelled, with {people:.1f} people each;"
                 f" {counts.empty} had nobody with the minimum score,"
                 f" {counts.unreadable} could not be read, {counts.replaced} were replaced by"
                 " labelled images"

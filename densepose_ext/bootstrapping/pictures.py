@@ -86,7 +86,7 @@ def find_unlabelled(
             f"{where}.DATASET = {dataset!r} has no {kinds[loader_type]} to bootstrap from{reason}"
         )
     if missing:
-        logger.warning(f"{dataset}: left out {missing} images or videos that are missing")
+        logger.warning(f"{dataset}: left out {missing} of {len(found)}, whose files are missing")
     return [picture for picture in found if os.path.isfile(picture.path)]
 
 

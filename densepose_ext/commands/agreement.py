@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ..processes.messages import counted
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
@@ -56,8 +58,10 @@ def run(args: argparse.Namespace) -> int:
     ]
     headers = ("", "points", "mean (cm)", "median", "90%", "same part")
     print(tabulate(rows, headers, floatfmt=("", "d", ".1f", ".1f", ".1f", ".0%")))
-    print(f"{found.people} people; {found.alone} points by only one annotator")
+    people = counted(found.people, "person")
+    print(f"{people}; {counted(found.alone, 'point')} by only one annotator")
     if args.plot:
-        draw(found, args.plot, f"{found.people} people, {len(found.part)} points, two annotators")
+        points = counted(len(found.part), "point")
+        draw(found, args.plot, f"{people}, {points}, two annotators")
         print(args.plot)
     return 0

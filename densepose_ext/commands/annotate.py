@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ..processes.messages import counted
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
@@ -77,8 +79,9 @@ def run(args: argparse.Namespace) -> int:
     proposals = None
     if not args.no_model and (args.model or model_is_installed()):
         proposals = Proposals(PictureFiles(args.pictures), args.model, args.weights)
-    people, pictures = len(store.project.people), len(store.project.pictures)
-    print(f"{pictures} pictures, {people} people; annotations: {args.out}")
+    people = counted(len(store.project.people), "person")
+    pictures = counted(len(store.project.pictures), "picture")
+    print(f"{pictures}, {people}; annotations: {args.out}")
     serve(store, views, proposals, args.host, args.port, _announce)
     return 0
 

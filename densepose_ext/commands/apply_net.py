@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..processes.messages import counted
 from .name_lists import names_in
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _dump(args: argparse.Namespace) -> int:
 
     entries = (dump_entry(path, people) for path, _, people in _people(args, []))
     count = write_dump(args.output, entries, args.official_pickle)
-    print(f"{args.output}: {count} pictures")
+    print(f"{args.output}: {counted(count, 'picture')}")
     return 0
 
 
@@ -135,7 +136,7 @@ def _people(args: argparse.Namespace, opts: list[str]) -> Iterator[tuple[str, np
         people = predictor(picture)
         found = True
         if args.verbosity:
-            print(f"{source.path}: {len(people)} people", file=sys.stderr)
+            print(f"{source.path}: {counted(len(people), 'person')}", file=sys.stderr)
         yield source.path, picture, people
     if not found:
         raise ValueError("no picture could be read")

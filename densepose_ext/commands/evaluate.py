@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..processes.messages import counted
+
 if TYPE_CHECKING:
     from ..data.annotation_file import AnnotationFile
     from ..evaluation.gallery import Gallery
@@ -225,4 +227,4 @@ def _save_results(args: argparse.Namespace) -> None:
     from ..evaluation.results import write_results
 
     count = write_results(args.save_results, _results(args.results).entries())
-    print(f"Wrote {count} detections to {args.save_results}")
+    print(f"Wrote {counted(count, 'detection')} to {args.save_results}")

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ..processes.messages import counted
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -138,7 +140,8 @@ def read_with_people(
         files = getattr(args, option)
         if files is not None and len(files) != len(paths):
             raise ValueError(
-                f"--{option} names {len(files)} files; expected {len(paths)}, one for each picture"
+                f"--{option} names {counted(len(files), 'file')}; expected {len(paths)}, one for"
+                " each picture"
             )
     instances = args.instances or [None] * len(paths)
     for path, iuv, numbers in zip(paths, args.iuv, instances):

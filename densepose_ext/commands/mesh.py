@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..processes.messages import counted
 from .finding_people import add_people_arguments, choose, read_with_people
 
 
@@ -66,5 +67,6 @@ def run(args: argparse.Namespace) -> int:
     write_ply(args.out / "points.ply", places, colours)
     write_obj(args.out / "body.obj", atlas)
     write_picture(args.out / "template.png", draw_template(extraction.atlas))
-    print(f"{len(places)} points, {extraction.share:.0%} of the surface seen: {args.out}")
+    points = counted(len(places), "point")
+    print(f"{points}, {extraction.share:.0%} of the surface seen: {args.out}")
     return 0

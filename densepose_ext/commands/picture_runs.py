@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..processes.messages import counted
 from .finding_people import add_model_arguments
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def run_over_pictures(args: argparse.Namespace, formats: tuple[str, ...], option
     for path in videos:
         print(f"skipped: {path} is a video, for densepose-ext video", file=sys.stderr)
     if not len(sources):
-        raise ValueError(f"no pictures in {', '.join(args.inputs)} ({sources.skipped} other files)")
+        others = counted(sources.skipped, "other file")
+        raise ValueError(f"no pictures in {', '.join(args.inputs)} ({others})")
     image_ids = read_image_ids(args.image_ids, sources.pictures) if args.image_ids else None
     job = Run(
         folder=args.out,
@@ -146,10 +148,11 @@ def run_over_pictures(args: argparse.Namespace, formats: tuple[str, ...], option
         return 0
     for path, reason in summary.unreadable:
         print(f"unreadable: {path}: {reason}", file=sys.stderr)
-    counts = [f"{summary.people} people in {summary.pictures} pictures"]
-    counts += [f"{summary.already} pictures done before"] if summary.already else []
+    pictures = counted(summary.pictures, "picture")
+    counts = [f"{counted(summary.people, 'person')} in {pictures}"]
+    counts += [f"{counted(summary.already, 'picture')} done before"] if summary.already else []
     counts += [f"{len(summary.unreadable)} unreadable"] if summary.unreadable else []
-    counts += [f"{sources.skipped} other files skipped"] if sources.skipped else []
+    counts += [f"{counted(sources.skipped, 'other file')} skipped"] if sources.skipped else []
     print(f"{args.out}: {', '.join(counts)}")
     if not summary.pictures and not summary.already:
         raise ValueError("no picture could be read")

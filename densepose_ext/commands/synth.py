@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..processes.cores import number_of_cores
+from ..processes.messages import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,5 +89,5 @@ def run(args: argparse.Namespace) -> int:
         generate(args.out, settings, {"train": args.train, "val": args.val}, args.workers)
         for split, count in (("train", args.train), ("val", args.val)):
             if count:
-                print(f"{count} images: {Path(args.out) / f'densepose_{split}.json'}")
+                print(f"{counted(count, 'image')}: {Path(args.out) / f'densepose_{split}.json'}")
     return 0

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from ..processes.messages import counted
 from .finding_people import add_people_arguments, choose, predictor_of, read_with_people
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _apply(args: argparse.Namespace) -> None:
     if args.person is not None:
         people = [choose(people, args.person, args.picture)]
     write_picture(args.out, apply_texture(picture, people, atlas, args.shading, args.opacity))
-    print(f"{len(people)} people painted: {args.out}")
+    print(f"{counted(len(people), 'person')} painted: {args.out}")
 
 
 def _extract(args: argparse.Namespace) -> None:
@@ -155,7 +156,7 @@ def _extract(args: argparse.Namespace) -> None:
     predictor = predictor_of(args) if videos else None
     for path in videos:
         if not _add_video(extractor, path, predictor, args):
-            left_out.append(f"{path}: no frame with {args.person or 1} people")
+            left_out.append(f"{path}: no frame with {counted(args.person or 1, 'person')}")
     if len(left_out) == len(args.inputs):
         raise ValueError("; ".join(left_out))
     for reason in left_out:
@@ -193,7 +194,7 @@ def _add_video(
             print(f"\n{path}: stopped; using the frames until here", file=sys.stderr)
     if video.problem:
         print(video.problem, file=sys.stderr)
-    print(f"{path}: person {number} seen in {seen} frames")
+    print(f"{path}: person {number} seen in {counted(seen, 'frame')}")
     return seen
 
 
@@ -207,4 +208,4 @@ def _transfer(args: argparse.Namespace) -> None:
     if args.onto is not None:
         people = [choose(people, args.onto, args.target)]
     write_picture(args.out, transfer_texture(source, person, target, people, args.shading))
-    print(f"{len(people)} people dressed: {args.out}")
+    print(f"{counted(len(people), 'person')} dressed: {args.out}")

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from ..processes.messages import counted
 from .finding_people import add_model_arguments, predictor_of
 from .picture_runs import add_person_arguments, size_of
 from .predict import PRESET_NAMES
@@ -95,10 +96,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.out} is silent: {writer.silence}", file=sys.stderr)
     if not done.frames and not done.interrupted:
         raise ValueError(f"{args.input}: no frame could be read")
-    rate = f"{float(video.rate):.4g}"
-    print(
-        f"{args.out}: {done.frames} frames, {rate} a second, {writer.codec}; {done.people} people"
-    )
+    frames, people = counted(done.frames, "frame"), counted(done.people, "person")
+    print(f"{args.out}: {frames}, {float(video.rate):.4g} a second, {writer.codec}; {people}")
     times = ", ".join(f"{name} {spent:.1f}" for name, spent in done.milliseconds.items())
     print(f"ms a frame: {times}; {done.frames / max(done.seconds, 1e-6):.1f} frames a second")
     if done.interrupted:

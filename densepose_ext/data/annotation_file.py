@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from ..files.datasets_folder import datasets_folder
+from ..processes.messages import counted
 from ..surface.dense_target import SURFACE_KEY
 from .annotation_record import read_annotation
 from .annotations import AnnotationError
@@ -288,8 +289,8 @@ class _Reader:
             ids[key] = None
         if new >= first:
             logger.warning(
-                f"{self._path}: {new - first + 1} annotations have no unique id; they are numbered"
-                f" from {first} on"
+                f"{self._path}: numbered from {first} on, for want of a unique id:"
+                f" {counted(new - first + 1, 'annotation')}"
             )
         return list(ids)
 

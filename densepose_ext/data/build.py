@@ -19,6 +19,7 @@ from detectron2.utils.file_io import PathManager
 from ..config.cascade import keeps_people_without_masks
 from ..config.embeddings import embedder_sizes, needs_instance_masks
 from ..config.official_package import is_official
+from ..processes.messages import counted
 from ..surface.dense_target import check_dense_target, has_dense_target
 from ..surface.meshes import get_mesh
 from ..surface.registry import get_surface
@@ -214,9 +215,9 @@ def _those_present(name: str, dataset: list[dict]) -> list[dict]:
         )
     if len(present) < len(dataset):
         first = dataset[exists.index(False)]
+        missing = counted(len(dataset) - len(present), "missing image")
         logger.warning(
-            f"{name}: left out {len(dataset) - len(present)} images that are missing; the first is"
-            f" {os.path.abspath(first['file_name'])}"
+            f"{name}: left out {missing}; the first is {os.path.abspath(first['file_name'])}"
         )
     return present
 
@@ -245,7 +246,7 @@ def _check_dense_targets(name: str, images: list[dict]) -> None:
             except (OSError, ValueError) as error:
                 kind = FileNotFoundError if isinstance(error, OSError) else ValueError
                 raise kind(f"dataset {name!r}, image {image['image_id']}, {error}") from error
-    logger.info(f"{name}: {count} people with dense targets")
+    logger.info(f"{name}: {counted(count, 'person')} with dense targets")
 
 
 def _report(
@@ -256,9 +257,10 @@ def _report(
 
     trained = people(kept)
     logger.info(
-        f"{name}: {len(kept)} images to train on, {len(trained)} people in them,"
+        f"{name}: {counted(len(kept), 'image')} to train on, with"
+        f" {counted(len(trained), 'person')},"
         f" {sum(has_densepose(p, by_vertices) for p in trained)} with dense pose; left out"
-        f" {len(dataset) - len(kept)} images in which nobody has dense pose"
+        f" {counted(len(dataset) - len(kept), 'image')} in which nobody has dense pose"
     )
     other = sum(
         has_densepose(p, not by_vertices) and not has_densepose(p, by_vertices)
@@ -267,13 +269,14 @@ def _report(
     if other:
         has, lacks = ("I, U, V", "dp_vertex") if by_vertices else ("dp_vertex", "I, U, V")
         logger.warning(
-            f"{name}: {other} people have {has} but not {lacks}, which this model is trained on;"
-            " they count as without dense pose"
+            f"{name}: {counted(other, 'person')} with {has} but without {lacks}, which this model"
+            " is trained on, count as without dense pose"
         )
     without_mask = sum("segmentation" not in person for person in trained)
     if need_masks and without_mask:
         logger.warning(
-            f"{name}: left out {without_mask} people without a mask, which this model trains"
+            f"{name}: left out {counted(without_mask, 'person')} without a mask, which this model"
+            " trains"
         )
 
 

@@ -15,6 +15,7 @@ from detectron2.config import CfgNode
 from ..evaluation import plots
 from ..evaluation.markup import table, write_page
 from ..evaluation.report import MODE_NAMES, metric_rows, point_rows
+from ..processes.messages import counted
 from .pictures import Picture
 
 _LEGEND = (
@@ -39,9 +40,10 @@ def write_demo_page(
     name, trained = next(iter(scores.items()))
     densepose = trained["densepose"]
     sections = [
-        f"<p>A DensePose R-CNN, trained for {cfg.SOLVER.MAX_ITER} steps of"
-        f" {cfg.SOLVER.IMS_PER_BATCH} synthetic pictures ({', '.join(cfg.DATASETS.TRAIN)}) and"
-        f" tested on {densepose['images']} others ({', '.join(cfg.DATASETS.TEST)}), compared with"
+        f"<p>A DensePose R-CNN, trained for {counted(cfg.SOLVER.MAX_ITER, 'step')} of"
+        f" {counted(cfg.SOLVER.IMS_PER_BATCH, 'synthetic picture')}"
+        f" ({', '.join(cfg.DATASETS.TRAIN)}) and tested on {counted(densepose['images'], 'other')}"
+        f" ({', '.join(cfg.DATASETS.TEST)}), compared with"
         " the model shipped with the package, which was trained longer by the same recipe."
         f"{_versions(cfg)}</p>",
         "<h2>Scores</h2>",

@@ -15,6 +15,7 @@ from detectron2.checkpoint import DetectionCheckpointer
 from ..files.weights import check_weights_file, read_weights
 from ..modeling.roi_heads import DensePoseROIHeads
 from ..modeling.teacher import DensePoseTeacher
+from ..processes.messages import counted
 
 #: How many modules a message about parameters lists.
 _LISTED = 6
@@ -110,8 +111,8 @@ class DensePoseCheckpointer(DetectionCheckpointer):
         if wrong and self._is_to_be_used:
             name, found, expected = wrong[0]
             raise ValueError(
-                f"{self.source} is of another model: {len(wrong)} parameters differ in shape, the"
-                f" first is {name} with {tuple(found)}, expected {tuple(expected)}"
+                f"{self.source} is of another model: {counted(len(wrong), 'parameter')} of another"
+                f" shape, the first is {name} with {tuple(found)}, expected {tuple(expected)}"
             )
         parameters = [name for name, _ in self.model.named_parameters()]
         if set(parameters) <= set(incompatible.missing_keys):
@@ -134,7 +135,8 @@ class DensePoseCheckpointer(DetectionCheckpointer):
             return
         missing, said = incompatible.missing_keys, []
         if missing:
-            said.append(f"{len(missing)} parameters keep their initial values: {_modules(missing)}")
+            kept = counted(len(missing), "parameter")
+            said.append(f"initial values are kept by {kept}: {_modules(missing)}")
         if incompatible.incorrect_shapes:
             name, found, expected = incompatible.incorrect_shapes[0]
             said.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import os
 
+from ..processes.messages import counted
 from . import plots
 from .gallery import NUM_BEST, draw_people
 from .markup import table, write_page
@@ -43,7 +44,9 @@ def _facts(report: Report) -> str:
     parts = report.parts
     shown = [f"{key} {value}" for key, value in report.facts.items() if value is not None]
     if parts["people"]:
-        shown.append(f"{parts['people']} people with dense pose, {parts['found']:.1%} found")
+        shown.append(
+            f"{counted(parts['people'], 'person')} with dense pose, {parts['found']:.1%} found"
+        )
     return f"<p>{html.escape(', '.join(shown))}.</p>"
 
 
@@ -67,8 +70,8 @@ def _plots(report: Report) -> str:
 def _tables(report: Report) -> list[str]:
     parts = report.parts
     confusions = "".join(
-        f"<li>{html.escape(true)} taken for {html.escape(predicted)}: {count} points, "
-        f"{share:.0%} of the part's</li>"
+        f"<li>{html.escape(true)} taken for {html.escape(predicted)}: "
+        f"{counted(count, 'point')}, {share:.0%} of the part's</li>"
         for true, predicted, count, share in common_confusions(parts["confusion"])
     )
     return [

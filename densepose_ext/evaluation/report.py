@@ -12,6 +12,7 @@ import numpy as np
 from tabulate import tabulate
 
 from ..files.atomic import replacing
+from ..processes.messages import counted
 from ..surface.parts import FINE_PART_NAMES
 from .gallery import Gallery
 from .pointwise import WITHIN_CM, PointMeasures
@@ -174,8 +175,8 @@ def text_tables(report: Report) -> Iterator[str]:
     if not parts["people"]:
         return
     yield _text(
-        f"Annotated points of the people found, {parts['people']} people, {parts['found']:.1%} "
-        f"found{_areas(parts['curve'])}:",
+        f"Annotated points of the people found, {counted(parts['people'], 'person')}, "
+        f"{parts['found']:.1%} found{_areas(parts['curve'])}:",
         *point_rows({"all": _points_only(parts), **parts["by_group"], **parts["by_side"]}),
     )
     yield _text("By part:", *point_rows(parts["by_part"]))
@@ -184,7 +185,7 @@ def text_tables(report: Report) -> Iterator[str]:
         *point_rows({**parts["by_size"], **parts["by_visible_share"]}),
     )
     confusions = [
-        f"{true} as {predicted} ({count} points, {share:.0%})"
+        f"{true} as {predicted} ({counted(count, 'point')}, {share:.0%})"
         for true, predicted, count, share in common_confusions(parts["confusion"])
     ]
     if confusions:

@@ -23,6 +23,7 @@ from ..modeling.compiled import compile_model
 from ..modeling.postprocessing import check_min_confidence
 from ..modeling.precision import PRECISIONS
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
+from ..processes.messages import counted
 from .finding import people_of_batch
 from .model_files import config_and_weights
 from .people import People
@@ -215,7 +216,7 @@ def _device(device: str | torch.device | None) -> torch.device:
         raise ValueError(f"device {device!r}: torch finds no GPU here")
     count = torch.cuda.device_count()
     if found.type == "cuda" and (found.index or 0) >= count:
-        raise ValueError(f"device {device!r}: torch finds {count} GPUs, counted from 0")
+        raise ValueError(f"device {device!r}: torch finds {counted(count, 'GPU')}, counted from 0")
     return found
 
 
@@ -227,8 +228,8 @@ class _CompleteCheckpointer(DensePoseCheckpointer):
         missing = incompatible.missing_keys
         if missing:
             raise ValueError(
-                f"{self.source} lacks {len(missing)} parameters of this config's model, the first"
-                f" is {missing[0]}: it is of another model, or of a backbone alone"
+                f"{self.source} lacks {counted(len(missing), 'parameter')} of this config's model,"
+                f" the first is {missing[0]}: it is of another model, or of a backbone alone"
             )
         return incompatible
 

@@ -1,8 +1,15 @@
-"""Errors as a program prints them, when they are the user's to mend."""
+"""Messages to the user: numbers of things, and errors that are the user's to mend."""
 
 from __future__ import annotations
 
 import os
+
+_PLURALS = {"person": "people", "batch": "batches"}
+
+
+def counted(number: int, thing: str) -> str:
+    """Such as "1 person", "2 people"; "0 other files"."""
+    return f"{number} {thing if number == 1 else _PLURALS.get(thing, f'{thing}s')}"
 
 
 def one_line(error: Exception) -> str:

@@ -150,7 +150,7 @@ class DensePoseAnnotationList(PickledAlone):
 
     def __repr__(self) -> str:
         present = int(self.present.sum())
-        return f"DensePoseAnnotationList({len(self)} people, {present} with dense pose)"
+        return f"DensePoseAnnotationList(people={len(self)}, with_dense_pose={present})"
 
     @property
     def present(self) -> torch.Tensor:

@@ -25,6 +25,7 @@ from ..annotation.views import Views
 from ..data.rle import paint_part_masks
 from ..evaluation.markup import table, write_page
 from ..files.atomic import write_whole
+from ..processes.messages import counted
 from ..surface.parts import FINE_TO_COARSE
 from ..surface.surface import BodySurface
 from ..synthetic.example import Example, make_example
@@ -145,7 +146,7 @@ def measure(work: Path, folder: Path, people: int, annotators: int, side: int = 
     }  # fmt: skip
     places = np.concatenate([surface.points(p.part, *p.uv.T) for p in true])
     folder.mkdir(parents=True, exist_ok=True)
-    draw(every, folder / PLOT, f"{people} people, {annotators} annotators, against the truth")
+    draw(every, folder / PLOT, f"{_numbers(people, annotators)}, against the truth")
     write_whole(folder / BODY_MAP, draw_body_map(places, each[0].distance, HOTTEST))
     write_whole(folder / RAW, json.dumps(result, indent=1).encode())
     _write_page(folder, result, annotators)
@@ -168,7 +169,7 @@ def _write_page(folder: Path, result: dict, annotators: int) -> None:
         "<p>How accurately do annotators place points? Simulated annotators, whose errors have the"
         " sizes measured in the paper (about 2 cm on small parts, 7 cm on the torso, less near"
         " joints), annotate rendered people through the code of the annotation tool.</p>",
-        f"<p>{result['people']} people, {annotators} annotators; geodesic distances in cm.</p>",
+        f"<p>{_numbers(result['people'], annotators)}; geodesic distances in cm.</p>",
         "<h2>Error by group of parts</h2>",
         table(headings, rows),
         pictures[0],
@@ -206,6 +207,10 @@ def _cells(rows: Sequence[dict]) -> tuple[list[str], list[list[str]]]:
 
 def _centimetres(distances: np.ndarray) -> float:
     return float(100 * distances.mean())
+
+
+def _numbers(people: int, annotators: int) -> str:
+    return f"{counted(people, 'person')}, {counted(annotators, 'annotator')}"
 
 
 def _render(folder: Path, people: int) -> list[tuple[dict, TrueSurface]]:

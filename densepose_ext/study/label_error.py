@@ -11,6 +11,7 @@ import numpy as np
 
 from ..evaluation.gps import geodesic_errors
 from ..evaluation.pointwise import ImagePoints, PointMeasures, normalised_area
+from ..processes.messages import counted
 from ..surface.dense_target import DENSE_KEY
 from ..surface.parts import FINE_TO_GROUP, GROUP_NAMES
 from ..surface.surface import BodySurface
@@ -93,9 +94,9 @@ def _points_error(heading: str, what: str, labelled: Path, truth: Path) -> Label
             true = np.array(list(points.values())).T
             images.append(_person(person["id"], surface, true, found))
     missing = np.mean(np.concatenate([image.predicted for image in images]) == 0)
-    note = f"{what}, scored at the true points of {len(images)} people"
+    note = f"{what}, scored at the true points of {counted(len(images), 'person')}"
     if len(images) < len(people):
-        note += f" ({len(people) - len(images)} others have no such labels)"
+        note += f" ({counted(len(people) - len(images), 'other')} without such labels)"
     note += f". The {missing:.1%} of these points that have no label count as wrong."
     return LabelError(heading, note, _table(images))
 

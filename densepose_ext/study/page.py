@@ -18,6 +18,7 @@ from ..evaluation.markup import table, write_page
 from ..evaluation.publish import REPORT_FILE
 from ..evaluation.report import point_rows
 from ..files.atomic import write_whole
+from ..processes.messages import counted
 from .label_error import LabelError
 from .outcome import Outcome
 from .plans import Study
@@ -177,7 +178,10 @@ def _strata(outcomes: Sequence[Outcome]) -> list[str]:
     # Runs from before clothing was recorded lack its kinds.
     kinds = {kind: names for one in first for kind, names in one.measures["strata"].items()}
     for kind, names in kinds.items():
-        headings = [kind, *(f"{name} ({row['people']} people)" for name, row in names.items())]
+        headings = [
+            kind,
+            *(f"{name} ({counted(row['people'], 'person')})" for name, row in names.items()),
+        ]
         cells = [
             [one.run, *(_stratum(one.measures["strata"].get(kind, {}).get(name)) for name in names)]
             for one in first

@@ -112,7 +112,7 @@ def test_two_annotators_of_a_project(tmp_path, monkeypatch, capsys):
     plot = tmp_path / "agreement.png"
     assert main(["agreement", out, "--plot", str(plot)]) == 0  # while it is open
     text = capsys.readouterr().out
-    assert "1 people" in text
+    assert "1 person" in text
     assert f"{len(placed_by_first) - 30} points by only one annotator" in text
     assert plot.read_bytes().startswith(b"\x89PNG")
     surface, layers = placed_in_project(out + ".log.jsonl")

@@ -155,7 +155,7 @@ def test_a_resumed_run_ends_with_the_same_weights(place, tmp_path, caplog, monke
     caplog.set_level(logging.INFO, logger.name)
     train(bootstrapped(place, tmp_path / "whole"))
     assert re.search(r"bootstrapping from .*unlabelled: 5 images, 50\.0% of each", caplog.text)
-    assert re.search(r"in the last 1 batches \d images were labelled", caplog.text)
+    assert re.search(r"in the last 1 batch \d images? labelled", caplog.text)
     cfg = bootstrapped(place, tmp_path / "resumed")
 
     def stop(trainer):

@@ -81,7 +81,7 @@ def config(*names: str, **changes):
 def test_images_in_which_somebody_has_dense_pose(register, caplog):
     name = register(dense=lambda number: number in (1, 4))
     assert ids(training_images([name])) == [1, 4]
-    assert "2 images to train on, 4 people in them, 4 with dense pose" in caplog.text
+    assert "2 images to train on, with 4 people, 4 with dense pose" in caplog.text
     assert "left out 2 images in which nobody has dense pose" in caplog.text
     assert ids(training_images([name], need_densepose=False)) == [1, 2, 3, 4]
 
@@ -152,7 +152,7 @@ def test_people_without_a_mask_are_counted(register, caplog):
         return people
 
     training_images([register(change=change)], need_masks=True)
-    assert "left out 1 people without a mask, which this model trains" in caplog.text
+    assert "left out 1 person without a mask, which this model trains" in caplog.text
 
 
 def test_missing_images_are_left_out_and_counted(register, tmp_path, caplog):
@@ -160,7 +160,7 @@ def test_missing_images_are_left_out_and_counted(register, tmp_path, caplog):
     (tmp_path / name / "2.jpg").unlink()
     assert ids(training_images([name])) == [1, 3, 4]
     missing = tmp_path / name / "2.jpg"
-    assert f"left out 1 images that are missing; the first is {missing}" in caplog.text
+    assert f"left out 1 missing image; the first is {missing}" in caplog.text
     for number in (1, 3, 4):
         (tmp_path / name / f"{number}.jpg").unlink()
     with pytest.raises(FileNotFoundError, match=r"none of its 4 images exists, .*1\.jpg"):

@@ -187,7 +187,7 @@ def test_people_of_the_other_kind_count_as_without_dense_pose(register, caplog):
     name = register(change)
     (image,) = training_images([name], flipped=False)
     assert image["image_id"] == 1
-    assert "2 people have dp_vertex but not I, U, V" in caplog.text
+    assert "2 people with dp_vertex but without I, U, V" in caplog.text
     assert len(training_images([name], embedders={"ball": 20})) == 2
 
 

@@ -160,7 +160,7 @@ def test_a_checkpoint_of_another_shape_is_refused_except_for_fine_tuning(model, 
     arrays[name] = arrays[name][:, :1]
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps({"model": arrays, "__author__": "tests"}))
-    with pytest.raises(ValueError, match=rf"1 parameters differ in shape, the first is {name}"):
+    with pytest.raises(ValueError, match=rf"1 parameter of another shape, the first is {name}"):
         load(model, path)
 
     class Trainer:

@@ -286,7 +286,7 @@ def test_most_images_have_no_dense_pose(filtered, used, tmp_path, caplog):
     register(make_dataset(tmp_path / "data", images=6, dense=lambda number: number == 4))
     cfg = config(tmp_path, "DATALOADER.FILTER_EMPTY_ANNOTATIONS", filtered)
     trained = weights(final(train(cfg)))
-    assert f"{used} images to train on, {2 * used} people in them, 2 with dense pose" in caplog.text
+    assert f"to train on, with {2 * used} people, 2 with dense pose" in caplog.text
     assert all(torch.isfinite(value).all() for value in trained.values())
 
 

@@ -28,7 +28,7 @@ def workplace(tmp_path_factory):
 def trained(workplace):
     """The output folder of a run of train_net.py."""
     log = workplace.train("OUTPUT_DIR", "own")
-    assert "3 images to train on, 6 people in them, 6 with dense pose; left out 1" in log
+    assert "3 images to train on, with 6 people, 6 with dense pose; left out 1" in log
     assert "loss_densepose_I" in log
     return workplace.folder / "own"
 
@@ -114,7 +114,7 @@ def test_stock_launcher_of_python_configs(workplace, name):
         STOCK_TOOLS / "lazyconfig_train_net.py",
         "--config-file", get_config_file(f"lazy/{name}.py"), *overrides,
     )  # fmt: skip
-    assert "left out 1 images in which nobody has dense pose" in log
+    assert "left out 1 image in which nobody has dense pose" in log
     assert "loss_densepose_I" in log
     assert "copypaste: Task: bbox" in log
     assert "copypaste: Task: densepose_gps" in log

@@ -72,7 +72,7 @@ def test_everything(tmp_path, folder, weights, capsys):
     captured = capsys.readouterr()
     assert captured.err.count(f"unreadable: {folder}/broken.jpg: ") == 1
     assert captured.err.count("broken.jpg") == 1
-    assert "in 3 pictures, 1 unreadable, 1 other files skipped" in captured.out
+    assert "in 3 pictures, 1 unreadable, 1 other file skipped" in captured.out
     endings = [ending for form in FORMATS.values() for ending in form.endings]
     names = ["a.jpg", "a.png", "süd ost/人 1"]
     expected = {name + ending for name in names for ending in endings}
@@ -141,7 +141,7 @@ def test_a_broken_run_goes_on(tmp_path, folder, weights, monkeypatch, capsys, fo
     monkeypatch.setattr(stream, "read_picture", lambda p: seen.append(p) or read_picture(p))
     capsys.readouterr()
     assert predict(weights, folder, "--out", broken, *arguments) == 0
-    assert "1 pictures done before" in capsys.readouterr().out
+    assert "1 picture done before" in capsys.readouterr().out
     assert len(seen) == 3  # the damaged one is tried again
     now = files(broken)
     assert {name for name in now if not name.endswith("json")} == set(files(whole)) - {RESULTS_FILE}
@@ -158,7 +158,7 @@ def test_lost_files_and_new_formats_are_made_up_for(tmp_path, folder, weights, c
     (out / "a.png_mask.png").unlink()
     capsys.readouterr()
     assert predict(weights, folder, "--out", out, "--format", "mask,json") == 0
-    assert "in 1 pictures, 2 pictures done before" in capsys.readouterr().out
+    assert "in 1 picture, 2 pictures done before" in capsys.readouterr().out
     after = files(out)
     assert after[RESULTS_FILE] == before[RESULTS_FILE]
     assert after["a.png_mask.png"] == before["a.png_mask.png"]
@@ -188,7 +188,7 @@ def test_pictures_that_were_changed_do_not_pass_for_done(tmp_path, weights, caps
     assert "has outputs of another a.png than" in capsys.readouterr().err
     (tmp_path / "one").rename(tmp_path / "moved")
     assert predict(weights, tmp_path / "moved", *arguments) == 0
-    assert "1 pictures done before" in capsys.readouterr().out
+    assert "1 picture done before" in capsys.readouterr().out
     Image.new("RGB", (20, 20), (90, 0, 0)).save(tmp_path / "moved" / "a.png")
     assert predict(weights, tmp_path / "moved", *arguments) == 2
     assert "an earlier version of it" in capsys.readouterr().err
@@ -200,7 +200,7 @@ def test_videos_among_pictures_are_left_out_and_counted(tmp_path, weights, capsy
     inputs = [tmp_path / "a.png", tmp_path / "b.mp4"]
     assert predict(weights, *inputs, "--out", tmp_path / "out", "--format", "mask") == 0
     printed = capsys.readouterr()
-    assert "1 other files skipped" in printed.out
+    assert "1 other file skipped" in printed.out
     assert f"skipped: {inputs[1]} is a video" in printed.err
     assert predict(weights, inputs[1], "--out", tmp_path / "out", "--format", "mask") == 2
     assert "is a video: densepose-ext video" in capsys.readouterr().err

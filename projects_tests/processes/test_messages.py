@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from densepose_ext.processes.messages import one_line
+from densepose_ext.processes.messages import counted, one_line
 
 
 def test_an_error_of_a_file_begins_with_its_name(tmp_path):
@@ -24,3 +24,10 @@ def test_a_file_in_the_way_of_a_folder(tmp_path):
 def test_others_are_one_line():
     assert one_line(ValueError("one\n  two")) == "one two"
     assert one_line(OSError("no room")) == "no room"
+
+
+def test_numbers_of_things():
+    found = [counted(number, thing) for number in (0, 1, 2) for thing in ("person", "other file")]
+    assert found == [
+        *("0 people", "0 other files", "1 person", "1 other file", "2 people", "2 other files")
+    ]

@@ -24,7 +24,7 @@ def test_elements_are_those_it_was_made_of():
     assert annotations[0] is None
     assert annotations[-1].segm is None
     assert (annotations[1].segm == 3).all()
-    assert repr(annotations) == "DensePoseAnnotationList(5 people, 3 with dense pose)"
+    assert repr(annotations) == "DensePoseAnnotationList(people=5, with_dense_pose=3)"
 
 
 def test_indexing_takes_slices_masks_and_indices():

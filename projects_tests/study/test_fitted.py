@@ -45,7 +45,7 @@ def test_labels_are_mostly_right(truth, labelled, tmp_path):
     assert error.table["all"]["right_part"] > 0.5
     assert error.table["all"]["auc30"] > error.table["all"]["auc10"] > 0.3
     people = len(with_points(json.loads(truth.read_bytes())["annotations"]))
-    assert f"of {people - 1} people (1 others have no such labels)" in error.note
+    assert f"of {people - 1} people (1 other without such labels)" in error.note
     assert sum(row["points"] for row in error.table.values()) == 2 * error.table["all"]["points"]
 
 

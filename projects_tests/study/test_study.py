@@ -15,6 +15,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.engine import HookBase
 
 from densepose_ext.commands.main import main
+from densepose_ext.processes.messages import counted
 from densepose_ext.study import run, training
 from densepose_ext.study.budget import BUDGETS, Budget
 from densepose_ext.study.data import StudyData
@@ -248,7 +249,7 @@ def test_runs_from_before_clothing_was_recorded(ablation, tmp_path):
     kind, people = next((k, v["people"]) for k, v in strata["clothing"].items() if v["people"])
     page = write_study(plan("ablation", TINY), "facts", outcomes, tmp_path)
     text = page.read_text().replace("\u00a0", " ")
-    assert f"<th>{kind} ({people} people)</th>" in text
+    assert f"<th>{kind} ({counted(people, 'person')})</th>" in text
 
 
 def test_robustness_of_the_shipped_model(out):
