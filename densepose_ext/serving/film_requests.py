@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from ..processes.messages import counted
 from .films import Film, Films
 from .limits import Limits
 from .models import Models
@@ -69,7 +70,7 @@ class FilmService:
         if film.error:
             raise Refusal(409, f"the video could not be drawn: {film.error}")
         if not film.is_done:
-            raise Refusal(409, f"the video is not finished: {film.frames} frames are drawn")
+            raise Refusal(409, f"the video is not finished: {counted(film.frames, 'frame')} so far")
         # No file name here: the page names downloads after the upload.
         return FileResponse(film.result, media_type="video/mp4")
 

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 _HEADERS = {
-    "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; base-uri 'none';"
-    " frame-ancestors 'none'; form-action 'none'",
+    "content-security-policy": "default-src 'self'; img-src 'self' blob: data:;"
+    " media-src 'self' blob:; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }

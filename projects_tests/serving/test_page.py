@@ -210,6 +210,33 @@ def test_a_film(page, tmp_path):
     page.wait_for_function(f"async () => (await fetch('{address}')).status === 404")
 
 
+def test_a_film_that_is_stopped_stays_on_the_screen(page, tmp_path):
+    pytest.importorskip("av")
+    content = write_video(tmp_path / "walk.mp4", frames=4).read_bytes()
+    frozen = {"id": "x", "status": "running", "frames": 2, "of": 4}
+    page.route("**/video?*", lambda route: route.fulfill(status=202, json=frozen))
+    page.route("**/video/x", lambda route: route.fulfill(status=200, json=frozen))
+    try:
+        film = {"name": "walk.mp4", "mimeType": "video/mp4", "buffer": content}
+        page.set_input_files("#file", film)
+        page.locator("#film-count", has_text="Frame 2 of 4").wait_for()
+        video = page.locator("#film-video")
+        page.wait_for_function("() => document.getElementById('film-video').currentTime > 0")
+        page.click("#film-stop")
+        assert page.text_content("#status") == "Stopped"
+        assert page.locator("#film-progress").is_hidden()
+        page.wait_for_timeout(500)
+        assert video.is_visible()
+        assert video.evaluate("video => video.paused && video.currentTime / video.duration") == (
+            pytest.approx(0.5, abs=0.1)
+        )
+        give_a_picture(page)
+        assert video.is_hidden()
+    finally:
+        page.unroute("**/video?*")
+        page.unroute("**/video/x")
+
+
 @pytest.mark.parametrize("width", [320, 760, 1280])
 def test_nothing_is_wider_than_the_screen(page, width):
     page.set_viewport_size({"width": width, "height": 800})

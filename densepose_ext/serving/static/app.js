@@ -308,14 +308,15 @@ function listen() {
   byId("model").addEventListener("change", () => { setScores(); if (!state.film) find(); });
   byId("score").addEventListener("input", choose);
   byId("film-again").addEventListener("click", drawFilm);
-  byId("film-stop").addEventListener("click", () => { state.film.leave(); say("Stopped"); });
+  byId("film-stop").addEventListener("click", () => { state.film.stop(); say("Stopped"); });
   byId("film-video").addEventListener("loadedmetadata", ({ target }) => {
     setShape(target, target.videoWidth, target.videoHeight);
   });
-  byId("film-video").addEventListener("error", () => {
+  byId("film-video").addEventListener("error", ({ target }) => {
     if (state.film?.isOver) showError(new Refused("This browser cannot play the video; download it."));
+    else target.hidden = true; // the original: only the server can read it
   });
-  window.addEventListener("pagehide", () => { if (state.film && !state.film.isOver) state.film.leave(); });
+  window.addEventListener("pagehide", () => { if (state.film && !state.film.isOver) state.film.stop(); });
   byId("opacity").addEventListener("input", () => { showOpacity(); draw(); });
   byId("boxes").addEventListener("change", draw);
   byId("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));

@@ -1,4 +1,5 @@
-// A video ("film" in the API): the server draws it, then the page plays it.
+// A video ("film" in the API): the server draws it, then the page plays it. Until then the page shows
+// the frame of the original that has been reached.
 
 import { beginFilm, getJson, Refused, removeFilm } from "/static/api.js";
 
@@ -12,10 +13,10 @@ export class Film {
 
   // Has the video drawn with options of the API. Returns once it plays, or is cancelled.
   async draw(options) {
-    const progress = byId("film-progress");
+    const [progress, video] = [byId("film-progress"), byId("film-video")];
     const bar = progress.querySelector("progress");
-    byId("film-video").hidden = true;
-    progress.hidden = false;
+    video.autoplay = video.hidden = progress.hidden = false;
+    video.src = this.original = URL.createObjectURL(this.file);
     bar.removeAttribute("value");
     byId("film-count").textContent = "";
     byId("status").textContent = "Sending the video…";
@@ -25,7 +26,10 @@ export class Film {
       if (!this.isLeft) byId("status").textContent = "Looking for people…";
       while (answer.status === "running" && !this.isLeft) {
         const { id, frames, of } = answer;
-        if (of) bar.value = frames / of;
+        if (of) {
+          bar.value = frames / of;
+          if (video.duration) video.currentTime = bar.value * video.duration;
+        }
         byId("film-count").textContent = of ? `Frame ${frames} of ${of}` : `Frame ${frames}`;
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
         if (!this.isLeft) answer = await getJson(`/video/${id}`);
@@ -44,16 +48,23 @@ export class Film {
     byId("status").textContent = note ? `${count}; ${note}` : count;
     const [video, link] = [byId("film-video"), byId("film-download")];
     video.hidden = link.hidden = false;
+    video.autoplay = true;
     video.src = link.href = film;
     link.download = `${this.file.name.replace(/\.[^.]*$/, "")}-densepose.mp4`;
   }
 
-  // Cancels or removes the video.
-  async leave() {
-    this.isLeft = true;
-    byId("film-progress").hidden = byId("film-video").hidden = true;
-    byId("film-download").hidden = true;
+  // Also removes it from the screen.
+  leave() {
+    byId("film-video").hidden = byId("film-download").hidden = true;
     byId("film-video").removeAttribute("src");
+    URL.revokeObjectURL(this.original);
+    return this.stop();
+  }
+
+  // Cancels the drawing, or removes the result from the server. The last frame stays on the screen.
+  async stop() {
+    this.isLeft = true;
+    byId("film-progress").hidden = true;
     try {
       const { id } = await this.begun;
       await removeFilm(`/video/${id}`);
