@@ -1,21 +1,11 @@
 """The mapper that a config asks for."""
 
-import copy
-
 import pytest
 import torch
 from detectron2.config import get_cfg
 
 from densepose_ext.config import add_densepose_config
-from densepose_ext.data import DensePoseDatasetMapper, load_densepose_coco
-
-
-@pytest.fixture
-def image(tiny_dataset, surface_folder):
-    folder = str(tiny_dataset.parent)
-    return copy.deepcopy(
-        load_densepose_coco(str(tiny_dataset), folder, surface=str(surface_folder))[0]
-    )
+from densepose_ext.data import DensePoseDatasetMapper
 
 
 def config(**changes):

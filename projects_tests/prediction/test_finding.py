@@ -13,7 +13,7 @@ from densepose_ext.modeling.results_on_gpu import results_of_all_channels
 from densepose_ext.prediction import finding
 from densepose_ext.structures import DensePoseResult, VertexResult
 from projects_tests.synchronisations import Synchronisations
-from projects_tests.tiny_model import tiny_config, tiny_model
+from projects_tests.tiny_model import tiny_config
 
 
 @pytest.fixture
@@ -34,13 +34,6 @@ def as_on_a_gpu(monkeypatch):
 def pictures(count: int) -> list[np.ndarray]:
     random = np.random.default_rng(0)
     return [random.integers(0, 256, (90, 120, 3), dtype=np.uint8) for _ in range(count)]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "tiny.pth"
-    torch.save({"model": tiny_model().state_dict()}, path)
-    return str(path)
 
 
 @pytest.mark.slow

@@ -26,13 +26,6 @@ def noise(height=90, width=120, seed=0, channels=3) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "tiny.pth"
-    torch.save({"model": tiny_model().state_dict()}, path)
-    return str(path)
-
-
-@pytest.fixture(scope="module")
 def predictor(weights):
     return DensePosePredictor(CONFIG, weights, device="cpu")
 

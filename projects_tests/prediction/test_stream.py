@@ -8,14 +8,13 @@ import torch
 
 from densepose_ext import DensePosePredictor, People
 from densepose_ext.prediction.stream import Frame, ahead, predict_frames
-from projects_tests.tiny_model import CONFIG, tiny_model
+from projects_tests.tiny_model import CONFIG
 
 
 @pytest.mark.slow
-def test_frames_may_come_from_anywhere(tmp_path):
+def test_frames_may_come_from_anywhere(weights):
     """The network takes frames when it needs them, and the people come in their order."""
-    torch.save({"model": tiny_model().state_dict()}, tmp_path / "tiny.pth")
-    predictor = DensePosePredictor(CONFIG, str(tmp_path / "tiny.pth"), "cpu", min_score=0)
+    predictor = DensePosePredictor(CONFIG, weights, "cpu", min_score=0)
     asked = []
 
     def video():
