@@ -14,15 +14,16 @@ _WRITTEN = ("out", "output", "plot", "coverage", "preview", "save_results")
 class Parser(argparse.ArgumentParser):
     """A parser that says how to name a file whose name starts with a dash."""
 
-    words: Sequence[str] = ()
+    _words: Sequence[str] = ()
 
-    def parse_args(self, args=None, namespace=None):
-        Parser.words = args or ()  # also for the parsers of subcommands, which are others
-        return super().parse_args(args, namespace)
+    def parse_known_args(self, args=None, namespace=None):
+        """Called by ``parse_args``, and for each subcommand by the parser above."""
+        self._words = args or ()
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with usage and message."""
-        dashed = [word for word in Parser.words if word.startswith("-") and os.path.exists(word)]
+        dashed = [word for word in self._words if word.startswith("-") and os.path.exists(word)]
         hint = f"; the file {dashed[0]} is to be given as ./{dashed[0]}" if dashed else ""
         super().error(message + hint)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import reduce
+from operator import getitem
 
 from detectron2.config import CfgNode as CN
 from detectron2.config import get_cfg
@@ -43,9 +44,10 @@ def check_config(cfg: CN) -> None:
         (prefix + "INFERENCE_PRECISION", ("fp32", "bf16", "fp16")),
         ("SOLVER.OPTIMIZER", ("SGD", "AdamW", "Muon")),
     ]:
-        if _get(cfg, key) not in allowed:
+        value = reduce(getitem, key.split("."), cfg)
+        if value not in allowed:
             raise ValueError(
-                f"{key} = {_get(cfg, key)!r}, expected {' or '.join(map(repr, allowed))}"
+                f"{key} = {value!r}, expected {' or '.join(map(repr, allowed))}"
                 " with the other settings of this config"
             )
     bootstrap_settings(cfg)
@@ -67,9 +69,3 @@ def check_config(cfg: CN) -> None:
             f"SOLVER.BACKBONE_LR_FACTOR = {cfg.SOLVER.BACKBONE_LR_FACTOR}, expected 1.0 with"
             " SOLVER.OPTIMIZER SGD, which has one learning rate"
         )
-
-
-def _get(cfg: CN, key: str) -> Any:
-    for name in key.split("."):
-        cfg = cfg[name]
-    return cfg

@@ -3,57 +3,63 @@
 from __future__ import annotations
 
 import math
+from functools import reduce
+from operator import getitem
 
 from detectron2.config import CfgNode as CN
 
 _HEAD = "MODEL.ROI_DENSEPOSE_HEAD."
 _CSE = _HEAD + "CSE."
 
-#: Key: (least, greatest, whether these two are allowed).
+#: A range in words: whether a number is in it, and the keys whose numbers have to be.
 _RANGES = {
-    _HEAD + "UV_CONFIDENCE.EPSILON": (0, math.inf, False),
-    _HEAD + "SEGM_CONFIDENCE.EPSILON": (0, math.inf, False),
-    _HEAD + "FG_IOU_THRESHOLD": (0, 1, True),
-    _HEAD + "INDEX_WEIGHTS": (0, math.inf, True),
-    _HEAD + "PART_WEIGHTS": (0, math.inf, True),
-    _HEAD + "POINT_REGRESSION_WEIGHTS": (0, math.inf, True),
-    _CSE + "EMBED_LOSS_WEIGHT": (0, math.inf, True),
-    _CSE + "EMBEDDING_DIST_GAUSS_SIGMA": (0, math.inf, False),
-    _CSE + "GEODESIC_DIST_GAUSS_SIGMA": (0, math.inf, False),
-    _CSE + "EMBEDDING_LR_FACTOR": (0, math.inf, True),
-    _CSE + "FEATURES_LR_FACTOR": (0, math.inf, True),
-    _CSE + "SHAPE_TO_SHAPE_CYCLE_LOSS.WEIGHT": (0, math.inf, True),
-    _CSE + "SHAPE_TO_SHAPE_CYCLE_LOSS.TEMPERATURE": (0, math.inf, False),
-    _CSE + "PIX_TO_SHAPE_CYCLE_LOSS.WEIGHT": (0, math.inf, True),
-    _CSE + "PIX_TO_SHAPE_CYCLE_LOSS.TEMPERATURE_PIXEL_TO_VERTEX": (0, math.inf, False),
-    _CSE + "PIX_TO_SHAPE_CYCLE_LOSS.TEMPERATURE_VERTEX_TO_PIXEL": (0, math.inf, False),
-    "DENSEPOSE_EVALUATION.MIN_IOU_THRESHOLD": (0, 1, True),
-    "INPUT.COLOR_JITTER": (0, 1, True),
-    "SOLVER.BACKBONE_LR_FACTOR": (0, math.inf, True),
-    "SOLVER.CHECKPOINT_SECONDS": (0, math.inf, True),
+    "a number above 0": (
+        lambda value: value > 0,
+        (
+            _HEAD + "UV_CONFIDENCE.EPSILON",
+            _HEAD + "SEGM_CONFIDENCE.EPSILON",
+            _CSE + "EMBEDDING_DIST_GAUSS_SIGMA",
+            _CSE + "GEODESIC_DIST_GAUSS_SIGMA",
+            _CSE + "SHAPE_TO_SHAPE_CYCLE_LOSS.TEMPERATURE",
+            _CSE + "PIX_TO_SHAPE_CYCLE_LOSS.TEMPERATURE_PIXEL_TO_VERTEX",
+            _CSE + "PIX_TO_SHAPE_CYCLE_LOSS.TEMPERATURE_VERTEX_TO_PIXEL",
+        ),
+    ),
+    "0 or more": (
+        lambda value: value >= 0,
+        (
+            _HEAD + "INDEX_WEIGHTS",
+            _HEAD + "PART_WEIGHTS",
+            _HEAD + "POINT_REGRESSION_WEIGHTS",
+            _CSE + "EMBED_LOSS_WEIGHT",
+            _CSE + "EMBEDDING_LR_FACTOR",
+            _CSE + "FEATURES_LR_FACTOR",
+            _CSE + "SHAPE_TO_SHAPE_CYCLE_LOSS.WEIGHT",
+            _CSE + "PIX_TO_SHAPE_CYCLE_LOSS.WEIGHT",
+            "SOLVER.BACKBONE_LR_FACTOR",
+            "SOLVER.CHECKPOINT_SECONDS",
+        ),
+    ),
+    "a number from 0 to 1": (
+        lambda value: 0 <= value <= 1,
+        (
+            _HEAD + "FG_IOU_THRESHOLD",
+            "DENSEPOSE_EVALUATION.MIN_IOU_THRESHOLD",
+            "INPUT.COLOR_JITTER",
+        ),
+    ),
+    "at least 0 and less than 1": (lambda value: 0 <= value < 1, ("SOLVER.BETA2",)),
 }
 
 
 def check_ranges(cfg: CN) -> None:
-    """Checks that the numbers of dense pose are in their ranges.
+    """Checks that the numbers of dense pose are finite and in their ranges.
 
     Raises:
-        ValueError: one is not, or is NaN; the message names key, value and range.
+        ValueError: one is not; the message names key, value and range.
     """
-    for key, (least, greatest, inclusive) in _RANGES.items():
-        *path, name = key.split(".")
-        node = cfg
-        for step in path:
-            node = node[step]
-        value = node[name]
-        inside = least <= value <= greatest if inclusive else least < value < greatest
-        if not (inside and math.isfinite(value)):
-            raise ValueError(f"{key} = {value}, expected {_words(least, greatest, inclusive)}")
-    if not 0 <= cfg.SOLVER.BETA2 < 1:
-        raise ValueError(f"SOLVER.BETA2 = {cfg.SOLVER.BETA2}, expected at least 0 and less than 1")
-
-
-def _words(least: float, greatest: float, inclusive: bool) -> str:
-    if greatest == math.inf:
-        return f"{least} or more" if inclusive else f"a number above {least}"
-    return f"a number from {least} to {greatest}"
+    for expected, (is_in_range, keys) in _RANGES.items():
+        for key in keys:
+            value = reduce(getitem, key.split("."), cfg)
+            if not (is_in_range(value) and math.isfinite(value)):
+                raise ValueError(f"{key} = {value}, expected {expected}")
