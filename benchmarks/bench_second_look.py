@@ -24,7 +24,7 @@ def second_look(size: int, precision: str) -> SecondLook:
 @torch.no_grad()
 def main() -> None:
     generator = torch.Generator().manual_seed(0)
-    image = torch.randn(3, 320, 608, generator=generator)
+    image = torch.randn(1, 3, 320, 608, generator=generator)
     corners = torch.rand(BOXES, 2, generator=generator) * torch.tensor([400, 120])
     boxes = Boxes(torch.cat([corners, corners + torch.tensor([80, 200])], 1))
     looks = {
@@ -32,7 +32,7 @@ def main() -> None:
         for size in (160, 128)
         for precision in ("fp32", "bf16")
     }
-    times = measure({name: lambda look=look: look(image, boxes) for name, look in looks.items()})
+    times = measure({name: lambda look=look: look(image, [boxes]) for name, look in looks.items()})
     report(f"second look at {BOXES} boxes", times, "160 pixels, fp32")
 
 

@@ -104,20 +104,16 @@ class SecondLook(nn.Module):
         self.classifier._apply(fn, recurse)
         return super()._apply(fn, recurse)
 
-    def forward(self, image: torch.Tensor, boxes: Boxes) -> torch.Tensor:
+    def forward(self, images: torch.Tensor, boxes: Sequence[Boxes]) -> torch.Tensor:
         """The probability that each box shows no person.
 
         Args:
-            image: (3, H, W), normalized for the detector.
-            boxes: of N people, in its pixels.
+            images: (B, 3, H, W), normalized for the detector.
+            boxes: of each image, in its pixels; N in all.
 
         Returns:
             (N,) probabilities.
         """
-        return self._nobody(image[None], [boxes])
-
-    def _nobody(self, images: torch.Tensor, boxes: Sequence[Boxes]) -> torch.Tensor:
-        """The probabilities of the boxes of several pictures (B, 3, H, W), end to end."""
         # Outside the picture, values are 0: the mean colour.
         crops = roi_align(images, [of_image.tensor for of_image in boxes], self.size, aligned=True)
         crops = crops * self._scale + self._shift
@@ -141,28 +137,22 @@ class SecondLook(nn.Module):
         return Boxes(torch.where(is_small, around, boxes.tensor))
 
     @torch.no_grad()
-    def rescore(
-        self, image: torch.Tensor, people: Instances, boxes: Boxes | None = None
-    ) -> Instances:
+    def rescored(
+        self,
+        images: torch.Tensor,
+        people: Sequence[Instances],
+        boxes: Sequence[Boxes] | None = None,
+    ) -> list[Instances]:
         """People with lowered scores, best first, without those whose score is now too low.
 
         Args:
-            image: (3, H, W), normalized for the detector.
-            people: with ``scores`` and ``pred_boxes``.
-            boxes: their boxes in ``image``. Default: ``pred_boxes``.
+            images: (B, 3, H, W), normalized for the detector.
+            people: of each image, with ``scores`` and ``pred_boxes``.
+            boxes: their boxes in ``images``. Default: ``pred_boxes``.
         """
-        boxes = people.pred_boxes if boxes is None else boxes
-        return self._rescored(image[None], [people], [boxes])[0]
-
-    @torch.no_grad()
-    def rescored(self, images: torch.Tensor, people: list[Instances]) -> list[Instances]:
-        """:meth:`rescore` for the people of each of several pictures (B, 3, H, W)."""
-        return self._rescored(images, people, [of_image.pred_boxes for of_image in people])
-
-    def _rescored(
-        self, images: torch.Tensor, people: list[Instances], boxes: list[Boxes]
-    ) -> list[Instances]:
-        factors = (2 - 2 * self._nobody(images, [*map(self._seen, boxes)])).clamp(max=1)
+        if boxes is None:
+            boxes = [of_image.pred_boxes for of_image in people]
+        factors = (2 - 2 * self(images, [*map(self._seen, boxes)])).clamp(max=1)
         parts = [factors]
         if len(people) > 1:
             parts = factors.split([len(of_image) for of_image in people])

@@ -132,7 +132,9 @@ class DensePoseRCNNWithTTA(GeneralizedRCNNWithTTA):
         """Merged boxes with scores from a second look, on the first version of the picture."""
         (there,) = self._rescale_detected_boxes([version], merged, [transform])
         boxes = there.pred_boxes.to(merged.scores.device)
-        return self.model.roi_heads.second_look.rescore(seen.images.tensor[0], merged, boxes)
+        second_look = self.model.roi_heads.second_look
+        (looked,) = second_look.rescored(seen.images.tensor[:1], [merged], [boxes])
+        return looked
 
     def _features(self, versions: Sequence[dict]) -> list[_Versions]:
         """Features of the mapper's versions, in batches of Detectron2's size."""
