@@ -21,6 +21,7 @@ from torch import nn
 from ..config import check_config
 from ..config.embeddings import class_meshes, is_cse_config
 from ..structures import DensePoseEmbeddingOutput, DensePoseOutput, MeshesOfPeople
+from .box_refinement import refined
 from .cascade import BranchOutput, CascadeROIHeads, DensePoseCascade, build_cascade
 from .decoder import DensePoseDecoder
 from .embedder import build_embedder
@@ -229,34 +230,12 @@ class DensePoseROIHeads(CascadeROIHeads):
 
     def _forward_box(self, features: dict[str, torch.Tensor], proposals: list[Instances]):
         if not self.training:
+            levels = [features[name] for name in self.box_in_features]
             for _ in range(self.box_refinements):
-                proposals = self._refine(features, proposals)
+                boxes = [image.proposal_boxes for image in proposals]
+                predictions = self.box_predictor(self.box_head(self.box_pooler(levels, boxes)))
+                proposals = refined(proposals, predictions, self.box_predictor)
         return super()._forward_box(features, proposals)
-
-    def _refine(
-        self, features: dict[str, torch.Tensor], proposals: list[Instances]
-    ) -> list[Instances]:
-        """Proposals moved to the box head's prediction for the likeliest class of each.
-
-        The head, trained on boxes with an IoU of at least .5, corrects a part of their error, and
-        applied again, a part of the rest (iterative bounding box regression: Cai and Vasconcelos,
-        "Cascade R-CNN", CVPR 2018, section 3.1).
-        """
-        levels = [features[name] for name in self.box_in_features]
-        boxes = [image.proposal_boxes for image in proposals]
-        predictions = self.box_predictor(self.box_head(self.box_pooler(levels, boxes)))
-        probabilities = self.box_predictor.predict_probs(predictions, proposals)
-        refined = []
-        for image, of_classes, scores in zip(
-            proposals, self.box_predictor.predict_boxes(predictions, proposals), probabilities
-        ):
-            of_classes = of_classes.view(len(image), of_classes.shape[1] // 4, 4)
-            likeliest = scores[:, :-1].argmax(1)  # the last is background
-            likeliest = likeliest.clamp(max=of_classes.shape[1] - 1)  # if classes share a box
-            chosen = of_classes[torch.arange(len(image), device=scores.device), likeliest]
-            chosen = Boxes(_clipped(chosen, image.image_size))
-            refined.append(Instances(image.image_size, proposal_boxes=chosen))
-        return refined
 
     def _densepose_losses(
         self, features: dict[str, torch.Tensor], proposals: list[Instances]
@@ -365,16 +344,6 @@ class DensePoseROIHeads(CascadeROIHeads):
         if self.decoder is not None:
             return [self.decoder(features)]
         return [features[name] for name in self.densepose_in_features]
-
-
-def _clipped(boxes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """Boxes (N, 4) XYXY inside an image of (height, width); those that are no numbers are empty.
-
-    Detectron2's ``Boxes.clip`` would wait for a GPU to refuse the latter.
-    """
-    (height, width), boxes = size, boxes.nan_to_num()
-    x, y = boxes[:, 0::2].clamp(0, width), boxes[:, 1::2].clamp(0, height)
-    return torch.stack([x, y], dim=2).flatten(1)
 
 
 @functools.cache

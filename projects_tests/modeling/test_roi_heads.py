@@ -9,7 +9,8 @@ from detectron2.utils.events import EventStorage
 from densepose_ext import DensePoseDatasetMapper, densepose_results
 from densepose_ext.data import load_densepose_coco
 from densepose_ext.modeling import DensePoseROIHeads
-from densepose_ext.modeling.roi_heads import _clipped, _warn_without_annotations
+from densepose_ext.modeling.box_refinement import clipped
+from densepose_ext.modeling.roi_heads import _warn_without_annotations
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_model import picture, tiny_config, tiny_model
 
@@ -274,4 +275,4 @@ def test_refined_boxes_stay_in_the_image():
     nan, inf = float("nan"), float("inf")
     boxes = torch.tensor([[-3.0, 2, 50, 90], [nan, 1, inf, 7], [5, -inf, 9, 9]])
     expected = torch.tensor([[0.0, 2, 40, 30], [0, 1, 40, 7], [5, 0, 9, 9]])
-    assert torch.equal(_clipped(boxes, (30, 40)), expected)
+    assert torch.equal(clipped(boxes, (30, 40)), expected)
