@@ -8,7 +8,8 @@ import os
 import zlib
 from pathlib import Path
 
-_GZIP = b"\x1f\x8b"
+#: The first bytes of a gzip file.
+GZIP = b"\x1f\x8b"
 
 
 def local_path(path: str | os.PathLike) -> Path:
@@ -30,7 +31,7 @@ def read_json(path: Path) -> object:
     """
     content = path.read_bytes()
     try:
-        if content.startswith(_GZIP):
+        if content.startswith(GZIP):
             content = gzip.decompress(content)
         return json.loads(content)
     except (ValueError, RecursionError, EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -9,10 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from .json_file import GZIP, read_json
+
 #: Bytes read at once.
 _CHUNK = 4 << 20
 _SPACE = re.compile(r"[ \t\n\r]*")
 _UTF8_MARK = b"\xef\xbb\xbf"
+#: How files in UTF-16 and UTF-32 may begin, and gzip files do.
+_NOT_UTF8 = (b"\xff\xfe", b"\xfe\xff", GZIP)
 
 
 def json_entries(
@@ -20,7 +24,8 @@ def json_entries(
 ) -> Iterator[tuple[object, range | None]]:
     """The entries of a JSON list in a file, in order, each with its bytes in the file.
 
-    Files in UTF-16 or UTF-32 are read as a whole, and their entries have None in place of bytes.
+    Files in UTF-16 or UTF-32 and gzip files are read as a whole, and their entries have None in
+    place of bytes.
 
     Args:
         kind: what the list is of, for messages.
@@ -32,13 +37,10 @@ def json_entries(
     with open(path, "rb") as stream:
         start = stream.read(4)
         stream.seek(len(_UTF8_MARK) if start.startswith(_UTF8_MARK) else 0)
-        if b"\0" not in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if b"\0" not in start and not start.startswith(_NOT_UTF8):
             yield from _Entries(path, stream, kind)
             return
-    try:
-        content = json.loads(Path(path).read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is not a JSON file: {error}") from error
+    content = read_json(Path(path))
     if not isinstance(content, list):
         raise _no_list(path, kind)
     yield from ((entry, None) for entry in content)
@@ -102,7 +104,7 @@ class _Entries:
         try:
             json.loads(self._text[self._place :].encode("latin-1"))
         except ValueError as error:
-            raise ValueError(f"{self._path} is not a JSON file: {error}") from error
+            raise ValueError(f"{self._path} is not JSON: {error}") from error
 
     def _next_character(self) -> str:
         """The next one that is no space, "" at the end."""
@@ -145,4 +147,4 @@ class _Entries:
 
     def _error(self, reason: str) -> ValueError:
         place = self._offset + self._place
-        return ValueError(f"{self._path} is not a JSON file: {reason}, after {place} bytes")
+        return ValueError(f"{self._path} is not JSON: {reason}, after {place} bytes")

@@ -1,5 +1,6 @@
 """Long JSON lists: the same entries as json.loads gives, in any pieces and encoding."""
 
+import gzip
 import json
 
 import pytest
@@ -30,18 +31,24 @@ def test_entries_are_those_of_the_whole_file(tmp_path, monkeypatch, chunk, encod
         assert [read_entry(path, at) for _, at in found] == ENTRIES
 
 
+def test_gzip_files_are_read_as_a_whole(tmp_path):
+    path = tmp_path / "list.json.gz"
+    path.write_bytes(gzip.compress(json.dumps(ENTRIES).encode()))
+    assert list(json_entries(path)) == [(entry, None) for entry in ENTRIES]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a JSON file"),
-        ("nothing", "not a JSON file"),
+        ("", "not JSON"),
+        ("nothing", "not JSON"),
         ('{"a": 1}', "expected a list"),
-        ("[1, 2", "not a JSON file.*after 5 bytes"),
+        ("[1, 2", "not JSON.*after 5 bytes"),
         ("[1 2]", "expected a comma"),
-        ("[1,]", "not a JSON file"),
+        ("[1,]", "not JSON"),
         ("[1] 2", "something follows"),
-        ('["\xfc"]', "not a JSON file.*utf-8"),
-        ("[" * 100_000, "not a JSON file"),
+        ('["\xfc"]', "not JSON.*utf-8"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 def test_what_is_no_list_is_said(tmp_path, text, message):
