@@ -197,7 +197,10 @@ def test_python_configs_load(name):
     assert {"model", "dataloader", "optimizer", "lr_multiplier", "train"} <= set(cfg)
 
 
-@pytest.mark.parametrize("case", conformance_cases("model"))
+@pytest.mark.parametrize(
+    "case",
+    [case for kind in ("model", "cse/model", "cse/losses") for case in conformance_cases(kind)],
+)
 def test_official_dumps_load_and_keep_every_value(case):
     path = case / "config.yaml"
     cfg = load_config(str(path))
