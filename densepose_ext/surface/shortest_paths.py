@@ -2,20 +2,24 @@
 
 Paths along edges alone are about 4% too long. The graph therefore also has straight lines across
 one or two edges, where the crossed triangles, unfolded into a plane, contain them. The remaining
-excess is nearly constant and is divided out (``EXCESS``); it was measured on the open body against
-exact distances (Mitchell, Mount and Papadimitriou 1987).
+excess is nearly constant and is divided out (``path_search.EXCESS``); it was measured on the open
+body against exact distances (Mitchell, Mount and Papadimitriou 1987).
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.csgraph import dijkstra
 
-#: Mean ratio of path length on the graph to the exact geodesic distance.
-EXCESS = 1.01
+from ..processes.cores import number_of_cores
+from .path_search import distances_from, searched_in_processes
+
 #: Sources per call of Dijkstra's algorithm; each takes a row of doubles.
 BLOCK = 64
+#: Meshes with fewer vertices are done before other processes have started.
+LARGE = 4000
+#: More processes would wait for the one that writes what they find.
+MOST_PROCESSES = 8
 
 
 def _half_edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -99,7 +103,7 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def distance_rows(
-    vertices: np.ndarray, faces: np.ndarray, mirror: np.ndarray
+    vertices: np.ndarray, faces: np.ndarray, mirror: np.ndarray, processes: int | None = None
 ) -> Iterator[np.ndarray]:
     """Rows of the lower triangle of all distances, metres, to build a ``GeodesicTable``.
 
@@ -107,24 +111,27 @@ def distance_rows(
         vertices, faces: a mesh that is its own mirror image.
         mirror: (V,) mirror image of each vertex. Paths from one are those from the other,
             mirrored, so only half of the vertices are sources.
+        processes: how many search for paths, 1: this one alone; None: one a core for large meshes.
 
     Yields, for vertex i = 0, 1, ..., the float32 distances (i,) to the vertices before it.
     """
     graph = path_graph(vertices, faces)
+    everyone = np.arange(len(vertices))
+    blocks = np.split(everyone, range(BLOCK, len(vertices), BLOCK))
+    # of two mirror images in a block, one source is enough
+    sources = [block[mirror[block] >= block] for block in blocks]
+    if processes is None:
+        processes = min(number_of_cores(), MOST_PROCESSES) if len(vertices) >= LARGE else 1
+    if processes > 1:
+        found = searched_in_processes(graph, sources, processes)
+    else:
+        found = (distances_from(graph, some).astype(np.float32) for some in sources)
     waiting: dict[int, np.ndarray] = {}  # rows of mirror images, until their turn
-    for first in range(0, len(vertices), BLOCK):
-        block = np.arange(first, min(first + BLOCK, len(vertices)))
-        # of two mirror images in this block, one source is enough
-        sources = block[mirror[block] >= block]
-        for source, row in zip(sources, distances_from(graph, sources).astype(np.float32)):
+    for block, some, rows in zip(blocks, sources, found):
+        for source, row in zip(some, rows):
             image = mirror[source]
             if image > source:
                 waiting[image] = row[mirror[:image]]
             waiting[source] = row[:source]
         for vertex in block:
             yield waiting.pop(vertex)
-
-
-def distances_from(graph: sp.csr_array, sources: np.ndarray) -> np.ndarray:
-    """Distances (S, V) in metres from source vertices (S,) on the graph of ``path_graph``."""
-    return dijkstra(graph, directed=True, indices=sources) / EXCESS

@@ -91,7 +91,8 @@ class BodySurface:
     def geodesic(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Distances on the mean body between vertices, in metres; shapes broadcast.
 
-        The first call on a machine computes all distances (half a minute), into the cache.
+        The first call on a machine computes all distances, into the cache: some 20 s of one core,
+        shared by all cores.
         """
         return self.geodesic_table.distances(a, b)
 

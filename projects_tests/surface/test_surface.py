@@ -1,5 +1,6 @@
 """The open surface: charts, round trips, mirror images, distances."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from densepose_ext.surface import path_search, shortest_paths
 from densepose_ext.surface.parts import FINE_MIRROR, FINE_TO_COARSE
-from densepose_ext.surface.shortest_paths import distance_rows, distances_from, path_graph
+from densepose_ext.surface.path_search import distances_from
+from densepose_ext.surface.shortest_paths import distance_rows, path_graph
 from densepose_ext.surface.surface import BodySurface
 
 EXACT = Path(__file__).parent / "data" / "exact_geodesics.npz"
@@ -198,6 +201,21 @@ def test_mirrored_geodesics_are_those_that_would_be_searched_for(side):
     for vertex, row in enumerate(distance_rows(vertices, faces, mirror)):
         assert row.dtype == np.float32
         np.testing.assert_allclose(row, searched[vertex, :vertex], rtol=1e-6)
+
+
+def test_geodesics_of_several_processes_are_those_of_one(monkeypatch):
+    monkeypatch.setattr(shortest_paths, "BLOCK", 4)  # some blocks have no sources
+    vertices, faces, mirror = _grid(13)
+    alone, together = (list(distance_rows(vertices, faces, mirror, n)) for n in (1, 2))
+    for row, same in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(row, same)
+
+
+def test_a_process_of_geodesics_that_dies_is_an_error(monkeypatch):
+    program = [sys.executable, "-c", "import sys; sys.exit(3)"]
+    monkeypatch.setattr(path_search, "command", lambda _: program)
+    with pytest.raises(RuntimeError, match=r"geodesics died \(status 3\)"):
+        list(distance_rows(*_grid(13), processes=2))
 
 
 @pytest.mark.slow
