@@ -22,6 +22,7 @@ from densepose_ext.prediction.writers import FORMATS, PART_MASK, Options, write_
 from densepose_ext.structures import VertexResult
 from densepose_ext.surface.registry import get_surface
 from densepose_ext.texture import Atlas, apply_texture
+from densepose_ext.video.writer import VideoWriter
 from projects_tests.launching import STOCK_TOOLS, Workplace
 from projects_tests.reference import ROOT
 from projects_tests.tiny_dataset import make_dataset
@@ -250,6 +251,29 @@ def test_augmented_testing(trained, tmp_path):
     )
     assert alone.shape == averaged.shape
     assert not np.array_equal(alone, averaged)
+
+
+@pytest.mark.slow
+def test_commands_with_a_mesh_without_charts(trained, tmp_path, capsys):
+    cfg, _, picture = trained
+    (tmp_path / "config.yaml").write_text(cfg.dump())
+    with VideoWriter(tmp_path / "film.mp4") as film:
+        for _ in range(2):
+            film.write(cv2.imread(str(picture)))
+    model = ["--model", str(tmp_path / "config.yaml"), "--min-score", "0"]
+    film = ["video", str(tmp_path / "film.mp4"), *model, "--out"]
+    assert main([*film, str(tmp_path / "drawn.mp4")]) == 0
+    assert (tmp_path / "drawn.mp4").stat().st_size > 0
+    for command in (
+        [*film, str(tmp_path / "iuv.mp4"), "--draw", "iuv"],
+        ["mesh", str(picture), *model, "--out", str(tmp_path / "mesh")],
+        ["texture", "extract", str(picture), *model, "--out", str(tmp_path / "texture.png")],
+    ):
+        capsys.readouterr()
+        assert main(command) == 2
+        *_, line = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"densepose-ext {command[0]}")
+        assert "the mesh ball has no charts" in line
 
 
 def test_vertices_of_the_open_body_have_charts():
