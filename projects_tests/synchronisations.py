@@ -35,8 +35,8 @@ _TOOLS = ("detectron2.structures", "detectron2.layers")
 class Synchronisations:
     """A context that notes each operation that waits for the device, and who calls it.
 
-    Whatever ``cpu()`` returns, and what is computed from it, counts as on the host; everything
-    else, as on the device.
+    Whatever ``cpu()`` returns, and what is computed from it, counts as on the host, until ``to()``
+    uploads it; everything else, as on the device.
 
     Attributes:
         counts: (package, "file:line function", operation) -> number. Copies of numbers to the
@@ -67,6 +67,11 @@ class Synchronisations:
     def put_on_host(self, value) -> None:
         for tensor in _tensors(value):
             self._on_host[tensor.untyped_storage().data_ptr()] = tensor
+
+    def uploaded(self, tensor: torch.Tensor) -> torch.Tensor:
+        copy = tensor.clone()
+        self._on_host.pop(copy.untyped_storage().data_ptr(), None)
+        return copy
 
     def note(self, operation: str) -> None:
         frame = sys._getframe(1)
@@ -128,6 +133,12 @@ class _Calls(TorchFunctionMode):
                 copy = args[0].clone()
                 self._noted.put_on_host(copy)
                 return copy
+        elif (
+            function is torch.Tensor.to
+            and any(isinstance(x, (torch.device, str)) for x in (*args[1:], *kwargs.values()))
+            and self._noted.is_on_host(args[0])
+        ):
+            return self._noted.uploaded(args[0])
         elif (
             function in _UPLOADS
             and kwargs.get("device") is not None

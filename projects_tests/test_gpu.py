@@ -14,6 +14,7 @@ from torch._dynamo.utils import counters
 from densepose_ext import DensePosePredictor, get_config_file, load_config
 from densepose_ext.data.build import build_densepose_train_loader
 from densepose_ext.model_zoo import get
+from densepose_ext.modeling.build import train_in_batches
 from densepose_ext.synthetic.example import make_example
 from densepose_ext.synthetic.settings import Settings
 from projects_tests.launching import Workplace
@@ -61,6 +62,8 @@ def loss_and_gradient(cfg, device: str, inputs: list[dict]) -> tuple[dict, dict]
     cfg.MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE = 100_000
     torch.manual_seed(0)
     model = build_model(cfg).train()
+    if device == DEVICE:
+        train_in_batches(model)
     with EventStorage():
         losses = model(copy.deepcopy(inputs))
     sum(losses.values()).backward()

@@ -42,6 +42,7 @@ def check_config(cfg: CN) -> None:
         (prefix + "HEATMAP_SIZE", (side,)),
         (prefix + "UV_CONFIDENCE.TYPE", ("iid_iso", "indep_aniso")),
         (prefix + "INFERENCE_PRECISION", ("fp32", "bf16", "fp16")),
+        ("SOLVER.AMP.PRECISION", ("fp16", "bf16")),
         ("SOLVER.OPTIMIZER", ("SGD", "AdamW", "Muon")),
     ]:
         value = reduce(getitem, key.split("."), cfg)

@@ -204,6 +204,9 @@ def _add_own(cfg: CN) -> None:
     # the large gradients of the first ones weigh on short schedules: lower it there.
     # (SOLVER.MOMENTUM is the momentum of SGD and Muon.)
     cfg.SOLVER.BETA2 = 0.999
+    # Of SOLVER.AMP.ENABLED on a GPU: "fp16", as in Detectron2, or "bf16", which has the range of
+    # single precision and needs no scaling of losses. On a CPU it is bfloat16 anyway.
+    cfg.SOLVER.AMP.PRECISION = "fp16"
     # Write model_latest.pth every so many seconds; 0: never. This is in addition to the checkpoints
     # every SOLVER.CHECKPOINT_PERIOD iterations.
     cfg.SOLVER.CHECKPOINT_SECONDS = 0.0

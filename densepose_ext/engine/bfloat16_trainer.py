@@ -1,4 +1,4 @@
-"""Mixed precision on the CPU, in bfloat16: the counterpart of Detectron2's AMPTrainer."""
+"""Mixed precision in bfloat16: the counterpart of Detectron2's AMPTrainer."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ class BFloat16Trainer(SimpleTrainer):
     def __init__(self, model: nn.Module, *args, **kwargs):
         """
         Args:
-            model: on the CPU.
+            model: on the CPU or a GPU.
             args, kwargs: as for SimpleTrainer.
         """
         super().__init__(model, *args, **kwargs)
-        keep_norms_in_single_precision(model)
+        self._device = next(model.parameters()).device.type
+        if self._device == "cpu":
+            keep_norms_in_single_precision(model)
 
     def run_step(self) -> None:
         # Only the forward pass: the backward pass runs in the types that it has used.
         forward = self.model.forward
-        self.model.forward = torch.autocast("cpu", torch.bfloat16)(forward)
+        self.model.forward = torch.autocast(self._device, torch.bfloat16)(forward)
         try:
             super().run_step()
         finally:

@@ -58,26 +58,33 @@ class MuonAdamW(torch.optim.AdamW):
 
     def _orthogonal_step(self, group: dict) -> None:
         # Matrices of one shape are orthogonalized together.
-        by_shape: dict[torch.Size, list] = defaultdict(list)
-        for parameter in group["params"]:
-            if parameter.grad is None:
-                continue
+        parameters = [p for p in group["params"] if p.grad is not None]
+        if not parameters:
+            return
+        for parameter in parameters:
             state = self.state[parameter]
             if not state:
                 state["momentum"] = torch.zeros_like(parameter)
                 state["step"] = torch.tensor(0.0)  # AdamW requires it to load a state
             state["step"] += 1
-            momentum = state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
-            update = parameter.grad.lerp(momentum, group["momentum"]).flatten(1)
+        # On a GPU, an operation on a list of tensors is launched once.
+        gradients = [p.grad for p in parameters]
+        momenta = [self.state[p]["momentum"] for p in parameters]
+        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+        updates = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+        by_shape: dict[torch.Size, list] = defaultdict(list)
+        for parameter, update in zip(parameters, updates):
+            update = update.flatten(1)
             by_shape[update.shape].append((parameter, update))
         for shape, members in by_shape.items():
             directions = orthogonalized(torch.stack([update for _, update in members]))
             # The root mean square of a matrix with orthonormal rows (or columns) is 1 / sqrt(longer
             # side), that of AdamW's steps about .2.
             rate = group["lr"] * 0.2 * max(shape) ** 0.5
-            for (parameter, _), direction in zip(members, directions):
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(direction.view(parameter.shape), alpha=-rate)
+            moved = [parameter for parameter, _ in members]
+            directions = [d.view(p.shape) for p, d in zip(moved, directions)]
+            torch._foreach_add_(moved, directions, alpha=-rate)
 
 
 def orthogonalized(matrices: torch.Tensor) -> torch.Tensor:

@@ -127,7 +127,7 @@ def densepose_parts_in_default_trainer() -> Iterator[None]:
 
 
 def parts_of_default_trainer() -> dict[str, Callable]:
-    """Our checkpointer and, on the CPU, several processes and mixed precision.
+    """Our checkpointer, bfloat16 and, on the CPU, several processes.
 
     DefaultTrainer refers to them by name in its module, and has no method to override.
     """
@@ -151,11 +151,14 @@ def _ddp_on_any_device(create_ddp_model: Callable) -> Callable:
 
 
 def _amp_on_any_device(amp_trainer: Callable) -> Callable:
-    """An ``AMPTrainer`` that trains models on the CPU in bfloat16: Detectron2's refuses them."""
+    """An ``AMPTrainer`` that trains in bfloat16 on the CPU, which Detectron2's refuses, and where
+    SOLVER.AMP.PRECISION asks for it."""
 
     @functools.wraps(amp_trainer, updated=())
     def create(model: nn.Module, *args, **kwargs):
-        return (BFloat16Trainer if _is_on_cpu(model) else amp_trainer)(model, *args, **kwargs)
+        dtype = getattr(getattr(model, "module", model), "training_dtype", None)
+        in_bfloat16 = dtype == torch.bfloat16 or _is_on_cpu(model)
+        return (BFloat16Trainer if in_bfloat16 else amp_trainer)(model, *args, **kwargs)
 
     return create
 

@@ -13,7 +13,6 @@ from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import ROI_HEADS_REGISTRY
 from detectron2.modeling.poolers import ROIPooler
-from detectron2.modeling.roi_heads import select_foreground_proposals
 from detectron2.structures import Boxes, ImageList, Instances
 from detectron2.structures.boxes import matched_pairwise_iou
 from torch import nn
@@ -21,6 +20,8 @@ from torch import nn
 from ..config import check_config
 from ..config.embeddings import class_meshes, is_cse_config
 from ..structures import DensePoseEmbeddingOutput, DensePoseOutput, MeshesOfPeople
+from .batch_rois import can_sample, label_and_sample
+from .batch_rows import foreground, select
 from .box_refinement import refined
 from .cascade import BranchOutput, CascadeROIHeads, DensePoseCascade, build_cascade
 from .decoder import DensePoseDecoder
@@ -109,6 +110,8 @@ class DensePoseROIHeads(CascadeROIHeads):
                 "MODEL.ROI_DENSEPOSE_HEAD.PERSON_THRESHOLD ="
                 f" {densepose_person_threshold}, expected a number between 0 and 1"
             )
+        #: Draw the RoIs of all images of a batch at once: see :func:`train_in_batches`.
+        self.samples_in_batches = False
         self.densepose_on = densepose_in_features is not None
         self.cascade: Any = cascade
         if densepose_in_features is None:
@@ -207,6 +210,14 @@ class DensePoseROIHeads(CascadeROIHeads):
             losses.update(self._densepose_losses(features, instances))
         return instances, losses
 
+    def label_and_sample_proposals(
+        self, proposals: list[Instances], targets: list[Instances]
+    ) -> list[Instances]:
+        """See :meth:`detectron2.modeling.ROIHeads.label_and_sample_proposals`."""
+        if self.samples_in_batches and can_sample(proposals, targets):
+            return label_and_sample(self, proposals, targets)
+        return super().label_and_sample_proposals(proposals, targets)
+
     def forward_with_given_boxes(
         self, features: dict[str, torch.Tensor], instances: list[Instances]
     ) -> list[Instances]:
@@ -245,7 +256,7 @@ class DensePoseROIHeads(CascadeROIHeads):
         with_people = [image for image in proposals if image.has("gt_boxes")]
         if with_people and not any(image.has("gt_densepose") for image in with_people):
             _warn_without_annotations()
-        proposals, _ = select_foreground_proposals(proposals, self.num_classes)
+        proposals = foreground(proposals, self.num_classes)
         if self.cascade is not None:
             return self._cascade_losses(features, proposals)
         proposals = self._select_annotated(proposals)
@@ -258,18 +269,23 @@ class DensePoseROIHeads(CascadeROIHeads):
         return self.densepose_loss(proposals, output)
 
     def _select_annotated(self, proposals: list[Instances]) -> list[Instances]:
-        return [image[self._is_trained(image)] for image in proposals]
+        boxes = [image.proposal_boxes for image in proposals]
+        # Images without people have no ground-truth boxes, and no foreground RoIs either.
+        gt_boxes = [image.gt_boxes for image in proposals if len(image)]
+        if not gt_boxes:
+            return proposals
+        near = matched_pairwise_iou(Boxes.cat(gt_boxes), Boxes.cat(boxes))
+        annotated = torch.cat([self._is_annotated(image) for image in proposals])
+        return select(proposals, annotated & (near > self.densepose_iou_threshold))
 
-    def _is_trained(self, image: Instances) -> torch.Tensor:
-        """(RoIs,) bool: whether a RoI can be trained on."""
-        none = torch.zeros(len(image), dtype=torch.bool, device=image.proposal_boxes.device)
-        if not image.has("gt_boxes"):
-            return none
-        annotated = image.gt_densepose.present if image.has("gt_densepose") else none
+    def _is_annotated(self, image: Instances) -> torch.Tensor:
+        """(RoIs,) bool."""
+        device = image.proposal_boxes.device
         if self.densepose_loss.segm_from_instance_masks and image.has("gt_masks"):
-            annotated = torch.ones_like(none)
-        near = matched_pairwise_iou(image.gt_boxes, image.proposal_boxes)
-        return annotated & (near > self.densepose_iou_threshold)
+            return torch.ones(len(image), dtype=torch.bool, device=device)
+        if image.has("gt_densepose"):
+            return image.gt_densepose.present
+        return torch.zeros(len(image), dtype=torch.bool, device=device)
 
     @torch.no_grad()
     def _densepose_inference(

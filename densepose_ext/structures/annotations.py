@@ -164,8 +164,8 @@ class DensePoseAnnotationList(PickledAlone):
     @staticmethod
     def cat(lists: Sequence[DensePoseAnnotationList]) -> DensePoseAnnotationList:
         """One list of all elements, in order. The lists must be on one device."""
-        if len(lists) == 1:
-            return lists[0]
+        if all(a.x is lists[0].x for a in lists):  # parts of one list
+            return lists[0]._with(torch.cat([a.person for a in lists]))
         storage = {
             name: torch.cat([getattr(a, name) for a in lists])
             for name in (*DensePoseAnnotationList._POINTS, "segm")

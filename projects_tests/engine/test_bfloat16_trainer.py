@@ -6,7 +6,10 @@ from detectron2.engine import DefaultTrainer
 from torch import nn
 
 from densepose_ext import plugin
+from densepose_ext.engine import trainer
 from densepose_ext.engine.bfloat16_trainer import BFloat16Trainer, multiplies_bfloat16
+from densepose_ext.engine.trainer import _amp_on_any_device
+from densepose_ext.modeling.build import build_model
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_run import config, register, train, unregister
 
@@ -37,6 +40,28 @@ def test_the_first_losses_are_nearly_those_of_single_precision(tmp_path):
     assert rounded == pytest.approx(single, rel=0.3, abs=0.05)
     assert rounded["total_loss"] == pytest.approx(single["total_loss"], rel=0.05)
     assert rounded != single
+
+
+def test_bfloat16_on_a_gpu_is_chosen_by_the_config(monkeypatch):
+    made = _amp_on_any_device(lambda *_: "Detectron2's")
+    monkeypatch.setattr(trainer, "BFloat16Trainer", lambda *_: "ours")
+    for precision, expected in (("fp16", "Detectron2's"), ("bf16", "ours")):
+        model = build_model(config("", "SOLVER.AMP.PRECISION", precision)).to("meta")
+        assert made(model) == expected
+        assert made(Wrapper(model)) == expected
+    assert made(nn.Linear(1, 1, device="meta")) == "Detectron2's"
+    with pytest.raises(
+        ValueError, match=r"SOLVER.AMP.PRECISION = 'fp32', expected 'fp16' or 'bf16'"
+    ):
+        config("", "SOLVER.AMP.PRECISION", "fp32")
+
+
+class Wrapper(nn.Module):
+    """As DistributedDataParallel's."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
 
 
 def test_convolutions_run_in_bfloat16_but_norms_and_gradients_do_not(tmp_path):
