@@ -11,7 +11,7 @@ from ..processes.messages import counted
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..prediction.opening import Predictor
+    from ..prediction.opening import ModelSettings, Predictor
     from ..structures import Person
 
 
@@ -100,20 +100,25 @@ def add_people_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def model_settings(args: argparse.Namespace) -> ModelSettings:
+    """The values of the options of :func:`add_model_arguments`."""
+    from ..prediction.opening import ModelSettings
+
+    return ModelSettings(
+        model=args.model,
+        weights=args.weights,
+        device=args.device,
+        precision=args.precision,
+        min_score=args.min_score,
+        augment=args.augment or None,
+        min_confidence=args.min_confidence,
+        compile=args.compile,
+    )
+
+
 def predictor_of(args: argparse.Namespace) -> Predictor:
     """The predictor for the given options."""
-    from ..prediction.opening import open_predictor
-
-    return open_predictor(
-        args.model,
-        args.weights,
-        args.device,
-        args.precision,
-        args.min_score,
-        args.augment or None,
-        args.min_confidence,
-        args.compile,
-    )
+    return model_settings(args).predictor()
 
 
 def read_with_people(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..processes.messages import counted
-from .finding_people import add_model_arguments
+from .finding_people import add_model_arguments, model_settings
 
 if TYPE_CHECKING:
     from ..prediction.writers import Options
@@ -123,14 +123,7 @@ def run_over_pictures(args: argparse.Namespace, formats: tuple[str, ...], option
     job = Run(
         folder=args.out,
         formats=formats,
-        config=args.model,
-        weights=args.weights,
-        device=args.device,
-        precision=args.precision,
-        augment=args.augment or None,
-        min_score=args.min_score,
-        min_confidence=args.min_confidence,
-        compile=args.compile,
+        model=model_settings(args),
         options=options,
         batch=args.batch,
         workers=args.workers,

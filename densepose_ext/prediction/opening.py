@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .exported import ExportedPredictor, is_exported
 from .predictor import DensePosePredictor
 
 #: What finds people in pictures.
 Predictor = DensePosePredictor | ExportedPredictor
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """A model, and how it is used.
+
+    Attributes:
+        model, weights, device, precision, min_score, augment, min_confidence, compile: as for
+            :func:`open_predictor`.
+    """
+
+    model: str | None = None
+    weights: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    min_score: float | None = None
+    augment: bool | None = None
+    min_confidence: float = 0.0
+    compile: bool = False
+
+    def predictor(self) -> Predictor:
+        """The predictor of these settings."""
+        return open_predictor(**vars(self))
 
 
 def open_predictor(

@@ -21,7 +21,7 @@ from ..files.sole_use import sole_use
 from ..processes.cores import number_of_cores
 from .choosing import CHOICES, chosen
 from .inputs import Source
-from .opening import Predictor, open_predictor
+from .opening import ModelSettings, Predictor
 from .people import People
 from .presets import PRESETS
 from .record import RunRecord
@@ -50,8 +50,7 @@ class Run:
     Attributes:
         folder: for the outputs.
         formats: names of FORMATS or PRESETS, "part-mask", and "json" for results.json.
-        config, weights, device, precision, min_score, augment, min_confidence, compile: as for
-            open_predictor.
+        model: the model, and how it is used.
         options: of the output files.
         batch: pictures per batch of the network.
         workers: number of reading threads, and of writing threads.
@@ -63,14 +62,7 @@ class Run:
 
     folder: Path
     formats: tuple[str, ...]
-    config: str | None = None
-    weights: str | None = None
-    device: str | None = None
-    precision: str | None = None
-    min_score: float | None = None
-    augment: bool | None = None
-    min_confidence: float = 0.0
-    compile: bool = False
+    model: ModelSettings = field(default_factory=ModelSettings)
     options: Options = field(default_factory=Options)
     batch: int = 1
     workers: int = 2
@@ -83,19 +75,6 @@ class Run:
     def own_formats(self) -> list[Format]:
         """The formats with files for each picture."""
         return [_BY_NAME[form] for form in self.formats if form != JSON]
-
-    def predictor(self) -> Predictor:
-        """The predictor of these settings."""
-        return open_predictor(
-            self.config,
-            self.weights,
-            self.device,
-            self.precision,
-            self.min_score,
-            self.augment,
-            self.min_confidence,
-            self.compile,
-        )
 
 
 @dataclass(frozen=True)
@@ -134,7 +113,8 @@ def run_over(
     """
     _check(run)
     several = run.processes * run.machines > 1
-    predictor = (replace(run, device="cpu", compile=False) if several else run).predictor()
+    model = replace(run.model, device="cpu", compile=False) if several else run.model
+    predictor = model.predictor()
     settings = run_settings(predictor, run.options)
     settings["image_ids"] = "counted" if image_ids is None else "given"
     with sole_use(run.folder) if run.machine_rank == 0 else nullcontext():
@@ -194,7 +174,7 @@ def _check(run: Run) -> None:
     if run.machines > 1 and run.dist_url == "auto":
         raise ValueError("several machines need a URL to connect to, tcp://HOST:PORT")
     gpus = torch.cuda.device_count()
-    if run.device != "cpu" and 0 < gpus < run.processes:
+    if run.model.device != "cpu" and 0 < gpus < run.processes:
         raise ValueError(f"{run.processes} processes for {gpus} GPUs; expected at most one per GPU")
 
 
@@ -268,10 +248,10 @@ def _work(
 ) -> None:
     """The work of one process. All processes use the ``todo`` of the first."""
     rank, count = comm.get_rank(), comm.get_world_size()
-    device = run.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = run.model.device or ("cuda" if torch.cuda.is_available() else "cpu")
     if predictor is None:
         own = f"cuda:{comm.get_local_rank()}" if device == "cuda" else device
-        predictor = replace(run, device=own).predictor()
+        predictor = replace(run.model, device=own).predictor()
     if device == "cpu" and run.processes > 1:
         torch.set_num_threads(max(number_of_cores() // run.processes, 1))
     todo = comm.all_gather(todo)[0]
