@@ -147,9 +147,9 @@ class CompiledPart:
 
         # torch.compile counts recompilations by code object, all copies of a closure together.
         run = FunctionType(run.__code__.replace(), globals(), closure=run.__closure__)
-        graphs = {"mode": "reduce-overhead"} if device == "cuda" else {}
-        graphs = graphs if self.backend == "inductor" else {}
-        return torch.compile(run, backend=self.backend, dynamic=False, **graphs)
+        has_graphs = device == "cuda" and self.backend == "inductor"
+        mode = "reduce-overhead" if has_graphs else None
+        return torch.compile(run, backend=self.backend, mode=mode, dynamic=False)
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
