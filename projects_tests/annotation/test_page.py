@@ -127,7 +127,7 @@ def test_a_person_from_the_first_click_to_the_file(tmp_path):
         until(page, lambda: page.evaluate("annotation.stage.point") != last)
         del clicked[last]
         page.keyboard.press("n")
-        page.locator("#messages div", has_text="have no answer").wait_for()
+        page.locator("#messages div", has_text="without an answer").wait_for()
         assert store.project.people[1].stage == "points"
         page.keyboard.press("n")
 

@@ -1,7 +1,7 @@
 // The page: its stages, the open person and their lease, and the keys.
 
 import { act, get, getName, Refused, setName } from "./api.js";
-import { make, say, showTable } from "./dom.js";
+import { counted, make, say, showTable } from "./dom.js";
 import { Viewport } from "./viewport.js";
 import { Overview } from "./overview.js";
 import { Boxes } from "./boxes.js";
@@ -29,7 +29,7 @@ class App {
     setInterval(() => this.renew(), RENEWAL);
     const { faults } = this.project;
     for (const fault of faults.slice(0, 3)) say(fault, true);
-    if (faults.length > 3) say(`${faults.length - 3} more are left out: see the terminal.`, true);
+    if (faults.length > 3) say(`${counted(faults.length - 3, "more picture")} left out: see the terminal.`, true);
     await this.go("pictures");
   }
 

@@ -13,6 +13,9 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Such as "1 picture", "2 pictures".
+export const counted = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
+
 // A button labelled with its text and key.
 export function button(text, key, onclick, attributes = {}) {
   return make("button", { type: "button", onclick, ...attributes }, text, key ? " " : "",

@@ -1,6 +1,6 @@
 // All pictures, with the progress of the people in them.
 
-import { button, make } from "./dom.js";
+import { button, counted, make } from "./dom.js";
 
 export const STAGE_NAMES = {
   regions: "regions to draw", points: "points to place", review: "to review",
@@ -36,7 +36,7 @@ export class Overview {
     this.cards = project.pictures.map((picture) => this.card(picture));
     this.root.replaceChildren(
       make("div", { class: "row" },
-        make("span", { class: "grow" }, `${project.pictures.length} pictures, ${done} with all boxes drawn; saved in ${project.out}`),
+        make("span", { class: "grow" }, `${counted(project.pictures.length, "picture")}, ${done} with all boxes drawn; saved in ${project.out}`),
         button("Continue", "c", () => this.goOn(), { class: "primary", id: "go-on" })),
       bar, legend, make("div", { class: "grid" }, ...this.cards));
   }

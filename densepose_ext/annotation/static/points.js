@@ -1,7 +1,7 @@
 // Stage 2: each point is placed by a click on one of six views of its region.
 
 import { get } from "./api.js";
-import { button, make, rgb, say } from "./dom.js";
+import { button, counted, make, rgb, say } from "./dom.js";
 import { ViewGrid } from "./views.js";
 
 const PAUSE = 350; // milliseconds for which the marks of a region's last point stay visible
@@ -181,7 +181,7 @@ export class Points {
 
   async finish() {
     if (!this.grid) return;
-    if (this.left && !this.app.isSure(`${this.left} points have no answer. Finish anyway?`)) return;
+    if (this.left && !this.app.isSure(`${counted(this.left, "point")} without an answer. Finish anyway?`)) return;
     if (!await this.app.change("finish_points")) return;
     say(`Person ${this.app.person.id} is finished.`);
     const { person } = this.app;
