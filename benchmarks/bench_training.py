@@ -1,12 +1,12 @@
 """Time of a whole training step, and the share spent waiting for pictures.
 
     python benchmarks/bench_training.py
-    python benchmarks/bench_training.py --device cuda --precision fp32 amp --images 4 16 --workers 8
+    python benchmarks/bench_training.py --device cuda --precision fp32 bf16 --images 16 --workers 8
 
 Configs are trained on 64 synthetic pictures, rendered first, with Detectron2's trainer and hooks: a
 step includes mapper, loss, gradients and the optimizer. Configs take turns; their time is the
-median of all steps but the first ones of each turn. "amp" is SOLVER.AMP.ENABLED: float16 on a GPU,
-bfloat16 on a CPU.
+median of all steps but the first ones of each turn. "fp16" and "bf16" are SOLVER.AMP.PRECISION,
+with SOLVER.AMP.ENABLED; on a CPU both are bfloat16.
 """
 
 import argparse
@@ -54,7 +54,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--config", nargs="+", default=["densepose_rcnn_EffLite0_FPN_synth_demo"])
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--precision", nargs="+", default=["fp32"], choices=("fp32", "amp"))
+    parser.add_argument(
+        "--precision", nargs="+", default=["fp32"], choices=("fp32", "fp16", "bf16")
+    )
     parser.add_argument("--images", nargs="+", type=int, default=[4], help="pictures a step")
     parser.add_argument("--workers", type=int, default=0, help="processes that load pictures")
     parser.add_argument("--steps", type=int, default=10, help="of a turn")
@@ -72,7 +74,8 @@ def main() -> None:
         for _, case in itertools.product(range(args.turns), cases):
             config, images, precision = case
             overrides = ["MODEL.DEVICE", args.device, "SOLVER.IMS_PER_BATCH", images]
-            overrides += ["SOLVER.AMP.ENABLED", precision == "amp"]
+            if precision != "fp32":
+                overrides += ["SOLVER.AMP.ENABLED", True, "SOLVER.AMP.PRECISION", precision]
             overrides += ["DATALOADER.NUM_WORKERS", args.workers]
             if args.device == "cuda":
                 torch.cuda.reset_peak_memory_stats()

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures all that is told of a GPU: stages of a picture and memory, into a file of measured/ and
-# the tables of MODEL_ZOO.md; and a video from reading to writing. Takes about half an hour, most of
-# it compilation.
+# Measures all that is told of a GPU: training steps; stages of a picture and memory, into a file of
+# measured/ and the tables of MODEL_ZOO.md; and a video from reading to writing. Takes about half an
+# hour, most of it compilation.
 #
 #   benchmarks/gpu.sh NAME "An H100 with four cores of a Xeon" [PYTHON]
 set -euo pipefail
@@ -16,6 +16,8 @@ stages=(benchmarks/bench_model.py --device cuda --precision fp32 fp16 --compile 
   --repeats 20 --save "$file" --machine "$machine")
 "$python" "${stages[@]}" --config densepose_rcnn_R_50_FPN_s1x --short 800 240
 "$python" "${stages[@]}" --config densepose_rcnn_EffLite0_FPN_synth
+"$python" benchmarks/bench_operations.py --device cuda
+"$python" benchmarks/bench_training.py --device cuda --precision fp32 fp16 bf16 --images 16 --workers 4
 "$python" benchmarks/bench_memory.py train predict --device cuda --save "$file"
 "$python" benchmarks/tables.py
 
