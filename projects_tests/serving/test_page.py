@@ -227,8 +227,9 @@ def test_a_film_that_is_stopped_stays_on_the_screen(page, tmp_path):
         assert page.locator("#film-progress").is_hidden()
         page.wait_for_timeout(500)
         assert video.is_visible()
+        # Chromium may correct the duration of so short a video after it has gone to the frame.
         assert video.evaluate("video => video.paused && video.currentTime / video.duration") == (
-            pytest.approx(0.5, abs=0.1)
+            pytest.approx(0.5, abs=0.2)
         )
         give_a_picture(page)
         assert video.is_hidden()
