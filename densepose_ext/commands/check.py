@@ -31,7 +31,6 @@ def run(args: argparse.Namespace) -> int:
     people = file.people
     charted = [person for person in people if has_densepose(person)]
     on_meshes = people_by_mesh(file)
-    with_vertices = [person for person in people if has_densepose(person, by_vertices=True)]
     dense = [one for one in people if has_densepose(one) or has_densepose(one, by_vertices=True)]
     rows = [
         ("images", len(file.images)),
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         ("people with a mask", sum("segmentation" in person for person in people)),
         ("people with keypoints", sum("keypoints" in person for person in people)),
         ("people with dense pose", len(dense)),
-        ("people with vertices", len(with_vertices)),
+        ("people with vertices", sum(map(len, on_meshes.values()))),
         ("people with dense targets", sum(map(has_dense_target, people))),
         ("people with part masks", sum("dp_masks" in person for person in dense)),
         ("points", sum(len(person["dp_x"]) for person in dense)),
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         rows.append(("images missing", len(missing)))
         if missing:
             logging.warning(f"{args.annotations}: images are missing, the first is {missing[0]}")
-    for problem in vertex_problems(file):
+    for problem in vertex_problems(file.path, on_meshes):
         logging.warning(problem)
     print(tabulate(rows, tablefmt="plain"))
     tables = []

@@ -220,7 +220,7 @@ class TestCheck:
         assert first + "dp_vertex has 20, expected 0 to 19, the vertices of ball" in ball
         assert bull.startswith(f"{dataset}: 2 dense poses cannot be used; the first is annotation")
         assert "ref_model = 'bull': no mesh 'bull': known are open" in bull
-        assert "dp_vertex of 1 people is not checked: the mesh bear_4936 needs bear_4936" in bear
+        assert "dp_vertex of 1 person is not checked: the mesh bear_4936 needs bear_4936" in bear
 
     def test_files_without_anybody(self, tmp_path, capsys):
         path = tmp_path / "empty.json"
