@@ -8,16 +8,18 @@ Models that come with the package have their weights, others random ones, whose 
 that "results" take longer. The picture shows synthetic people in five fixed boxes. The box branch
 gets the largest number of proposals that the RPN allows, second look and dense pose branch the five
 boxes. "results" is the step from maps to part, U and V at each pixel; "drawing" paints parts and
-boxes on the picture. With --batch, times are of one picture of a batch; with --compile, of the
-network compiled (the runs before the measured ones compile it). --save keeps the table, for
-``benchmarks/tables.py``.
+boxes on the picture. Times are those of the fastest of several interleaved runs. With --batch,
+times are of one picture of a batch; with --compile, of the network compiled (the runs before the
+measured ones compile it). --save keeps the table, for ``benchmarks/tables.py``.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
@@ -32,7 +34,7 @@ from densepose_ext import densepose_results, get_config_file, load_config, model
 from densepose_ext.engine.checkpoint import DensePoseCheckpointer
 from densepose_ext.modeling.build import build_model
 from densepose_ext.modeling.compiled import compile_model
-from densepose_ext.modeling.precision import PRECISIONS
+from densepose_ext.modeling.precision import PRECISIONS, lower_precision
 from densepose_ext.structures import Person
 from densepose_ext.synthetic.example import make_example
 from densepose_ext.synthetic.settings import Settings
@@ -92,9 +94,7 @@ class Clock:
         self.last = now
 
 
-def one_batch(
-    model, cfg, picture: np.ndarray, batch: int, precision: torch.dtype, clock: Clock
-) -> None:
+def one_batch(model, cfg, picture: np.ndarray, batch: int, clock: Clock) -> None:
     """Runs the stages as the model does on several times the same picture, and times each."""
     device = model.device
     short = cfg.INPUT.MIN_SIZE_TEST
@@ -107,11 +107,7 @@ def one_batch(
         for _ in range(batch)
     ]
     images = model.preprocess_image(inputs)
-    # On a GPU the backbone, too, has low precision, as in DensePosePredictor.
-    low = precision != torch.float32 and device.type == "cuda"
-    with torch.autocast(device.type, dtype=precision, enabled=low):
-        features = model.backbone(images.tensor)
-    features = {name: feature.float() for name, feature in features.items()}
+    features = model.backbone(images.tensor)
     clock.lap()
     model.proposal_generator(images, features, None)
     clock.lap()
@@ -152,16 +148,10 @@ def proposals_of(cfg, size: tuple[int, int], device: torch.device) -> Instances:
     )
 
 
-def measure(
-    name: str,
-    short: int | None,
-    precision: str,
-    is_compiled: bool,
-    batch: int,
-    device: str,
-    repeats: int,
-) -> dict:
-    """A row of the table: the settings, and the median milliseconds a picture of each stage."""
+def prepared(
+    name: str, short: int | None, precision: str, is_compiled: bool, batch: int, device: str
+) -> tuple[dict, Callable[[Clock], None]]:
+    """A row of the table without times, and what runs the stages once with its settings."""
     cfg = load_config(
         get_config_file(f"{name}.yaml"),
         ["MODEL.DEVICE", device, "MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION", precision]
@@ -174,24 +164,36 @@ def measure(
         DensePoseCheckpointer(model).load(model_zoo.get(name).weights)
     if device == "cpu":
         model.to(memory_format=torch.channels_last)  # as DensePosePredictor does
+    if precision != "fp32":
+        lower_precision(model, PRECISIONS[precision])  # as it does, too
     if is_compiled:
         compile_model(model)
-    picture = street()
-    clock, laps = Clock(device), []
-    with torch.inference_mode():
-        for _ in range(repeats + WARM_UP):
-            one_batch(model, cfg, picture, batch, PRECISIONS[precision], clock)
-            laps.append(clock.seconds)
-    times = (np.median(laps[WARM_UP:], axis=0) * 1e3 / batch).tolist()
-    return {
+    row = {
         "model": name,
         "shorter_side": cfg.INPUT.MIN_SIZE_TEST,
         "precision": precision,
         "mode": "compiled" if is_compiled else "eager",
         "batch": batch,
-        "ms": dict(zip(STAGES, map(rounded, times))),
-        "in_all": rounded(sum(times)),
     }
+    return row, functools.partial(one_batch, model, cfg, street(), batch)
+
+
+def measure(settings: Iterable[tuple], repeats: int, device: str) -> list[dict]:
+    """Rows of the table, with milliseconds a picture of each stage in the fastest run."""
+    rows, runs = zip(*(prepared(*chosen, device) for chosen in settings))
+    clock = Clock(device)
+    laps: list[list[list[float]]] = [[] for _ in rows]
+    with torch.inference_mode():
+        # Interleaved: the speed of a machine changes from minute to minute.
+        for _ in range(WARM_UP + repeats):
+            for run, of_row in zip(runs, laps):
+                run(clock)
+                of_row.append(clock.seconds)
+    for row, of_row in zip(rows, laps):
+        times = [seconds * 1e3 / row["batch"] for seconds in min(of_row[WARM_UP:], key=sum)]
+        row["ms"] = dict(zip(STAGES, map(rounded, times)))
+        row["in_all"] = rounded(sum(times))
+    return list(rows)
 
 
 def main() -> None:
@@ -221,7 +223,7 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     is_compiled = [answer == "yes" for answer in args.compile]
     settings = itertools.product(args.config, args.short, args.precision, is_compiled, args.batch)
-    rows = [measure(*chosen, args.device, args.repeats) for chosen in settings]
+    rows = measure(settings, args.repeats, args.device)
     print(f"{len(PEOPLE)} people, {WIDTH} x {HEIGHT}, {args.device}, {THREADS} threads\n")
     print(stages(rows))
     if args.save:

@@ -170,7 +170,7 @@ def _add_own(cfg: CN) -> None:
     # were trained only briefly.
     cfg.MODEL.ROI_BOX_HEAD.REFINEMENTS = 0
     # Precision of the dense pose branch and of the second look at inference: fp32, bf16 or fp16.
-    # Boxes, masks and keypoints do not depend on it.
+    # DensePosePredictor also computes backbone, RPN head and box head in it.
     cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION = "fp32"
     # With 15 coarse channels, a pixel belongs to the person, at inference, if a single part is more
     # probable than the background (False, as the official models were scored) or all parts

@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from types import FunctionType
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .map_predictor import MapPredictor
+from .nested_tensors import map_tensors, tensors_in
 
 logger = logging.getLogger(f"detectron2.{__name__}")
 
@@ -109,7 +110,7 @@ class CompiledPart:
     def __call__(self, *inputs: Any) -> Any:
         if torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling():
             return self.function(*inputs)
-        tensors = list(_tensors(inputs))
+        tensors = list(tensors_in(inputs))
         rows = len(tensors[0])
         function = self._for(rows, tensors) if rows else None
         if function is None:
@@ -117,11 +118,11 @@ class CompiledPart:
         number, compiled = function
         if number > rows:
             padding = number - rows
-            inputs = _mapped(lambda x: F.pad(x, (0, 0) * (x.dim() - 1) + (0, padding)), inputs)
+            inputs = map_tensors(lambda x: F.pad(x, (0, 0) * (x.dim() - 1) + (0, padding)), inputs)
         results = compiled(*inputs)
         if number > rows or tensors[0].is_cuda:
             # The memory of a CUDA graph's results is written to when it runs again.
-            results = _mapped(lambda x: x[:rows].clone(), results)
+            results = map_tensors(lambda x: x[:rows].clone(), results)
         return results
 
     def _for(self, rows: int, tensors: list[torch.Tensor]) -> tuple[int, Callable] | None:
@@ -150,22 +151,6 @@ class CompiledPart:
         has_graphs = device == "cuda" and self.backend == "inductor"
         mode = "reduce-overhead" if has_graphs else None
         return torch.compile(run, backend=self.backend, mode=mode, dynamic=False)
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    else:
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(item)
-
-
-def _mapped(function: Callable[[torch.Tensor], torch.Tensor], value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return function(value)
-    if isinstance(value, dict):
-        return {name: _mapped(function, item) for name, item in value.items()}
-    return type(value)(_mapped(function, item) for item in value)
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from ..engine.checkpoint import DensePoseCheckpointer
 from ..modeling.build import build_model
 from ..modeling.compiled import compile_model
 from ..modeling.postprocessing import check_min_confidence
-from ..modeling.precision import PRECISIONS
+from ..modeling.precision import PRECISIONS, lower_precision
 from ..modeling.test_time_augmentation import DensePoseRCNNWithTTA
 from ..processes.messages import counted
 from .finding import people_of_batch
@@ -65,9 +65,9 @@ class DensePosePredictor:
                 project has published for this config. Default: those of the model, or
                 MODEL.WEIGHTS of a config.
             device: of torch. Default: cuda if there is a GPU, else cpu.
-            precision: fp32, bf16 or fp16, of the dense pose branch and the second look and, on a
-                GPU, of the backbone.
-                Default: MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION, usually fp32.
+            precision: fp32, bf16 or fp16, of the network without heads of masks and keypoints.
+                Default: MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION, usually fp32. On a CPU, bf16
+                is faster if the CPU computes it (AVX512-BF16 or AMX), and slower if not.
             min_score: people with a lower score are left out. Default:
                 MODEL.ROI_HEADS.SCORE_THRESH_TEST, .05 as a rule; the commands take .5.
             augment: whether to average over a picture's versions (sizes, mirror images, rotations)
@@ -110,8 +110,8 @@ class DensePosePredictor:
             self.model.to(memory_format=torch.channels_last)
         _CompleteCheckpointer(self.model).load(weights)
         dtype = PRECISIONS[cfg.MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION]
-        if dtype != torch.float32 and self.model.device.type == "cuda":
-            self.model.backbone = _LowPrecisionBackbone(self.model.backbone, dtype)
+        if dtype != torch.float32:
+            lower_precision(self.model, dtype)
         self._is_compiled = compile
         if compile:
             compile_model(self.model)
@@ -232,32 +232,3 @@ class _CompleteCheckpointer(DensePoseCheckpointer):
                 f" the first is {missing[0]}: it is of another model, or of a backbone alone"
             )
         return incompatible
-
-
-class _LowPrecisionBackbone(nn.Module):
-    """A backbone in bfloat16 or half precision that returns float32 features.
-
-    The heads stay in float32: pooling rounds boxes to the precision of the features, and bfloat16
-    would move them by pixels.
-    """
-
-    def __init__(self, backbone: Any, dtype: torch.dtype):
-        super().__init__()
-        self.backbone: Any = backbone
-        self.dtype = dtype
-
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        with torch.autocast(image.device.type, dtype=self.dtype):
-            features = self.backbone(image)
-        return {name: feature.float() for name, feature in features.items()}
-
-    @property
-    def size_divisibility(self) -> int:
-        return self.backbone.size_divisibility
-
-    @property
-    def padding_constraints(self) -> dict[str, int]:
-        return self.backbone.padding_constraints
-
-    def output_shape(self):
-        return self.backbone.output_shape()
