@@ -1,6 +1,6 @@
 """Pictures and frames of 640 x 480 from file to file, beside the network alone, on the CPU.
 
-    python benchmarks/bench_folder.py [--pictures 16] [--repeats 4]
+    python benchmarks/bench_folder.py [--pictures 16] [--repeats 8]
 
 The shipped model on a street of five people. "network alone" has the pictures in memory and drops
 what it finds; the others read, predict, draw and write as the commands ``predict`` and ``video``
@@ -49,7 +49,7 @@ def clocked(functions: dict[str, Callable], spent: dict[str, float]) -> dict[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=8)
     args = parser.parse_args()
     scene = street()
     pictures = [np.roll(scene, 8 * number, axis=1) for number in range(args.pictures)]
