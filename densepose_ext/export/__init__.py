@@ -5,4 +5,5 @@
 
 from .branch import DensePoseBranch
 from .decoder import PixelDecoder
+from .int8 import quantize_exported
 from .run import FORMATS, PARTS, check_formats, export_model

@@ -15,8 +15,8 @@ from torch import nn
 
 from ..files.atomic import replacing
 
-#: The first ONNX operator set whose RoIAlign can be that of ROIAlignV2.
-_OPSET = 16
+#: RoIAlign is that of ROIAlignV2 from operator set 16 on; OpenVINO reads ReduceLogSumExp of 18.
+_OPSET = 18
 
 
 @dataclass

@@ -73,6 +73,11 @@ class ConvWithNorm(nn.Module):
             _same_padding(*axis)
             for axis in zip(x.shape[2:], weight.shape[2:], self.stride, self.dilation)
         ]
+        if torch.onnx.is_in_onnx_export():  # onnxruntime makes padding a part of the convolution
+            ends = [int(end) for _, p in reversed(axes) for end in (p // 2, p - p // 2)]
+            x = F.pad(x, ends, value=0.0)
+            return F.conv2d(x, weight, shift, self.stride, 0, self.dilation, self.groups)
+        axes = [_symmetric(*axis, stride) for axis, stride in zip(axes, self.stride)]
         padding = [before for before, _, _ in axes]
         features = F.conv2d(x, weight, shift, self.stride, padding, self.dilation, self.groups)
         for axis, (_, first, length) in enumerate(axes):
@@ -85,19 +90,25 @@ def _layout(x: torch.Tensor) -> torch.memory_format:
     return torch.channels_last if x.stride(1) == 1 else torch.contiguous_format
 
 
-def _same_padding(length: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, int]:
-    """Symmetric padding with which a convolution also computes the values of padding "SAME".
+def _same_padding(length: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+    """Values of an axis after a convolution with TensorFlow's padding "SAME", and that padding.
 
     TensorFlow pads so that the stride divides the length; if the padding is odd, it pads one more
-    at the end. With symmetric padding that is larger by a multiple of the stride, the same values
-    are computed after an additional one. Cropping these copies a quarter of what padding the input
-    would.
+    at the end.
+    """
+    values = -(-length // stride)
+    return values, max((values - 1) * stride + (kernel - 1) * dilation + 1 - length, 0)
+
+
+def _symmetric(values: int, padding: int, stride: int) -> tuple[int, int, int]:
+    """Symmetric padding with which a convolution also computes the values of padding "SAME".
+
+    With symmetric padding that is larger by a multiple of the stride, the same values are computed
+    after an additional one. Cropping these copies a quarter of what padding the input would.
 
     Returns:
         padding of each end; index of the first value to keep; their number.
     """
-    values = -(-length // stride)
-    padding = max((values - 1) * stride + (kernel - 1) * dilation + 1 - length, 0)
     if padding % 2 == 0:
         return padding // 2, 0, values
     return padding // 2 + stride, 1, values

@@ -32,6 +32,9 @@ from .pictures import Picture, batch_to_bgr, to_bgr
 #: Endings of exported networks.
 ENDINGS = (".onnx", ".ts")
 
+#: Ends the name of a model in 8 bits, which has the description of the model beside it.
+INT8_SUFFIX = "_int8"
+
 #: Beside an exported CSE model: the embeddings of the vertices of its meshes, by mesh name.
 VERTICES_FILE = "vertices.npz"
 
@@ -69,8 +72,8 @@ class ExportedPredictor:
     ):
         """
         Args:
-            model: ``model.onnx`` or ``model.ts``, beside its ``model.json``; or their folder, in
-                which the ONNX file is preferred.
+            model: ``model.onnx``, ``model_int8.onnx`` or ``model.ts``, beside ``model.json``; or
+                their folder, in which the first that exists of model.onnx and model.ts is taken.
             device: cpu or cuda. ONNX on cuda needs the package onnxruntime-gpu.
             min_score: people with a lower score are left out. Default, and minimum: that of the
                 model.
@@ -84,7 +87,8 @@ class ExportedPredictor:
             ModuleNotFoundError: onnxruntime, or torchvision for TorchScript, is not installed.
         """
         self.path = _model_file(Path(model))
-        described = _description(self.path.with_suffix(".json"))
+        stem = self.path.stem.removesuffix(INT8_SUFFIX)
+        described = _description(self.path.with_name(f"{stem}.json"))
         self._outputs = described["networks"]["model"]["outputs"]
         self._wanted = described["picture"]
         self._vertices = _vertices(self.path.parent) if "embedding" in self._outputs else {}
@@ -114,15 +118,14 @@ class ExportedPredictor:
         """The people of one picture, best score first: see :meth:`DensePosePredictor.__call__`."""
         picture = to_bgr(picture)
         height, width = picture.shape[:2]
-        resized = _resized(picture, self._wanted["shortest_edge"], self._wanted["longest_edge"])
-        channels = resized if self._wanted["channels"] == "BGR" else resized[:, :, ::-1]
-        found = self._run(np.ascontiguousarray(channels.transpose(2, 0, 1)))
+        resized = self.network_input(picture)
+        found = self._run(resized)
         named = {
             name: torch.from_numpy(np.ascontiguousarray(array))
             for name, array in zip(self._outputs, found)
         }
         boxes, scores = named.pop("boxes"), named.pop("scores")
-        scale = [width / resized.shape[1], height / resized.shape[0]]
+        scale = [width / resized.shape[2], height / resized.shape[1]]
         boxes = boxes * torch.tensor(scale * 2)
         boxes = boxes.clamp(min=0).minimum(torch.tensor([width, height] * 2))
         kept = (scores >= self.min_score) & (boxes[:, 2:] > boxes[:, :2]).all(1)
@@ -136,6 +139,12 @@ class ExportedPredictor:
             for box, score, result in zip(boxes[kept].numpy(), scores[kept].tolist(), results)
         ]
         return People(sorted(persons, key=lambda person: -person.score), (height, width))
+
+    def network_input(self, picture: np.ndarray) -> np.ndarray:
+        """What the network sees, (3, H', W') uint8, of a picture (H, W, 3) uint8 BGR."""
+        resized = _resized(picture, self._wanted["shortest_edge"], self._wanted["longest_edge"])
+        channels = resized if self._wanted["channels"] == "BGR" else resized[:, :, ::-1]
+        return np.ascontiguousarray(channels.transpose(2, 0, 1))
 
     def _output(self, maps: dict[str, torch.Tensor]) -> DensePoseOutput | DensePoseEmbeddingOutput:
         if not self._vertices:

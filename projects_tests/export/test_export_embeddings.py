@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from densepose_ext import DensePosePredictor, ExportedPredictor, densepose_results
-from densepose_ext.export import export_model
+from densepose_ext.export import export_model, quantize_exported
 from densepose_ext.export.check import run_exported
 from densepose_ext.export.vertex_decoder import VertexDecoder
 from densepose_ext.structures import DensePoseEmbeddingOutput, MeshesOfPeople
@@ -75,6 +75,16 @@ def test_an_exported_predictor_finds_the_same(predictor, folder, ending):
         assert person.result.mesh == other.result.mesh == "cube"
         if person.result.vertices.shape == other.result.vertices.shape:
             assert (person.result.vertices == other.result.vertices).float().mean() > 0.99
+
+
+def test_in_8_bits_it_finds_the_same_people(folder, monkeypatch):
+    monkeypatch.setattr("densepose_ext.export.int8._SIDE", 128)
+    monkeypatch.setattr("densepose_ext.export.int8._CALIBRATION", range(1))
+    monkeypatch.setattr("densepose_ext.export.int8._CHECK", range(0))
+    path, _ = quantize_exported(folder / "model.onnx")
+    expected, found = (ExportedPredictor(p)(noise(128, 160)) for p in (folder, path))
+    assert len(found) == len(expected) > 0
+    assert {person.result.mesh for person in found} == {"cube"}
 
 
 @pytest.mark.parametrize("ending", ["", ".ts", ".onnx"])
