@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 #: Side of the synthetic pictures, and numbers of those of two splits: to calibrate, to check.
 _SIDE = 480
 _CALIBRATION, _CHECK = range(16), range(4)
-#: Convolutions, by parts of their names, that compute scores, boxes and maps: in 8 bits, what they
+#: Layers, by parts of their names, that compute scores, boxes and maps: in 8 bits, what they
 #: compute would have 256 different values.
-_LAST = ("objectness_logits", "anchor_deltas", "predictor")
-#: What keeps features in 8 bits between convolutions.
+_LAST = ("objectness_logits", "anchor_deltas", "predictor", "second_look/Gemm")
+#: What keeps features in 8 bits between layers.
 _BETWEEN = ("Relu", "Clip", "MaxPool", "Add")
 #: People below this score are not compared.
 _MIN_SCORE = 0.5
@@ -41,8 +41,8 @@ AGREEMENT = 0.7
 def quantize_exported(model: str | os.PathLike) -> tuple[Path, float | None]:
     """Writes ``model_int8.onnx`` beside an exported ``model.onnx``, whose description it shares.
 
-    The convolutions are in 8 bits, except the last ones of each branch. Both files are compared on
-    synthetic people.
+    Features and weights are in 8 bits, except in the last layers of each branch. Both files are
+    compared on synthetic people.
 
     Args:
         model: ``model.onnx``, as written by :func:`export_model`.
@@ -112,14 +112,14 @@ def _pictures(split: str, numbers: range) -> Iterator[np.ndarray]:
 
 
 def worth_quantizing(graph: GraphProto) -> list[str]:
-    """Names of the convolutions but the last ones, and of what stands between them.
+    """Names of the layers with weights but the last ones, and of what stands between them.
 
     Everything else would gain little, and a lone operator in 8 bits costs two conversions.
     """
     names, in_8_bits = [], set()
     for node in graph.node:  # in the order in which they are computed
         inputs = node.input if node.op_type == "Add" else node.input[:1]
-        if node.op_type == "Conv":
+        if node.op_type in ("Conv", "Gemm"):
             chosen = not any(last in node.name for last in _LAST)
         else:
             chosen = node.op_type in _BETWEEN and in_8_bits.issuperset(inputs)

@@ -207,6 +207,9 @@ def _load_onnx(path: Path, device: str, threads: int) -> Runs:
         raise ValueError(f"device {device!r}: this onnxruntime cannot use it")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Threads that wait actively for the next picture would take cores from PyTorch, which turns
+    # maps into results, and from readers and writers.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(os.fspath(path), options, providers[device])
     except InvalidProtobuf as error:
