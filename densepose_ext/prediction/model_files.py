@@ -12,6 +12,7 @@ from ..config.loading import OFFICIAL
 from ..files.configs import get_config_file, list_configs
 from ..model_zoo import DEFAULT, get, names, official, official_names
 from ..model_zoo.official_models import official_of_config
+from .exported import is_exported
 
 
 def config_and_weights(
@@ -29,6 +30,8 @@ def config_and_weights(
     if config is None:
         config = DEFAULT if weights else get(DEFAULT).name
     path = ""
+    if is_exported(config):
+        raise ValueError(f"{config} is an exported model, which ExportedPredictor opens")
     if isinstance(config, CfgNode):
         cfg = config.clone()
     else:

@@ -292,6 +292,7 @@ def test_configs_by_path_and_name(weights):
         (CONFIG, ValueError, "names no weights"),
         ("densepose_rcnn_EffLite0_FPN_s1x", ValueError, "weights"),
         ("lazy/densepose_rcnn_R_50_FPN_s1x.py", ValueError, "not a config of a dense pose model"),
+        ("exported/model.onnx", ValueError, "ExportedPredictor opens"),
     ],
 )
 def test_configs_that_cannot_be_used(config, error, message):
