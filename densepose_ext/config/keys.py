@@ -204,6 +204,9 @@ def _add_own(cfg: CN) -> None:
     # the large gradients of the first ones weigh on short schedules: lower it there.
     # (SOLVER.MOMENTUM is the momentum of SGD and Muon.)
     cfg.SOLVER.BETA2 = 0.999
+    # Average the weights of all iterations, and test and save the average: an exponential moving
+    # average over roughly the last 1 / (1 - x) iterations. 0: off.
+    cfg.SOLVER.EMA_DECAY = 0.0
     # Of SOLVER.AMP.ENABLED on a GPU: "fp16", as in Detectron2, or "bf16", which has the range of
     # single precision and needs no scaling of losses. On a CPU it is bfloat16 anyway.
     cfg.SOLVER.AMP.PRECISION = "fp16"

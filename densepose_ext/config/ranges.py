@@ -48,7 +48,10 @@ _RANGES = {
             "INPUT.COLOR_JITTER",
         ),
     ),
-    "at least 0 and less than 1": (lambda value: 0 <= value < 1, ("SOLVER.BETA2",)),
+    "at least 0 and less than 1": (
+        lambda value: 0 <= value < 1,
+        ("SOLVER.BETA2", "SOLVER.EMA_DECAY"),
+    ),
 }
 
 

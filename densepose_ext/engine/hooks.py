@@ -20,6 +20,7 @@ from fvcore.common.checkpoint import Checkpointer
 from ..data.sampler import TrainingBatches
 from ..data.seeding import Purpose, seed_global_generators
 from ..files.sole_use import sole_use
+from .averaged_weights import AveragedWeights
 from .output_folder import check_space, checkpoint_bytes, checkpoints_to_come
 from .test_sets import check_test_sets
 
@@ -42,6 +43,7 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
     cfg = trainer.cfg
     claims = cfg.OUTPUT_DIR and comm.is_main_process()
     claimed = ExitStack()
+    decay = cfg.SOLVER.EMA_DECAY
     _check_in_main_process(lambda: _check_before_training(trainer))
     batches = getattr(trainer.data_loader, "batch_sampler", None)
     latest = LatestCheckpoint(trainer.checkpointer, cfg.SOLVER.CHECKPOINT_SECONDS)
@@ -52,6 +54,8 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
         *([ClaimFolder(cfg.OUTPUT_DIR, claimed)] if claims else []),
         SeededIterations(cfg.SEED, batches if isinstance(batches, TrainingBatches) else None),
         FiniteLosses(),
+        # Before all hooks that test or save the model.
+        *([AveragedWeights(trainer.model, decay)] if decay else []),
         *hooks[:place],
         latest,
         *hooks[place:],
@@ -65,7 +69,9 @@ def _check_before_training(trainer: DefaultTrainer) -> None:
         with sole_use(folder):
             pass  # refused now, not only when training begins
         count = checkpoints_to_come(folder, solver.MAX_ITER, solver.CHECKPOINT_PERIOD)
-        check_space(folder, checkpoint_bytes(trainer.model, trainer.optimizer), count)
+        is_averaged = solver.EMA_DECAY > 0
+        size = checkpoint_bytes(trainer.model, trainer.optimizer, is_averaged)
+        check_space(folder, size, count)
     check_test_sets(trainer)
 
 

@@ -57,18 +57,24 @@ def check_space(folder: str, checkpoint_bytes: int, count: int) -> None:
         )
 
 
-def checkpoint_bytes(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def checkpoint_bytes(
+    model: nn.Module, optimizer: torch.optim.Optimizer, is_averaged: bool = False
+) -> int:
     """Approximate size of a checkpoint: the state of the model and of the optimizer.
 
     An optimizer has no state before its first step, so its size is derived from its kind.
+
+    Args:
+        is_averaged: whether the weights are averaged, and saved beside their average.
     """
+    trained = sum(_bytes(p) for p in model.parameters() if p.requires_grad) if is_averaged else 0
     averages = 0
     for group in optimizer.param_groups:
         # Adam and AdamW keep two averages of each gradient, Muon and SGD with momentum one.
         two = "betas" in group and not group.get("orthogonal")
         count = 2 if two else int(bool(group.get("momentum")))
         averages += count * sum(map(_bytes, group["params"]))
-    return sum(map(_bytes, model.state_dict().values())) + averages
+    return sum(map(_bytes, model.state_dict().values())) + averages + trained
 
 
 def _bytes(tensor: torch.Tensor) -> int:

@@ -316,6 +316,7 @@ def test_dilations_that_are_no_whole_numbers_are_refused(dilations):
         ("INPUT.COLOR_JITTER", 1.5, "0 to 1"),  # would invert colours
         ("SOLVER.BETA2", -0.1, "less than 1"),
         ("SOLVER.BETA2", 1.0, "less than 1"),
+        ("SOLVER.EMA_DECAY", 1.0, "less than 1"),
         ("MODEL.ROI_DENSEPOSE_HEAD.UV_CONFIDENCE.EPSILON", 0.0, "above 0"),
         ("MODEL.ROI_DENSEPOSE_HEAD.SEGM_CONFIDENCE.EPSILON", -0.01, "above 0"),
         ("MODEL.ROI_DENSEPOSE_HEAD.FG_IOU_THRESHOLD", 70.0, "0 to 1"),

@@ -64,5 +64,10 @@ def test_the_size_of_a_checkpoint(make, tmp_path):
     model(torch.rand(4, 300)).square().sum().backward()
     optimizer.step()
     path = tmp_path / "checkpoint.pth"
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, path)
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(state, path)
     assert expected == pytest.approx(path.stat().st_size, rel=0.02)
+    trained = [p.detach().clone() for p in model.parameters() if p.requires_grad]
+    torch.save({**state, "trained": trained}, path)
+    averaged = checkpoint_bytes(model, optimizer, is_averaged=True)
+    assert averaged == pytest.approx(path.stat().st_size, rel=0.02)
