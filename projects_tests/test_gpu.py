@@ -1,7 +1,12 @@
-"""A GPU computes what the CPU computes, in training and in testing. Skipped where there is none."""
+"""A GPU computes what the CPU computes, in training and in testing.
+
+Without one most tests run on a pretended one, which shows mixed devices but neither rounding nor
+time; those that need a real one are skipped.
+"""
 
 import copy
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -18,10 +23,13 @@ from densepose_ext.modeling.build import train_in_batches
 from densepose_ext.synthetic.example import make_example
 from densepose_ext.synthetic.settings import Settings
 from projects_tests.launching import Workplace
+from projects_tests.modeling.tiny_cascades import ALL, cascade
+from projects_tests.pretended_gpu import pretended_gpu
 from projects_tests.tiny_dataset import make_dataset
 from projects_tests.tiny_run import config, register, train, unregister, weights
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+pytestmark = pytest.mark.slow
+needs_real_one = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 DEVICE = "cuda"
 HEAD = "MODEL.ROI_DENSEPOSE_HEAD."
@@ -49,6 +57,12 @@ def dataset(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
+def _gpu():
+    with nullcontext() if torch.cuda.is_available() else pretended_gpu():
+        yield
+
+
+@pytest.fixture(autouse=True)
 def _full_single_precision(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
 
@@ -71,7 +85,11 @@ def loss_and_gradient(cfg, device: str, inputs: list[dict]) -> tuple[dict, dict]
     return {name: float(loss) for name, loss in losses.items()}, gradients
 
 
-@pytest.mark.parametrize("kind", [(), DEMO, MASKS, CONFIDENT], ids=["plain", "demo", "masks", "WC"])
+@pytest.mark.parametrize(
+    "kind",
+    [(), DEMO, MASKS, CONFIDENT, cascade(ALL), (HEAD + "FULLY_CONVOLUTIONAL", True)],
+    ids=["plain", "demo", "masks", "WC", "cascade", "fully convolutional"],
+)
 def test_losses_and_gradients_are_those_of_the_cpu(tmp_path, kind):
     cfg = config(tmp_path, *kind)
     inputs = next(iter(build_densepose_train_loader(cfg)))
@@ -82,14 +100,17 @@ def test_losses_and_gradients_are_those_of_the_cpu(tmp_path, kind):
     assert gpu_gradients == pytest.approx(cpu_gradients, rel=0.02, abs=1e-4)
 
 
-@pytest.mark.parametrize("amp", [False, True], ids=["single", "mixed"])
+# A CPU takes minutes for a step in half precision.
+@pytest.mark.parametrize("mixed", ["", pytest.param("fp16", marks=needs_real_one), "bf16"])
 @pytest.mark.parametrize("optimizer", ["SGD", "AdamW", "Muon"])
-def test_runs_are_resumed(tmp_path, amp, optimizer):
-    overrides = ("MODEL.DEVICE", DEVICE, "SOLVER.AMP.ENABLED", amp, *DEMO)
+def test_runs_are_resumed(tmp_path, mixed, optimizer):
+    overrides = ("MODEL.DEVICE", DEVICE, *DEMO, "SOLVER.EMA_DECAY", 0.9)
     overrides += ("SOLVER.OPTIMIZER", optimizer, "SOLVER.BASE_LR", 1e-4)
-    train(config(tmp_path, *overrides))
-    trainer = train(config(tmp_path, *overrides, "SOLVER.MAX_ITER", 8), resume=True)
-    assert trainer.start_iter == 6
+    if mixed:
+        overrides += ("SOLVER.AMP.ENABLED", True, "SOLVER.AMP.PRECISION", mixed)
+    train(config(tmp_path, *overrides, "SOLVER.MAX_ITER", 2))
+    trainer = train(config(tmp_path, *overrides, "SOLVER.MAX_ITER", 3), resume=True)
+    assert trainer.start_iter == 2
     assert np.isfinite(trainer.storage.latest()["total_loss"][0])
     assert all(value.isfinite().all() for value in weights(tmp_path / "model_final.pth").values())
 
@@ -133,14 +154,19 @@ MIRRORED = ("TEST.AUG.ENABLED", True, "TEST.AUG.MIN_SIZES", (320,), "TEST.AUG.MA
 def test_people_are_those_of_the_cpu(picture, overrides, precision, pixels, same):
     cpu = the_shipped_model("cpu", *overrides)(picture)
     gpu = the_shipped_model(DEVICE, *overrides, precision=precision)(picture)
-    assert len(gpu) == len(cpu) > 0
-    for one, other in zip(cpu, gpu):
+    if precision == "fp32":
+        assert len(gpu) == len(cpu)
+    sure = [person for person in cpu if person.score > 0.75]
+    assert sure
+    for one in sure:
+        other = min(gpu, key=lambda person: np.abs(one.box - person.box).max())
         assert np.abs(one.box - other.box).max() < pixels
         if one.result.labels.shape == other.result.labels.shape:
             assert (one.result.labels == other.result.labels).float().mean() > same
         assert other.result.labels.device.type == "cpu"
 
 
+@needs_real_one
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_compiled_model_finds_the_same_people(picture, precision):
     model = get()
@@ -163,6 +189,7 @@ def test_a_compiled_model_finds_the_same_people(picture, precision):
     assert not counters["inductor"]["cudagraph_skips"]
 
 
+@needs_real_one
 @pytest.mark.parametrize("count", [1, 4])
 def test_transfers_of_a_batch(picture, count):
     """No more of ours than :mod:`projects_tests.prediction.test_finding` counts on a CPU."""
@@ -196,6 +223,7 @@ def test_given_boxes(tmp_path):
     assert torch.allclose(*found, rtol=1e-3, atol=1e-4)
 
 
+@needs_real_one
 def test_train_net_trains_and_scores(tmp_path):
     workplace = Workplace.make(tmp_path, images=4)
     log = workplace.train(
