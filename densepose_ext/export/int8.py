@@ -52,11 +52,13 @@ def quantize_exported(model: str | os.PathLike) -> tuple[Path, float | None]:
         the model finds nobody in the pictures).
 
     Raises:
-        ValueError: the file cannot be quantised, or agrees with the model on fewer pixels than
-            ``AGREEMENT``; it is not kept then.
+        ValueError: it is no ONNX file, cannot be quantised, or the new file agrees with it on fewer
+            pixels than ``AGREEMENT``, and is not kept.
         OSError: a file is missing or cannot be written.
     """
     model = Path(model)
+    if model.suffix != ".onnx":
+        raise ValueError(f"{model}: expected model.onnx, which is what 8 bits are made of")
     path = model.with_name(f"{model.stem}{INT8_SUFFIX}.onnx")
     exported = ExportedPredictor(model)
     with replacing(path) as temporary:

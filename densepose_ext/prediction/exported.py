@@ -118,14 +118,14 @@ class ExportedPredictor:
         """The people of one picture, best score first: see :meth:`DensePosePredictor.__call__`."""
         picture = to_bgr(picture)
         height, width = picture.shape[:2]
-        resized = self.network_input(picture)
-        found = self._run(resized)
+        image = self.network_input(picture)
+        found = self._run(image)
         named = {
             name: torch.from_numpy(np.ascontiguousarray(array))
             for name, array in zip(self._outputs, found)
         }
         boxes, scores = named.pop("boxes"), named.pop("scores")
-        scale = [width / resized.shape[2], height / resized.shape[1]]
+        scale = [width / image.shape[2], height / image.shape[1]]
         boxes = boxes * torch.tensor(scale * 2)
         boxes = boxes.clamp(min=0).minimum(torch.tensor([width, height] * 2))
         kept = (scores >= self.min_score) & (boxes[:, 2:] > boxes[:, :2]).all(1)

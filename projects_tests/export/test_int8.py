@@ -107,3 +107,8 @@ def test_what_is_not_quantized(flags, tmp_path, capsys):
     assert main([*arguments, *flags]) == 2
     assert "--int8 needs --format onnx and --what model" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_other_exported_files_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"model.ts: expected model.onnx"):
+        quantize_exported(tmp_path / "model.ts")
