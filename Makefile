@@ -1,7 +1,7 @@
 # make setup          make an environment in .venv, from the package index only
 # make demo           render people, train, evaluate, and write a page about it; see output/demo
 # make model          train the shipped model: hours on two cores, less with DEVICE=cuda; resumes;
-#                     output/synth
+#                     output/synth_averaged/average.pth
 # make test           lint, check types and run the tests on all cores; makes the environment if needed
 # make quick          run only the tests that take less than half a second each
 # make test ORDER="--random-order-seed=1"    run the tests in another order
@@ -28,11 +28,14 @@ model: $(if $(OWN),setup)
 	@photographs="$${DETECTRON2_DATASETS:-datasets}/photographs"; \
 	[ -e "$$photographs/SOURCES.tsv" ] || $(PYTHON) tools/gather_photographs.py "$$photographs" \
 	  || echo "backgrounds and clothes will be drawn"
-	@for half in synth synth_restart; do \
-	  $(PYTHON) train_net.py --resume --config-file configs/densepose_rcnn_EffLite0_FPN_$$half.yaml \
-	    OUTPUT_DIR output/$$half MODEL.DEVICE $(DEVICE) \
+	@for part in synth synth_restart synth_averaged; do \
+	  $(PYTHON) train_net.py --resume --config-file configs/densepose_rcnn_EffLite0_FPN_$$part.yaml \
+	    OUTPUT_DIR output/$$part MODEL.DEVICE $(DEVICE) \
 	    $(if $(filter cuda%,$(DEVICE)),DATALOADER.NUM_WORKERS 8) || exit; \
 	done
+	$(PYTHON) tools/average_weights.py output/synth_averaged/average.pth \
+	  output/synth/model_final.pth 0.15 output/synth_restart/model_final.pth 0.35 \
+	  output/synth_averaged/model_final.pth 0.5
 
 lint: $(if $(OWN),setup)
 	@if $(PYTHON) -c 'import ruff' 2>/dev/null; then \

@@ -1,0 +1,47 @@
+"""Averages checkpoints of one model, as those of successive trainings.
+
+    python tools/average_weights.py average.pth output/synth/model_final.pth 0.15 \\
+      output/synth_restart/model_final.pth 0.35 output/synth_averaged/model_final.pth 0.5
+
+Each file is followed by its weight in the average. Such averages test better than the models
+themselves, as long as these come from each other (Wortsman et al., "Model soups", ICML 2022).
+"""
+
+import argparse
+
+import torch
+
+from densepose_ext.files.weights import read_weights
+
+
+def average(models: list[dict], weights: list[float]) -> dict:
+    """The average of state dicts; what is no floating-point tensor is that of the last.
+
+    Raises:
+        ValueError: the weights are not positive, or the models differ in names or shapes.
+    """
+    if min(weights) <= 0:
+        raise ValueError(f"the weights are {weights}, expected positive numbers")
+    shapes = [{name: tuple(x.shape) for name, x in model.items()} for model in models]
+    for other in shapes[1:]:
+        if other != shapes[0]:
+            name = sorted(set(other.items()) ^ set(shapes[0].items()))[0][0]
+            raise ValueError(f"the models differ in {name}")
+    averaged = dict(models[-1])
+    for name, last in models[-1].items():
+        if last.is_floating_point():
+            parts = (weight * model[name].double() for model, weight in zip(models, weights))
+            averaged[name] = (sum(parts) / sum(weights)).to(last.dtype)
+    return averaged
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("out")
+    parser.add_argument("checkpoints", nargs="+", metavar="FILE WEIGHT")
+    arguments = parser.parse_args()
+    files, weights = arguments.checkpoints[::2], arguments.checkpoints[1::2]
+    if len(files) != len(weights):
+        parser.error("expected a weight after each file")
+    models = [read_weights(file)["model"] for file in files]
+    torch.save({"model": average(models, list(map(float, weights)))}, arguments.out)
