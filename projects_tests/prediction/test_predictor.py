@@ -238,7 +238,7 @@ def test_low_precision_finds_the_same_people():
     )
     assert len(exact) == len(low) == 2
     for one, other in zip(exact, low):
-        assert 0 < np.abs(one.box - other.box).max() < 3
+        assert 0 < np.abs(one.box - other.box).max() < 6
         assert other.result.uv.dtype == torch.float32
     parts, others = exact.to_iuv()[..., 0], low.to_iuv()[..., 0]
     assert (parts == others)[parts > 0].mean() > 0.9
