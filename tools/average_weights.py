@@ -8,9 +8,11 @@ themselves, as long as these come from each other (Wortsman et al., "Model soups
 """
 
 import argparse
+from pathlib import Path
 
 import torch
 
+from densepose_ext.files.atomic import replacing
 from densepose_ext.files.weights import read_weights
 
 
@@ -37,11 +39,13 @@ def average(models: list[dict], weights: list[float]) -> dict:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("out")
+    parser.add_argument("out", type=Path)
     parser.add_argument("checkpoints", nargs="+", metavar="FILE WEIGHT")
     arguments = parser.parse_args()
     files, weights = arguments.checkpoints[::2], arguments.checkpoints[1::2]
     if len(files) != len(weights):
         parser.error("expected a weight after each file")
     models = [read_weights(file)["model"] for file in files]
-    torch.save({"model": average(models, list(map(float, weights)))}, arguments.out)
+    averaged = average(models, list(map(float, weights)))
+    with replacing(arguments.out) as unfinished:
+        torch.save({"model": averaged}, unfinished)

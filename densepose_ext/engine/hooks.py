@@ -43,10 +43,11 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
     cfg = trainer.cfg
     claims = cfg.OUTPUT_DIR and comm.is_main_process()
     claimed = ExitStack()
-    decay = cfg.SOLVER.EMA_DECAY
     _check_in_main_process(lambda: _check_before_training(trainer))
     batches = getattr(trainer.data_loader, "batch_sampler", None)
     latest = LatestCheckpoint(trainer.checkpointer, cfg.SOLVER.CHECKPOINT_SECONDS)
+    decay = cfg.SOLVER.EMA_DECAY
+    averaged = [AveragedWeights(trainer.model, decay)] if decay else []
     # Before evaluation, which can take long: the checkpoint is to be written first.
     places = (n for n, hook in enumerate(hooks) if isinstance(hook, EvalHook))
     place = next(places, len(hooks))
@@ -54,8 +55,7 @@ def with_training_hooks(trainer: DefaultTrainer, hooks: list) -> list:
         *([ClaimFolder(cfg.OUTPUT_DIR, claimed)] if claims else []),
         SeededIterations(cfg.SEED, batches if isinstance(batches, TrainingBatches) else None),
         FiniteLosses(),
-        # Before all hooks that test or save the model.
-        *([AveragedWeights(trainer.model, decay)] if decay else []),
+        *averaged,  # before all hooks that test or save the model
         *hooks[:place],
         latest,
         *hooks[place:],
