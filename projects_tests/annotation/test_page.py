@@ -265,6 +265,57 @@ def test_the_last_stage_asked_for_is_shown(tmp_path):
             assert page.locator("h2").inner_text() == "No points to place"
 
 
+def finished_person(store) -> int:
+    """A person to review, whom nobody holds."""
+    person = annotate_person(store)
+    store.release(person, WHO)
+    return person
+
+
+def test_a_person_stays_held_from_stage_to_stage(tmp_path):
+    """Also if the release for the stage before takes long."""
+    with serving(tmp_path) as (address, store), browsing(address) as page:
+        person = finished_person(store)
+        enter_name(page)
+        page.keyboard.press("F5")
+        page.locator("#accept:enabled").wait_for()
+        page.evaluate(DELAY, ["release", 300])
+        page.evaluate("person => { annotation.go('review', { person }); }", person)
+        until(page, lambda: page.evaluate("annotation.person === null"))
+        page.locator("#accept:enabled").wait_for()
+        page.wait_for_timeout(600)
+        page.locator("#accept").click()
+        page.locator("#progress", has_text="1 of 1 people accepted").wait_for()
+        assert not page.locator("#messages .error").count()
+
+
+def test_nobody_is_accepted_before_their_points_are_checked(tmp_path):
+    with serving(tmp_path) as (address, store), browsing(address) as page:
+        person = finished_person(store)
+        enter_name(page)
+        page.evaluate(DELAY, ["review", 1000])
+        page.keyboard.press("F5")
+        page.locator("#panel", has_text="Looking for points that may be wrong").wait_for()
+        assert page.locator("#accept").is_disabled()
+        page.keyboard.press("a")
+        page.locator("#accept:enabled").wait_for()
+        assert store.project.people[person].stage == "review"
+        page.keyboard.press("a")
+        page.locator("#progress", has_text="1 of 1 people accepted").wait_for()
+
+
+def test_a_check_that_fails_does_not_stop_a_review(tmp_path):
+    with serving(tmp_path) as (address, store), browsing(address) as page:
+        finished_person(store)
+        enter_name(page)
+        page.route("**/review", lambda route: route.fulfill(status=500, body="out of memory"))
+        page.keyboard.press("F5")
+        page.locator("#messages .error", has_text="out of memory").wait_for()
+        page.locator("#panel", has_text="could not be checked").wait_for()
+        page.locator("#accept").click()
+        page.locator("#progress", has_text="1 of 1 people accepted").wait_for()
+
+
 def test_what_cannot_be_is_said(tmp_path):
     with serving(tmp_path) as (address, store), browsing(address) as page:
         enter_name(page)

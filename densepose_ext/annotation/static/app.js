@@ -87,7 +87,7 @@ class App {
     try {
       await this.stage?.leave?.();
       await this.requests;
-      this.release();
+      await this.release(); // before the lease of the same person for the next stage
       await this.refresh();
       this.stage = this.stages[stage];
       for (const tab of document.querySelectorAll("#tabs button")) {
@@ -149,10 +149,11 @@ class App {
     }), 300);
   }
 
-  release(keepalive = false) {
-    if (!this.person) return;
-    act("release", { person: this.person.id }, keepalive).catch(() => {});
+  async release(keepalive = false) {
+    const { person } = this;
+    if (!person) return;
     this.person = null;
+    await act("release", { person: person.id }, keepalive).catch(() => {});
   }
 
   renew() {

@@ -26,6 +26,7 @@ export class Review {
     const { app } = this;
     this.point = null;
     this.grid = null;
+    this.isChecked = false; // until then, nobody is accepted
     const found = await app.openPerson("review", person);
     if (!found) { this.nobody(); return; }
     if (!found.layers) { app.go(found.stage, { person: found.id }); return; }
@@ -35,10 +36,27 @@ export class Review {
     app.viewport.tool = this;
     app.viewport.overlay = (drawing, viewport) => this.paint(drawing, viewport);
     this.result = { suspicions: [], apart: {} };
+    this.list = [];
+    this.verdict = "Looking for points that may be wrong ...";
     this.show();
-    this.result = await get(`people/${found.id}/review`);
-    if (app.person === found) { this.makeList(); this.show(); }
+    await this.check(found);
   }
+
+  async check(person) {
+    const { app } = this;
+    const result = await get(`people/${person.id}/review`).catch((error) => app.report(error));
+    if (app.person !== person) return;
+    if (result) {
+      this.result = result;
+      this.makeList();
+      const { size } = this.suspects;
+      this.verdict = size ? `${size} may be wrong.` : "None looks wrong.";
+    } else this.verdict = "They could not be checked.";
+    this.isChecked = true;
+    this.show();
+  }
+
+  get suspects() { return new Set(this.result.suspicions.map(({ point }) => point)); }
 
   nobody() {
     this.list = [];
@@ -64,17 +82,17 @@ export class Review {
 
   show() {
     const { person, project, panel } = this.app;
-    const suspects = new Set(this.result.suspicions.map(({ point }) => point));
-    const rows = (this.list ?? []).map(([point, text]) => make("li", {}, make("button",
+    const { suspects } = this;
+    const rows = this.list.map(([point, text]) => make("li", {}, make("button",
       { "aria-pressed": point === this.point, onclick: () => this.open(point), class: suspects.has(point) ? "bad" : "" },
       `${project.regions[person.points[point][2]]}, point ${point + 1}`, make("span", { class: "faint" }, text))));
     const answered = person.points.filter((_, n) => person.layers.some((layer) => layer[n]?.part)).length;
     panel.replaceChildren(...[
       make("h2", {}, `Person ${person.id}${person.stage === "accepted" ? " (accepted)" : ""}`),
       make("p", {}, `${answered} of ${person.points.length} points placed by ${person.annotators.join(" and ")}. `
-        + (suspects.size ? `${suspects.size} may be wrong.` : "None looks wrong.")),
+        + this.verdict),
       make("div", { class: "row" },
-        button("Accept", "a", () => this.accept(), { class: "primary", id: "accept", disabled: person.stage !== "review" }),
+        button("Accept", "a", () => this.accept(), { class: "primary", id: "accept", disabled: !this.canAccept }),
         button("Redo points", "b", () => this.sendBack("points")), button("Redo regions", "g", () => this.sendBack("regions"))),
       this.grid?.element ?? null,
       this.grid && person.layers.length > 1 ? make("div", { class: "row" }, ...person.layers.slice(0, 2).map((layer, n) =>
@@ -109,8 +127,10 @@ export class Review {
     if (await this.app.change("take", { point: this.point, layer })) { person.taken[this.point] = layer; this.show(); }
   }
 
+  get canAccept() { return this.isChecked && this.app.person?.stage === "review"; }
+
   async accept() {
-    if (this.app.person?.stage !== "review") return;
+    if (!this.canAccept) return;
     if (!await this.app.change("accept")) return;
     say(`Person ${this.app.person.id} is accepted.`);
     await this.app.go("review");
@@ -143,7 +163,7 @@ export class Review {
       context.drawImage(this.buffer, left, top, w * viewport.scale, h * viewport.scale);
       context.globalAlpha = 1;
     }
-    const suspects = new Set(this.result.suspicions.map(({ point }) => point));
+    const { suspects } = this;
     person.points.forEach(([px, py, region], n) => {
       const [cx, cy] = viewport.toCanvas([px, py]);
       const isPlaced = person.layers.some((layer) => layer[n]?.part);
