@@ -15,7 +15,7 @@ from detectron2.modeling import build_backbone
 from timing import measure, report
 
 from densepose_ext import get_config_file, load_config
-from densepose_ext.modeling.folded_norms import fold_frozen_norms
+from densepose_ext.modeling.backbones.folded_norms import fold_frozen_norms
 
 CONFIG = "densepose_rcnn_R_50_FPN_s1x.yaml"
 HEIGHT, WIDTH = 800, 1216

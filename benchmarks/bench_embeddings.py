@@ -13,8 +13,11 @@ import torch
 from timing import measure, report
 from torch.nn import functional as F
 
-from densepose_ext.modeling.embedding_losses import soft_embedding_loss
-from densepose_ext.modeling.nearest_vertex import nearest_by_all_products, nearest_vertices
+from densepose_ext.modeling.embeddings.nearest_vertex import (
+    nearest_by_all_products,
+    nearest_vertices,
+)
+from densepose_ext.modeling.embeddings.point_losses import soft_embedding_loss
 from densepose_ext.surface.meshes import register_mesh
 
 VERTICES, DIMENSIONS = 27_554, 16

@@ -13,8 +13,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..data.rle import row_runs
+from ..modeling.embeddings.vertex_results import coarse_labels
 from ..modeling.postprocessing import densepose_results
-from ..modeling.vertex_results import coarse_labels
 from ..structures import (
     DensePoseEmbeddingOutput,
     DensePoseOutput,

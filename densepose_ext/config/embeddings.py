@@ -44,7 +44,7 @@ def add_cse_config(cfg: CN) -> None:
     """Adds the keys, in place."""
     cse = cfg.MODEL.ROI_DENSEPOSE_HEAD.CSE = CN()
     # Mesh name -> TYPE (vertex_feature or vertex_direct), NUM_VERTICES, FEATURE_DIM,
-    # FEATURES_TRAINABLE, IS_TRAINABLE, INIT_FILE: see modeling/embedder.py.
+    # FEATURES_TRAINABLE, IS_TRAINABLE, INIT_FILE: see modeling/embeddings/embedder.py.
     cse.EMBEDDERS = CN(new_allowed=True)
     cse.EMBED_SIZE = 16  # D, dimensions of an embedding
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from ..modeling.nearest_vertex import nearest_vertices
-from ..modeling.vertex_results import coarse_labels, vertex_results
+from ..modeling.embeddings.nearest_vertex import nearest_vertices
+from ..modeling.embeddings.vertex_results import coarse_labels, vertex_results
 from ..structures import DensePoseEmbeddingOutput, VertexResult
 from .detections import bilinear_cells
 

@@ -1,22 +1,22 @@
-from .backbones import TimmBackbone as TimmBackbone
-from .backbones import build_timm_fpn_backbone as build_timm_fpn_backbone
+from .backbones.hrnet import HRFPN as HRFPN
+from .backbones.hrnet import HRNet as HRNet
+from .backbones.hrnet import build_hrfpn_backbone as build_hrfpn_backbone
+from .backbones.timm_fpn import TimmBackbone as TimmBackbone
+from .backbones.timm_fpn import build_timm_fpn_backbone as build_timm_fpn_backbone
 from .cascade import CascadeStage as CascadeStage
 from .cascade import DensePoseCascade as DensePoseCascade
-from .cse_loss import DensePoseCseLoss as DensePoseCseLoss
 from .decoder import DensePoseDecoder as DensePoseDecoder
 from .deeplab import DensePoseDeepLabHead as DensePoseDeepLabHead
-from .embedder import Embedder as Embedder
-from .embedder import VertexDirectEmbedder as VertexDirectEmbedder
-from .embedder import VertexFeatureEmbedder as VertexFeatureEmbedder
-from .embedder import initialized_embedder as initialized_embedder
-from .embedding_predictor import DensePoseEmbeddingPredictor as DensePoseEmbeddingPredictor
-from .embedding_predictor import (
+from .embeddings.embedder import Embedder as Embedder
+from .embeddings.embedder import VertexDirectEmbedder as VertexDirectEmbedder
+from .embeddings.embedder import VertexFeatureEmbedder as VertexFeatureEmbedder
+from .embeddings.embedder import initialized_embedder as initialized_embedder
+from .embeddings.loss import DensePoseCseLoss as DensePoseCseLoss
+from .embeddings.predictor import DensePoseEmbeddingPredictor as DensePoseEmbeddingPredictor
+from .embeddings.predictor import (
     DensePoseEmbeddingWithConfidencePredictor as DensePoseEmbeddingWithConfidencePredictor,
 )
 from .heads import DensePoseV1ConvXHead as DensePoseV1ConvXHead
-from .hrnet import HRFPN as HRFPN
-from .hrnet import HRNet as HRNet
-from .hrnet import build_hrfpn_backbone as build_hrfpn_backbone
 from .losses import DensePoseChartLoss as DensePoseChartLoss
 from .losses import DensePoseChartWithConfidenceLoss as DensePoseChartWithConfidenceLoss
 from .postprocessing import densepose_results as densepose_results

@@ -13,8 +13,8 @@ from detectron2.structures import Instances
 from torch import nn
 
 from ..structures import DensePoseAnnotationList
-from .batch_rpn import BatchRPN
-from .folded_norms import fold_frozen_norms
+from .backbones.folded_norms import fold_frozen_norms
+from .batches.rpn import BatchRPN
 from .precision import PRECISIONS
 
 logger = logging.getLogger(f"detectron2.{__name__}")

@@ -14,8 +14,8 @@ from ..structures import (
     VertexResult,
     owned,
 )
+from .embeddings.vertex_results import vertex_results
 from .results_on_gpu import results_of_all_channels
-from .vertex_results import vertex_results
 
 #: People are processed in groups of about this many pixels, so that arrays stay in the cache of a
 #: CPU, and memory is bounded for boxes of any size.

@@ -20,12 +20,12 @@ from torch import nn
 from ..config import check_config
 from ..config.embeddings import class_meshes, is_cse_config
 from ..structures import DensePoseEmbeddingOutput, DensePoseOutput, MeshesOfPeople
-from .batch_rois import can_sample, label_and_sample
-from .batch_rows import foreground, select
+from .batches.rois import can_sample, label_and_sample
+from .batches.rows import foreground, select
 from .box_refinement import refined
 from .cascade import BranchOutput, CascadeROIHeads, DensePoseCascade, build_cascade
 from .decoder import DensePoseDecoder
-from .embedder import build_embedder
+from .embeddings.embedder import build_embedder
 from .pooling import RowPooler
 from .precision import PRECISIONS, computed_in
 from .registry import (

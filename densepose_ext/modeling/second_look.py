@@ -15,8 +15,8 @@ from detectron2.structures import Boxes, Instances
 from torch import nn
 from torchvision.ops import roi_align
 
-from .backbones import WEIGHT_PACKAGES, package_state_dict, require_timm
-from .folded_timm_norms import fold_timm_norms
+from .backbones.folded_timm_norms import fold_timm_norms
+from .backbones.timm_weights import WEIGHT_PACKAGES, package_state_dict, require_timm
 from .imagenet import NOBODY
 from .precision import PRECISIONS, computed_in
 

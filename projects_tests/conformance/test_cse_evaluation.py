@@ -10,7 +10,7 @@ from detectron2.structures import Boxes, Instances
 
 from densepose_ext import DensePoseEvaluator, load_config, register_densepose_coco
 from densepose_ext.evaluation.evaluator import TASKS
-from densepose_ext.modeling.embedder import build_embedder
+from densepose_ext.modeling.embeddings.embedder import build_embedder
 from densepose_ext.structures import DensePoseEmbeddingOutput, MeshesOfPeople
 from projects_tests.reference import conformance_file
 

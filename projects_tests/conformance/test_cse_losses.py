@@ -10,7 +10,7 @@ from pycocotools import mask as coco_mask
 
 from densepose_ext import DensePoseAnnotationList, load_config
 from densepose_ext.data import densepose_annotation, read_densepose
-from densepose_ext.modeling.embedder import build_embedder
+from densepose_ext.modeling.embeddings.embedder import build_embedder
 from densepose_ext.modeling.registry import build_densepose_loss
 from densepose_ext.structures import DensePoseEmbeddingOutput
 from projects_tests.reference import conformance_cases

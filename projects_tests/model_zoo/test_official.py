@@ -15,7 +15,7 @@ from densepose_ext.files import download
 from densepose_ext.files.download import cached_path
 from densepose_ext.model_zoo import OfficialModel, official, official_models, official_names
 from densepose_ext.model_zoo.official_models import official_of_config
-from densepose_ext.modeling import embedder
+from densepose_ext.modeling.embeddings import embedder
 from projects_tests.file_server import file_server
 from projects_tests.tiny_model import tiny_model
 

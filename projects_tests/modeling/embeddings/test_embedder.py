@@ -9,7 +9,7 @@ from torch import nn
 
 from densepose_ext import get_config_file, load_config
 from densepose_ext.engine.optimizer import build_optimizer
-from densepose_ext.modeling.embedder import (
+from densepose_ext.modeling.embeddings.embedder import (
     VertexDirectEmbedder,
     VertexFeatureEmbedder,
     build_embedder,

@@ -9,7 +9,7 @@ from torchvision.ops import FrozenBatchNorm2d
 timm = pytest.importorskip("timm")
 
 from densepose_ext.modeling import TimmBackbone  # noqa: E402
-from densepose_ext.modeling.folded_timm_norms import AppliedNorm, fold_timm_norms  # noqa: E402
+from densepose_ext.modeling.backbones.folded_timm_norms import AppliedNorm, fold_timm_norms  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +91,7 @@ def test_strided_depthwise_convolutions_have_gradients_in_single_precision(monke
             types.append(weight.dtype if not torch.is_autocast_enabled("cpu") else torch.bfloat16)
         return convolve(x, weight, bias, stride, padding, dilation, groups)
 
-    monkeypatch.setattr("densepose_ext.modeling.folded_timm_norms.F.conv2d", note)
+    monkeypatch.setattr("densepose_ext.modeling.backbones.folded_timm_norms.F.conv2d", note)
     for low_precision in (False, True):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low_precision):
             total = sum(features.float().square().mean() for features in body(picture))

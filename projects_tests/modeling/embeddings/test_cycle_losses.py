@@ -3,9 +3,12 @@
 import pytest
 import torch
 
-from densepose_ext.modeling import cycle_losses
-from densepose_ext.modeling.cycle_losses import PixelToShapeCycleLoss, ShapeToShapeCycleLoss
-from densepose_ext.modeling.embedder import Embedder, VertexDirectEmbedder
+from densepose_ext.modeling.embeddings import cycle_losses
+from densepose_ext.modeling.embeddings.cycle_losses import (
+    PixelToShapeCycleLoss,
+    ShapeToShapeCycleLoss,
+)
+from densepose_ext.modeling.embeddings.embedder import Embedder, VertexDirectEmbedder
 
 COUNT = 6
 

@@ -13,9 +13,9 @@ from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 from torch import nn
 
-from ..files.plain_pickle import read_plain_pickle
-from ..files.weights import read_weights
-from ..model_zoo.official_models import PREFIX as OFFICIAL_PREFIX
+from ...files.plain_pickle import read_plain_pickle
+from ...files.weights import read_weights
+from ...model_zoo.official_models import PREFIX as OFFICIAL_PREFIX
 
 #: Lower bound of the norm by which an embedding is divided.
 EPSILON = 1e-6
@@ -143,7 +143,7 @@ def initialized_embedder(
         ValueError, OSError: the file cannot be used.
     """
     if init_file == LAPLACE_BELTRAMI:
-        from ..surface.laplace_beltrami import mesh_features  # takes SciPy, slow to import
+        from ...surface.laplace_beltrami import mesh_features  # takes SciPy, slow to import
 
         shape = embedder.embeddings.shape
         try:

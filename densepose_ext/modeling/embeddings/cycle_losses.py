@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from ..surface.meshes import get_mesh
+from ...surface.meshes import get_mesh
 from .embedder import Embedder, normalized
 
 #: Number of rows of geodesics to read at once.

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from densepose_ext.modeling import embedding_losses
-from densepose_ext.modeling.embedding_losses import embedding_loss, soft_embedding_loss
+from densepose_ext.modeling.embeddings import point_losses
+from densepose_ext.modeling.embeddings.point_losses import embedding_loss, soft_embedding_loss
 
 NUM_VERTICES, SIGMA, GEODESIC_SIGMA = 40, 0.05, 0.3
 GEODESICS = np.random.default_rng(0).uniform(0, 2, (NUM_VERTICES,) * 2).astype(np.float32)
@@ -50,8 +50,8 @@ def plain_soft(points, vertices, true):
 @pytest.mark.parametrize(("loss", "plain"), [(hard, plain_hard), (soft, plain_soft)])
 @pytest.mark.parametrize("entries", [1, 5 * NUM_VERTICES, 1 << 20])
 def test_values_and_gradients_equal_those_of_full_matrices(loss, plain, entries, monkeypatch):
-    monkeypatch.setattr(embedding_losses, "get_mesh", lambda name: RandomMesh())
-    monkeypatch.setattr(embedding_losses, "ENTRIES_AT_ONCE", {"cpu": entries})
+    monkeypatch.setattr(point_losses, "get_mesh", lambda name: RandomMesh())
+    monkeypatch.setattr(point_losses, "ENTRIES_AT_ONCE", {"cpu": entries})
     found = []
     for function in (loss, plain):
         points, vertices, true = inputs()
@@ -63,7 +63,7 @@ def test_values_and_gradients_equal_those_of_full_matrices(loss, plain, entries,
 
 @pytest.mark.parametrize("loss", [hard, soft])
 def test_what_needs_no_gradient_gets_none(loss, monkeypatch):
-    monkeypatch.setattr(embedding_losses, "get_mesh", lambda name: RandomMesh())
+    monkeypatch.setattr(point_losses, "get_mesh", lambda name: RandomMesh())
     points, vertices, true = inputs()
     loss(points, vertices.detach(), true).backward()
     assert points.grad is not None
@@ -71,7 +71,7 @@ def test_what_needs_no_gradient_gets_none(loss, monkeypatch):
 
 
 def test_a_mesh_of_another_size_is_refused(monkeypatch):
-    monkeypatch.setattr(embedding_losses, "get_mesh", lambda name: RandomMesh())
+    monkeypatch.setattr(point_losses, "get_mesh", lambda name: RandomMesh())
     points, vertices, true = inputs()
     with pytest.raises(ValueError, match="random has 40 vertices, its embedder 39"):
         soft(points, vertices[:-1], true.clamp(max=38))

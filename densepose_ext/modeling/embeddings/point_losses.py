@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..surface.meshes import get_mesh
+from ...surface.meshes import get_mesh
 
 #: Limit of entries (4 bytes each) of P x n matrices in memory; on a CPU, they fit into its cache.
 ENTRIES_AT_ONCE = {"cpu": 3 << 20}

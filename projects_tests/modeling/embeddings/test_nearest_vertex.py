@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from densepose_ext.modeling import nearest_vertex
-from densepose_ext.modeling.nearest_vertex import nearest_by_all_products, nearest_vertices
-from densepose_ext.modeling.vertex_tree import VertexTree
+from densepose_ext.modeling.embeddings import nearest_vertex
+from densepose_ext.modeling.embeddings.nearest_vertex import (
+    nearest_by_all_products,
+    nearest_vertices,
+)
+from densepose_ext.modeling.embeddings.vertex_tree import VertexTree
 
 
 def smooth(count: int, seed: int) -> torch.Tensor:

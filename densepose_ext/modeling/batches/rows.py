@@ -8,8 +8,8 @@ from itertools import accumulate
 import torch
 from detectron2.structures import Boxes, Instances
 
-from ..structures import DensePoseAnnotationList
-from .batch_matching import uploaded
+from ...structures import DensePoseAnnotationList
+from .matching import uploaded
 
 
 def select(images: list[Instances], mask: torch.Tensor) -> list[Instances]:

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from densepose_ext.data.build import build_densepose_train_loader
-from densepose_ext.modeling import batch_matching
-from densepose_ext.modeling.batch_matching import match, padded_rows, sample
-from densepose_ext.modeling.batch_rows import select, take
-from densepose_ext.modeling.batch_rpn import BatchRPN
+from densepose_ext.modeling.batches import matching
+from densepose_ext.modeling.batches.matching import match, padded_rows, sample
+from densepose_ext.modeling.batches.rows import select, take
+from densepose_ext.modeling.batches.rpn import BatchRPN
 from densepose_ext.modeling.build import train_in_batches
 from densepose_ext.modeling.pooling import RowPooler
 from densepose_ext.structures import DensePoseAnnotation, DensePoseAnnotationList
@@ -75,7 +75,7 @@ def test_large_batches_are_matched_in_parts(monkeypatch):
     boxes = torch.stack([some_boxes(20, generator).tensor for _ in range(5)])
     arguments = Matcher([0.5], [0, 1]), gt, torch.ones(5, 3, dtype=torch.bool), boxes
     whole = match(*arguments)
-    monkeypatch.setattr(batch_matching, "MAX_PAIRS", 130)
+    monkeypatch.setattr(matching, "MAX_PAIRS", 130)
     for one, other in zip(whole, match(*arguments)):
         assert torch.equal(one, other)
 
@@ -173,7 +173,7 @@ def test_anchors_are_drawn_in_the_numbers_of_detectron2(rpns):
 def test_proposals_are_those_of_detectron2(rpns, seed, at_once, minimum):
     anchors, logits, deltas = outputs_of(rpns[0], seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("densepose_ext.modeling.batch_rpn.MAX_NMS_BOXES", at_once)
+        patch.setattr("densepose_ext.modeling.batches.rpn.MAX_NMS_BOXES", at_once)
         found = []
         for rpn in rpns:
             patch.setattr(rpn, "min_box_size", float(minimum))

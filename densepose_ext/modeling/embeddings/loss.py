@@ -11,15 +11,15 @@ import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.structures import Instances
 
-from ..structures import DensePoseEmbeddingOutput
+from ...structures import DensePoseEmbeddingOutput
+from ..deferred import DeferredOutput, in_single_precision, map_side, raw_maps, zero_of
+from ..registry import DENSEPOSE_LOSS_REGISTRY
+from ..sampling import PointReader
+from ..segm_losses import mask_segm_loss, part_segm_loss, roi_masks
+from ..targets import gather_annotations, point_targets
 from .cycle_losses import PixelToShapeCycleLoss, ShapeToShapeCycleLoss
-from .deferred import DeferredOutput, in_single_precision, map_side, raw_maps, zero_of
 from .embedder import Embedder, normalized
-from .embedding_losses import embedding_loss, soft_embedding_loss
-from .registry import DENSEPOSE_LOSS_REGISTRY
-from .sampling import PointReader
-from .segm_losses import mask_segm_loss, part_segm_loss, roi_masks
-from .targets import gather_annotations, point_targets
+from .point_losses import embedding_loss, soft_embedding_loss
 
 
 @DENSEPOSE_LOSS_REGISTRY.register()

@@ -5,10 +5,10 @@ import torch
 from detectron2.structures import BitMasks, Boxes, Instances
 from torch.nn import functional as F
 
-from densepose_ext.modeling.cse_loss import DensePoseCseLoss
-from densepose_ext.modeling.cycle_losses import PixelToShapeCycleLoss
 from densepose_ext.modeling.deferred import DeferredOutput
-from densepose_ext.modeling.embedder import Embedder, VertexDirectEmbedder
+from densepose_ext.modeling.embeddings.cycle_losses import PixelToShapeCycleLoss
+from densepose_ext.modeling.embeddings.embedder import Embedder, VertexDirectEmbedder
+from densepose_ext.modeling.embeddings.loss import DensePoseCseLoss
 from densepose_ext.structures import (
     DensePoseAnnotation,
     DensePoseAnnotationList,

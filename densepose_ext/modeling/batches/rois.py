@@ -10,8 +10,8 @@ from detectron2.modeling import ROIHeads
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import get_event_storage
 
-from .batch_matching import match, padded_rows, sample
-from .batch_rows import take
+from .matching import match, padded_rows, sample
+from .rows import take
 
 #: Logit of a ground-truth box as a proposal: that of a probability of 1 - 1e-10, as in Detectron2.
 _SURE = math.log((1.0 - 1e-10) / (1 - (1.0 - 1e-10)))

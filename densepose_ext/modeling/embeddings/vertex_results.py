@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from ..structures import DensePoseEmbeddingOutput, VertexResult
+from ...structures import DensePoseEmbeddingOutput, VertexResult
 from .nearest_vertex import nearest_vertices
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from detectron2.config import CfgNode, configurable
 
-from ..structures import DensePoseEmbeddingOutput
-from .map_predictor import MapPredictor
-from .registry import DENSEPOSE_PREDICTOR_REGISTRY
+from ...structures import DensePoseEmbeddingOutput
+from ..map_predictor import MapPredictor
+from ..registry import DENSEPOSE_PREDICTOR_REGISTRY
 
 
 @DENSEPOSE_PREDICTOR_REGISTRY.register()

@@ -11,7 +11,7 @@ from fvcore.nn import smooth_l1_loss
 from torch.nn import functional as F
 from torchvision.ops import nms
 
-from .batch_matching import match, padded_rows, sample, uploaded
+from .matching import match, padded_rows, sample, uploaded
 
 #: Boxes among which non-maximum suppression runs at once: it compares every two of them.
 MAX_NMS_BOXES = 2**14

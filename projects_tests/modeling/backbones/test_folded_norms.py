@@ -10,7 +10,7 @@ from detectron2.modeling.backbone.resnet import BasicStem, BottleneckBlock
 from torch import nn
 from torch.nn import functional as F
 
-from densepose_ext.modeling.folded_norms import ConvWithFrozenNorm, fold_frozen_norms
+from densepose_ext.modeling.backbones.folded_norms import ConvWithFrozenNorm, fold_frozen_norms
 
 
 def network() -> nn.Module:
@@ -96,7 +96,7 @@ def test_weights_are_kept_at_inference(pair, monkeypatch):
     image = torch.randn(1, 3, 32, 32)
     with torch.inference_mode():
         before = folded(image)
-        monkeypatch.setattr("densepose_ext.modeling.folded_norms.scale_and_shift", None)
+        monkeypatch.setattr("densepose_ext.modeling.backbones.folded_norms.scale_and_shift", None)
         assert torch.equal(folded(image), before)
 
 

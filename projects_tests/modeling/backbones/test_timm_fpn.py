@@ -10,7 +10,7 @@ from safetensors.torch import save_file  # noqa: E402
 
 from densepose_ext import get_config_file, load_config  # noqa: E402
 from densepose_ext.modeling import TimmBackbone  # noqa: E402
-from densepose_ext.modeling.backbones import package_state_dict  # noqa: E402
+from densepose_ext.modeling.backbones.timm_weights import package_state_dict  # noqa: E402
 
 
 def test_weights_of_the_package_classify_a_cat_as_a_cat():

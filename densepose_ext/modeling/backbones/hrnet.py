@@ -19,8 +19,8 @@ from fvcore.nn.weight_init import c2_xavier_fill
 from torch import nn
 from torch.nn import functional as F
 
-from .backbones import require_timm
-from .registry import register_shared
+from ..registry import register_shared
+from .timm_weights import require_timm
 
 _STAGES = ("STAGE2", "STAGE3", "STAGE4")
 _BLOCKS = ("BASIC", "BOTTLENECK")

@@ -1,0 +1,1 @@
+"""Backbones of an R-CNN besides Detectron2's, and frozen norms folded into convolutions."""

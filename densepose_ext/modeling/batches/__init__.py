@@ -1,0 +1,1 @@
+"""Training steps that treat all images of a batch at once."""

@@ -1,0 +1,1 @@
+"""Continuous surface embeddings (CSE; Neverova et al., NeurIPS 2020)."""
