@@ -37,7 +37,7 @@ def test_weights_are_averaged(run, tmp_path):
 @pytest.mark.parametrize(
     ("count", "weights", "error", "message"),
     [
-        (4, (1, 1), ValueError, "the models differ in a.weight"),
+        (4, (1, 1), ValueError, "other.pth: a.weight is of shape (4,), expected (3,) as in"),
         (3, (1, 0), ValueError, "expected positive numbers"),
         (3, (1,), SystemExit, "expected a weight after each file"),
     ],

@@ -16,19 +16,24 @@ from densepose_ext.files.atomic import replacing
 from densepose_ext.files.weights import read_weights
 
 
-def average(models: list[dict], weights: list[float]) -> dict:
-    """The average of state dicts; what is no floating-point tensor is that of the last.
+def average(files: list[str], weights: list[float]) -> dict:
+    """The average of checkpoints' models; what is no floating-point tensor is that of the last.
 
     Raises:
-        ValueError: the weights are not positive, or the models differ in names or shapes.
+        OSError, ValueError: a file holds no weights, a weight is not positive, or the models differ
+            in names or shapes.
     """
     if min(weights) <= 0:
         raise ValueError(f"the weights are {weights}, expected positive numbers")
+    models = [read_weights(file)["model"] for file in files]
     shapes = [{name: tuple(x.shape) for name, x in model.items()} for model in models]
-    for other in shapes[1:]:
+    for file, other in zip(files[1:], shapes[1:]):
         if other != shapes[0]:
-            name = sorted(set(other.items()) ^ set(shapes[0].items()))[0][0]
-            raise ValueError(f"the models differ in {name}")
+            name = min(set(other.items()) ^ set(shapes[0].items()))[0]
+            raise ValueError(
+                f"{file}: {name} is of shape {other.get(name)}, expected {shapes[0].get(name)} as"
+                f" in {files[0]}"
+            )
     averaged = dict(models[-1])
     for name, last in models[-1].items():
         if last.is_floating_point():
@@ -45,7 +50,6 @@ if __name__ == "__main__":
     files, weights = arguments.checkpoints[::2], arguments.checkpoints[1::2]
     if len(files) != len(weights):
         parser.error("expected a weight after each file")
-    models = [read_weights(file)["model"] for file in files]
-    averaged = average(models, list(map(float, weights)))
+    averaged = average(files, list(map(float, weights)))
     with replacing(arguments.out) as unfinished:
         torch.save({"model": averaged}, unfinished)
