@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..processes.messages import one_line
 from .gallery import Gallery
-from .page import write_report
 from .report import Report, scores_table, text_tables, write_metrics
 from .scorecard import Scorecard
 
@@ -73,6 +72,8 @@ def publish(
             write_metrics(report.to_json(), folder / METRICS_FILE)
         if page:
             with scores_survive(f"cannot write {folder / REPORT_FILE}"):
+                from .page import write_report  # takes Matplotlib, slow to import
+
                 write_report(report, card.truth, folder / REPORT_FILE)
                 written.append(folder / REPORT_FILE)
     return metrics, written

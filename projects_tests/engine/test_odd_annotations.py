@@ -8,7 +8,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from densepose_ext import DensePoseTrainer, register_densepose_coco
 from densepose_ext.data import build_densepose_train_loader
-from densepose_ext.evaluation import publish
+from densepose_ext.evaluation import page, publish
 from projects_tests.tiny_dataset import make_dataset, make_surface
 from projects_tests.tiny_model import tiny_config, tiny_model
 
@@ -99,7 +99,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_what_trains_also_scores(config, model, tmp_path, monkeypatch, caplog, case):
-    monkeypatch.setattr(publish, "write_report", lambda report, truth, path: None)
+    monkeypatch.setattr(page, "write_report", lambda report, truth, path: None)
     change, people = CASES[case]
     cfg = config(change)
     batch = next(iter(build_densepose_train_loader(cfg)))
