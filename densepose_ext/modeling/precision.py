@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,12 @@ from torch import nn
 
 from .nested_tensors import map_tensors
 
+logger = logging.getLogger(f"detectron2.{__name__}")
+
 #: Values of MODEL.ROI_DENSEPOSE_HEAD.INFERENCE_PRECISION.
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+#: Features of x86 CPUs, as torch names them, without which a precision is slower than fp32.
+_CPU_FEATURES = {torch.bfloat16: ("amx_bf16", "avx512_bf16"), torch.float16: ("amx_fp16",)}
 
 
 def computed_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
@@ -29,8 +34,20 @@ def lower_precision(model: Any, dtype: torch.dtype) -> None:
     Args:
         model: a GeneralizedRCNN, for inference only. Parameters keep their names and types.
     """
+    if model.device.type == "cpu":
+        _warn_if_slow(dtype)
     for part in (model.backbone, model.proposal_generator.rpn_head, model.roi_heads.box_head):
         part.forward = _InPrecision(part.forward, dtype)
+
+
+def _warn_if_slow(dtype: torch.dtype) -> None:
+    found = getattr(torch.cpu, "get_capabilities", dict)()
+    features = _CPU_FEATURES[dtype]
+    if found.get("architecture") == "x86_64" and not any(map(found.get, features)):
+        [name] = (name for name, of in PRECISIONS.items() if of == dtype)
+        logger.warning(
+            f"{name} is slower than fp32 on this CPU, which lacks {' and '.join(features)}"
+        )
 
 
 class _InPrecision:

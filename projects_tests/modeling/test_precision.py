@@ -67,3 +67,22 @@ def test_it_can_be_compiled():
     torch._dynamo.reset()
     assert len(found) == len(expected) > 0
     assert torch.allclose(found.pred_boxes.tensor, expected.pred_boxes.tensor, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "features", "message"),
+    [
+        (torch.bfloat16, {"amx_bf16": True}, ""),
+        (torch.bfloat16, {"avx512_bf16": True, "amx_bf16": False}, ""),
+        (torch.bfloat16, {"amx_bf16": False}, "bf16 is slower than fp32 on this CPU, which lacks"),
+        (torch.float16, {"amx_bf16": True}, "fp16 is slower than fp32 on this CPU, which lacks"),
+    ],
+)
+def test_a_cpu_that_is_slow_in_a_precision_is_warned_of(
+    dtype, features, message, monkeypatch, caplog
+):
+    found = {"architecture": "x86_64", **features}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    lower_precision(tiny_model(), dtype)
+    assert message in caplog.text
+    assert bool(caplog.text) == bool(message)
