@@ -282,9 +282,7 @@ def test_a_person_stays_held_from_stage_to_stage(tmp_path):
         page.evaluate(DELAY, ["release", 300])
         page.evaluate("person => { annotation.go('review', { person }); }", person)
         until(page, lambda: page.evaluate("annotation.person === null"))
-        page.locator("#accept:enabled").wait_for()
-        page.wait_for_timeout(600)
-        page.locator("#accept").click()
+        page.locator("#accept").click()  # of the new panel: the old one is inert
         page.locator("#progress", has_text="1 of 1 people accepted").wait_for()
         assert not page.locator("#messages .error").count()
 
@@ -314,6 +312,42 @@ def test_a_check_that_fails_does_not_stop_a_review(tmp_path):
         page.locator("#panel", has_text="could not be checked").wait_for()
         page.locator("#accept").click()
         page.locator("#progress", has_text="1 of 1 people accepted").wait_for()
+
+
+def test_keys_pressed_twice_act_once(tmp_path):
+    """Before the server has answered the first time."""
+    with serving(tmp_path) as (address, store), browsing(address) as page:
+        person = store.add_person(1, truth()["bbox"], WHO).id
+        store.lease(person, WHO)
+        store.paint(person, regions(), WHO)
+        store.release(person, WHO)
+        enter_name(page)
+        page.keyboard.press("F3")
+        page.locator("#finish-regions").wait_for()
+        page.evaluate(DELAY, ["finish_regions", 300])
+        page.keyboard.press("n")
+        page.keyboard.press("n")
+
+        page.locator("#points-left").wait_for()
+        page.evaluate(DELAY, ["cannot_tell", 300])
+        page.keyboard.press("Space")
+        page.keyboard.press("Space")
+        until(page, lambda: page.evaluate("annotation.stage.point") == 1)
+        page.keyboard.press("u")
+        until(page, lambda: page.evaluate("annotation.stage.point") == 0)
+        assert store.project.people[person].answers == [{}]
+        assert page.locator("#undo").is_disabled()
+
+        page.keyboard.press("n")  # asks
+        page.evaluate(DELAY, ["finish_points", 300])
+        page.keyboard.press("n")
+        page.keyboard.press("n")
+        page.locator("#accept:enabled").wait_for()
+        page.evaluate(DELAY, ["accept", 300])
+        page.keyboard.press("a")
+        page.keyboard.press("a")
+        page.locator("#progress", has_text="1 of 1 people accepted").wait_for()
+        assert not page.locator("#messages .error").count()
 
 
 def test_what_cannot_be_is_said(tmp_path):

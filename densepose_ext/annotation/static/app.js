@@ -85,6 +85,7 @@ class App {
       return;
     }
     try {
+      this.panel.inert = true; // nobody is open until the stage is entered
       await this.stage?.leave?.();
       await this.requests;
       await this.release(); // before the lease of the same person for the next stage
@@ -100,8 +101,9 @@ class App {
       this.viewport.overlay = () => {};
       this.hint("");
       this.panel.replaceChildren();
+      this.panel.inert = false;
       await this.stage.enter(chosen);
-    } catch (error) { this.report(error); }
+    } catch (error) { this.panel.inert = false; this.report(error); }
   }
 
   report(error) {
@@ -138,6 +140,15 @@ class App {
       if (this.person === person && error.status !== 400) this.reload();
     });
     return sent.catch(() => null);
+  }
+
+  // Ends the open person's stage, once, however often the key is pressed.
+  async end(action) {
+    if (this.isEnding) return null;
+    this.isEnding = true;
+    const answer = await this.change(action);
+    this.isEnding = false;
+    return answer;
   }
 
   reload() {

@@ -138,13 +138,15 @@ export class Points {
 
   answered(number, answer) {
     this.answers[number] = answer;
-    this.placed.push(number);
+    this.placed = [...this.placed.filter((other) => other !== number), number];
   }
 
   async cannotTell() {
     const number = this.point;
-    if (number === null || !this.grid) return;
+    if (number === null || !this.grid || number === this.untold) return;
+    this.untold = number; // a second press of the key is not for it again
     const answer = await this.app.change("cannot_tell", { point: number });
+    this.untold = null;
     if (!answer) return;
     this.answered(number, { part: 0 });
     await this.goOn(number);
@@ -182,7 +184,7 @@ export class Points {
   async finish() {
     if (!this.grid) return;
     if (this.left && !this.app.isSure(`${counted(this.left, "point")} without an answer. Finish anyway?`)) return;
-    if (!await this.app.change("finish_points")) return;
+    if (!await this.app.end("finish_points")) return;
     say(`Person ${this.app.person.id} is finished.`);
     const { person } = this.app;
     const answer = await this.app.go(person.stage === "review" ? "review" : "points", person.stage === "review" ? { person: person.id } : {});

@@ -243,14 +243,13 @@ export class Regions {
 
   async leaveOut() {
     await this.save();
-    await this.app.change("leave_out");
-    await this.app.go("regions");
+    if (await this.app.end("leave_out")) await this.app.go("regions");
   }
 
   async finish() {
     const { person } = this.app;
     await this.save();
-    const answer = await this.app.change("finish_regions");
+    const answer = await this.app.end("finish_regions");
     if (answer) await this.app.go("points", { person: person.id });
   }
 

@@ -131,7 +131,7 @@ export class Review {
 
   async accept() {
     if (!this.canAccept) return;
-    if (!await this.app.change("accept")) return;
+    if (!await this.app.end("accept")) return;
     say(`Person ${this.app.person.id} is accepted.`);
     await this.app.go("review");
   }
