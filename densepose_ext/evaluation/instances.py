@@ -25,7 +25,8 @@ class InstanceEvaluator(COCOEvaluator):
 
     pycocotools fails on annotations without ``area``, ``iscrowd`` or ``segmentation``, on invalid
     boxes, and so on, so it gets a copy with the annotations as our reader returns them. Masks and
-    keypoints are scored if anybody has them.
+    keypoints are scored if anybody has them. Detections of classes that the dataset lacks are left
+    out, as by :class:`DensePoseEvaluator`: a model may have been trained on more.
     """
 
     def __init__(
@@ -67,6 +68,19 @@ class InstanceEvaluator(COCOEvaluator):
     def process(self, inputs: Sequence[Mapping], outputs: Sequence[Mapping]) -> None:
         inputs = [{**given, "image_id": self._number_of[given["image_id"]]} for given in inputs]
         super().process(inputs, outputs)
+
+    def _eval_predictions(self, predictions: list[dict], img_ids=None) -> None:
+        of_classes = self._metadata.get("thing_dataset_id_to_contiguous_id")
+        if of_classes is not None:
+            classes = set(of_classes.values())
+            predictions = [
+                {
+                    **image,
+                    "instances": [d for d in image["instances"] if d["category_id"] in classes],
+                }
+                for image in predictions
+            ]
+        super()._eval_predictions(predictions, img_ids)
 
     def _tasks_from_predictions(self, predictions: list[dict]) -> list[str]:
         predicted = super()._tasks_from_predictions(predictions)
