@@ -34,7 +34,7 @@ def import_people(path: str | os.PathLike, project: Project, folder: str, mesh: 
     pictures = _matched(file, project)
     known = {(person.image, person.source.get("source_id")) for person in project.people.values()}
     category = _people_category(file)
-    number = max(project.people, default=0)
+    number = project.last_person
     records = []
     for person in file.people:
         image = pictures.get(person["image_id"])

@@ -86,11 +86,17 @@ class Person:
 
 
 class Project:
-    """Pictures and people by id."""
+    """Pictures and people by id.
+
+    Attributes:
+        last_person: highest number of a person so far; the number of a removed person is not used
+            again, since a page may still show that person.
+    """
 
     def __init__(self) -> None:
         self.pictures: dict[int, Picture] = {}
         self.people: dict[int, Person] = {}
+        self.last_person = 0
         self.categories: list[dict] = [{"id": 1, "name": "person", "supercategory": "person"}]
         self.surface = ""
 
@@ -118,6 +124,7 @@ class Project:
         person = Person(event["person"], **{key: event[key] for key in keys if key in event})
         person.box = [float(value) for value in person.box]
         self.people[person.id] = person
+        self.last_person = max(self.last_person, person.id)
         if "answers" in event:
             person.points = [_point(point) for point in event["points"]]
             person.answers = [{n: _answer(found) for n, found in enumerate(event["answers"])}]

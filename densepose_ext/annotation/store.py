@@ -174,7 +174,7 @@ class Store:
     def add_person(self, image: int, box: Sequence[float], who: Who) -> Person:
         """Adds a person. The box (x, y, width, height, pixels) is clipped to the picture."""
         with self._lock:
-            number = max(self.project.people, default=0) + 1
+            number = self.project.last_person + 1
             event = {"do": "add", "person": number, "image": image, "by": who.name}
             self._write({**event, "box": checked_box(box, self._picture(image))})
             return self.project.people[number]
@@ -360,6 +360,8 @@ class Store:
 
     def _person(self, person: int) -> Person:
         if person not in self.project.people:
+            if 0 < person <= self.project.last_person:
+                raise Conflict(f"person {person} has been removed")
             raise ValueError(f"there is no person {person}")
         return self.project.people[person]
 
@@ -372,11 +374,12 @@ class Store:
         found = self._person(person)
         if not self.leases.holds(person, who.session):
             holder = self.leases.holder(person)
-            raise Conflict(
-                f"{holder} is working on person {person}"
-                if holder
-                else f"the lease of person {person} has expired: open the person again"
-            )
+            if holder:
+                raise Conflict(f"{holder} is working on person {person}")
+            if who.version != found.version:
+                raise Conflict(f"the lease of person {person} has expired: open the person again")
+            # Nobody has changed the person since: a page that slept, or outlived a server, goes on.
+            self.leases.take(person, who.session, who.name)
         if who.version is not None and who.version != found.version:
             raise Conflict(f"person {person} has changed since it was opened")
         if stage is not None and found.stage != stage:

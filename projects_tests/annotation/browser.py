@@ -8,6 +8,19 @@ from pathlib import Path
 
 from projects_tests.web import browser
 
+#: Delays the page's first request whose path ends so.
+DELAY = """([end, milliseconds]) => {
+  const ask = window.fetch;
+  let isFirst = true;
+  window.fetch = async (path, options) => {
+    if (isFirst && String(path).endsWith(end)) {
+      isFirst = false;
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    }
+    return ask(path, options);
+  };
+}"""
+
 
 def browsing(address: str, **options) -> contextlib.AbstractContextManager:
     """The annotation page at an address, once it is ready; see the other ``browsing``."""
@@ -27,3 +40,32 @@ def serving(folder: Path, **options) -> Iterator[tuple[str, object]]:
     store = open_store(folder, **options)
     with contextlib.closing(store), browser.served(make_app(store, views())) as address:
         yield address, store
+
+
+def on_canvas(page, x: float, y: float) -> tuple[float, float]:
+    """Where a pixel of the picture is on the screen."""
+    left, top = page.evaluate("p => annotation.viewport.toCanvas(p)", [x, y])
+    box = page.locator("#canvas").bounding_box()
+    return box["x"] + left, box["y"] + top
+
+
+def drag(page, *points) -> None:
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=4)
+    page.mouse.up()
+
+
+def enter_name(page) -> None:
+    page.fill("#name", "Ada")
+    page.keyboard.press("Enter")
+
+
+def until(page, is_so) -> None:
+    """Waits for something that no element of the page tells."""
+    for _ in range(400):
+        if is_so():
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError("nothing happened for ten seconds")

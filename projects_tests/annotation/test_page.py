@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from densepose_ext.data.annotation_file import read_annotations
-from projects_tests.annotation.browser import browsing, serving
+from projects_tests.annotation.browser import (
+    DELAY,
+    browsing,
+    drag,
+    enter_name,
+    on_canvas,
+    serving,
+    until,
+)
 from projects_tests.annotation.small_project import (
     OTHER,
     WHO,
@@ -27,26 +35,6 @@ def browser():
     return browser_path()
 
 
-def on_canvas(page, x: float, y: float) -> tuple[float, float]:
-    """Where a pixel of the picture is on the screen."""
-    left, top = page.evaluate("p => annotation.viewport.toCanvas(p)", [x, y])
-    box = page.locator("#canvas").bounding_box()
-    return box["x"] + left, box["y"] + top
-
-
-def drag(page, *points) -> None:
-    page.mouse.move(*points[0])
-    page.mouse.down()
-    for point in points[1:]:
-        page.mouse.move(*point, steps=4)
-    page.mouse.up()
-
-
-def enter_name(page) -> None:
-    page.fill("#name", "Ada")
-    page.keyboard.press("Enter")
-
-
 def place(page, view: int, x: float, y: float) -> None:
     """Clicks on a pixel of a view, which may be turned."""
     found = page.locator(f'.view[data-view="{view}"]')
@@ -59,15 +47,6 @@ def place(page, view: int, x: float, y: float) -> None:
     turned = np.cos(angle) * dx - np.sin(angle) * dy, np.sin(angle) * dx + np.cos(angle) * dy
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.click(middle[0] + turned[0], middle[1] + turned[1])
-
-
-def until(page, is_so) -> None:
-    """Waits for something that no element of the page tells."""
-    for _ in range(400):
-        if is_so():
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError("nothing happened for ten seconds")
 
 
 def test_a_person_from_the_first_click_to_the_file(tmp_path):
@@ -220,20 +199,6 @@ def test_review_shows_what_stands_out(tmp_path):
         page.locator("h2", has_text="Nobody to review").wait_for()
         found = store.project.people[person]
         assert (found.stage, found.note) == ("points", "the torso")
-
-
-#: Delays the page's first request whose path ends so.
-DELAY = """([end, milliseconds]) => {
-  const ask = window.fetch;
-  let isFirst = true;
-  window.fetch = async (path, options) => {
-    if (isFirst && String(path).endsWith(end)) {
-      isFirst = false;
-      await new Promise((resolve) => setTimeout(resolve, milliseconds));
-    }
-    return ask(path, options);
-  };
-}"""
 
 
 def test_keys_while_nobody_is_open(tmp_path):

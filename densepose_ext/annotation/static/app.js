@@ -1,6 +1,6 @@
 // The page: its stages, the open person and their lease, and the keys.
 
-import { act, get, getName, Refused, setName } from "./api.js";
+import { act, get, getName, insist, insistOn, Refused, setName } from "./api.js";
 import { counted, make, say, showTable } from "./dom.js";
 import { Viewport } from "./viewport.js";
 import { Overview } from "./overview.js";
@@ -15,17 +15,26 @@ class App {
   async start() {
     this.setUpHeader();
     this.project = await get("project");
-    this.viewport = new Viewport(document.getElementById("canvas"), this.project.tile);
+    this.viewport = new Viewport(document.getElementById("canvas"), this.project.tile, (error) => this.report(error));
     this.panel = document.getElementById("panel");
     this.stages = {
       pictures: new Overview(this), boxes: new Boxes(this), regions: new Regions(this),
       points: new Points(this), review: new Review(this),
     };
     this.requests = Promise.resolve();
+    this.pending = 0; // number of requests that wait or are being answered
     this.going = Promise.resolve();
     window.addEventListener("keydown", (event) => this.key(event));
     window.addEventListener("unhandledrejection", (event) => this.report(event.reason));
-    window.addEventListener("pagehide", () => this.release(true));
+    window.addEventListener("beforeunload", (event) => {
+      this.stage?.save?.();
+      if (this.pending) event.preventDefault(); // the browser asks whether to leave
+    });
+    window.addEventListener("visibilitychange", () => { if (document.hidden) this.stage?.save?.(); });
+    window.addEventListener("pagehide", () => { this.hidden = this.person; this.release(true); });
+    window.addEventListener("pageshow", (event) => { // brought back by the browser's Back
+      if (event.persisted) this.go(this.stageName, this.hidden ? { person: this.hidden.id } : {});
+    });
     setInterval(() => this.renew(), RENEWAL);
     const { faults } = this.project;
     for (const fault of faults.slice(0, 3)) say(fault, true);
@@ -41,7 +50,13 @@ class App {
     const name = document.getElementById("name");
     name.value = this.remembered("name") || "";
     setName(name.value);
-    name.addEventListener("input", () => { setName(name.value); this.remember("name", name.value); });
+    name.addEventListener("change", () => {
+      name.value = name.value.trim() || getName();
+      setName(name.value);
+      this.remember("name", name.value);
+      // Answers belong to the annotator who opened the person.
+      if (this.person && this.person.by !== getName()) this.go(this.stageName, { person: this.person.id });
+    });
     name.addEventListener("keydown", (event) => { if (event.key === "Enter") name.blur(); });
     const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
     this.theme(this.remembered("theme") || (isDark ? "dark" : "light"));
@@ -84,26 +99,41 @@ class App {
       say("Enter your name first.");
       return;
     }
+    const { viewport, viewport: { tool } } = this;
     try {
-      this.panel.inert = true; // nobody is open until the stage is entered
+      this.isSwitching = this.panel.inert = true; // nobody is open until the stage is entered
+      viewport.tool = {};
+      viewport.isPressed = false;
       await this.stage?.leave?.();
       await this.requests;
       await this.release(); // before the lease of the same person for the next stage
-      await this.refresh();
-      this.stage = this.stages[stage];
+      await insist(() => this.refresh());
+      [this.stage, this.stageName] = [this.stages[stage], stage];
       for (const tab of document.querySelectorAll("#tabs button")) {
         if (tab.id === `tab-${stage}`) tab.setAttribute("aria-current", "page");
         else tab.removeAttribute("aria-current");
       }
       document.getElementById("overview").hidden = stage !== "pictures";
       document.getElementById("work").hidden = stage === "pictures";
-      this.viewport.tool = {};
-      this.viewport.overlay = () => {};
+      viewport.overlay = () => {};
       this.hint("");
       this.panel.replaceChildren();
-      this.panel.inert = false;
+      this.isSwitching = this.panel.inert = false;
       await this.stage.enter(chosen);
-    } catch (error) { this.panel.inert = false; this.report(error); }
+    } catch (error) {
+      this.report(error);
+      const isNobodyOpen = Boolean(this.stage?.isOfPerson && !this.person);
+      if (this.isSwitching) { // the old stage stays
+        this.isSwitching = false;
+        this.panel.inert = isNobodyOpen;
+        viewport.tool = tool;
+      } else if (isNobodyOpen) this.go("pictures");
+    }
+  }
+
+  // Opens a person in the stage that they have reached.
+  follow({ id, stage }) {
+    if (stage === "left out") { say(`Person ${id} is left out.`); this.go("pictures"); } else this.go(stage === "accepted" ? "review" : stage, { person: id });
   }
 
   report(error) {
@@ -118,46 +148,67 @@ class App {
     this.hint("");
     const answer = number ? await act("lease", { person: number }) : await act("next", { stage });
     if (!answer.person) return null;
-    this.person = await get(`people/${answer.person}`);
+    const by = getName();
+    this.person = Object.assign(await get(`people/${answer.person}`), { by });
     this.picture = this.pictureOf(this.person.image);
     this.viewport.open(this.picture);
     this.viewport.show(this.person.box);
     return this.person;
   }
 
+  // Runs a task after those before it; a switch of stages waits for it. Returns null if it fails.
+  queue(task) {
+    this.pending += 1;
+    this.requests = this.requests.then(task).catch((error) => { this.report(error); return null; })
+      .finally(() => { this.pending -= 1; });
+    return this.requests;
+  }
+
+  // Why nobody can be opened in a stage.
+  whyNobody(text) {
+    const count = this.project.counts[this.stageName];
+    return make("p", {}, count ? `${counted(count, "person", "people")} left, for other annotators.` : text);
+  }
+
   // Changes the open person. Requests are sent one by one, since each needs the version after the last.
   change(action, values = {}) {
     const { person } = this;
     if (!person) return Promise.resolve(null); // while a person is opened again
-    const sent = this.requests.then(async () => {
-      const answer = await act(action, { person: person.id, version: person.version, ...values });
-      if (answer.version !== undefined) Object.assign(person, { version: answer.version, stage: answer.stage });
-      return answer;
+    return this.queue(async () => {
+      try {
+        const answer = await insistOn(action, { person: person.id, version: person.version, ...values });
+        if (answer.version !== undefined) Object.assign(person, { version: answer.version, stage: answer.stage });
+        return answer;
+      } catch (error) {
+        // The screen no longer shows what is saved.
+        if (this.person === person && error.status !== 400 && !this.isSwitching) this.reload();
+        throw error;
+      }
     });
-    this.requests = sent.catch((error) => {
-      this.report(error);
-      // The screen no longer shows what is saved.
-      if (this.person === person && error.status !== 400) this.reload();
-    });
-    return sent.catch(() => null);
   }
 
   // Ends the open person's stage, once, however often the key is pressed.
-  async end(action) {
+  async end(action, values = {}) {
     if (this.isEnding) return null;
-    this.isEnding = true;
-    const answer = await this.change(action);
+    const { person, viewport: { tool } } = this;
+    this.isEnding = this.panel.inert = true;
+    this.viewport.tool = {}; // what is drawn from now on would be too late
+    await this.stage.save?.();
+    const answer = await this.change(action, values);
     this.isEnding = false;
+    if (!answer && this.person === person && !this.isSwitching) {
+      this.panel.inert = false;
+      this.viewport.tool = tool;
+    }
     return answer;
   }
 
   reload() {
-    const { person, stage } = this;
+    const { person } = this;
     this.person = null;
-    setTimeout(() => stage.enter({ person: person.id }).catch((error) => {
-      this.report(error);
-      this.go("pictures");
-    }), 300);
+    this.panel.inert = true;
+    this.viewport.tool = {};
+    this.go(this.stageName, { person: person.id });
   }
 
   async release(keepalive = false) {
@@ -173,9 +224,11 @@ class App {
 
   key(event) {
     const { target } = event;
-    if (document.getElementById("dialog").open || target.matches?.("input, textarea, select")) return;
     const stages = Object.keys(this.stages);
     const number = /^F([1-5])$/.exec(event.key)?.[1];
+    const isField = target.matches?.("input, textarea, select");
+    if (document.getElementById("dialog").open || (isField && !number)) return;
+    if (isField) target.blur(); // takes the name
     let used = true;
     if (number) this.go(stages[number - 1]);
     else if (event.key === "?") this.help();
@@ -188,7 +241,7 @@ class App {
     const name = (event.ctrlKey ? "Ctrl+" : "") + (event.shiftKey && event.key.length > 1 ? "Shift+" : "") + event.key;
     // Enter and Space belong to a focused button.
     if (["Enter", " "].includes(event.key) && event.target.matches?.("button") && !event.target.matches(".view")) return false;
-    if (this.stage?.isOfPerson && !this.person) return false; // nobody is open, or not yet
+    if (this.panel.inert || (this.stage?.isOfPerson && !this.person)) return false; // nobody is open, or not yet
     const found = this.stage?.keys.find(([keys]) => keys.split(" ").includes(event.key === " " ? "Space" : name));
     if (!found) return false;
     return found[2](event) !== false;

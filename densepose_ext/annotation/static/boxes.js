@@ -1,6 +1,6 @@
 // Stage 0: a box around every person of a picture.
 
-import { act, get } from "./api.js";
+import { act, get, insistOn } from "./api.js";
 import { button, make, say } from "./dom.js";
 import { STAGE_NAMES } from "./overview.js";
 
@@ -57,7 +57,7 @@ export class Boxes {
       make("div", { class: "row" },
         button("Draw regions", "Enter", () => this.begin(), { disabled: !person || person.stage !== "regions" }),
         button("Remove", "Del", () => this.remove(), { disabled: !person }),
-        button("Leave out", "x", () => this.leaveOut(), { disabled: !person })),
+        button("Leave out", "x", () => this.leaveOut(), { disabled: !person || person.stage === "left out" })),
       make("div", { class: "row" },
         button("◀", "PgUp", () => this.step(-1)), button("▶", "PgDn", () => this.step(1)),
         button(app.picture.boxesDone ? "✓ All boxes drawn" : "All boxes drawn", "n", () => this.finish(), { class: "primary", id: "boxes-done" })));
@@ -148,8 +148,8 @@ export class Boxes {
     }
     if (draft.grip) {
       draft.grip.person.box = draft.box;
-      await this.with(draft.grip.person.id, "box", { box: draft.box });
-    } else await this.add(draft.box);
+      this.with(draft.grip.person.id, "box", { box: draft.box });
+    } else this.add(draft.box);
   }
 
   // A click selects the smallest box around it.
@@ -159,26 +159,28 @@ export class Boxes {
     this.choose(around[0]?.id ?? null);
   }
 
-  async add(box) {
-    const answer = await act("add_person", { image: this.app.picture.id, box }).catch((error) => this.app.report(error));
-    await this.reload(answer?.person ?? null);
+  add(box) {
+    const image = this.app.picture.id; // another one may be open before the request is sent
+    return this.change(async () => (await insistOn("add_person", { image, box })).person);
   }
 
   // Changes a person under a short lease.
-  async with(person, action, values = {}) {
-    try {
-      await act("lease", { person });
-      await act(action, { person, ...values });
-      await act("release", { person });
-    } catch (error) { this.app.report(error); }
-    await this.reload(action === "remove" ? null : person);
+  with(person, action, values = {}) {
+    return this.change(async () => {
+      await insistOn("lease", { person });
+      await insistOn(action, { person, ...values });
+      await act("release", { person }).catch(() => {});
+      return action === "remove" ? null : person;
+    });
   }
 
-  async reload(chosen) {
-    const { id } = this.app.picture;
-    await this.app.refresh();
-    this.app.picture = this.app.pictureOf(id);
-    this.choose(chosen);
+  // Sends a change, and shows what is saved; `task` returns the number of the person to be selected.
+  async change(task) {
+    const chosen = await this.app.queue(task);
+    await this.app.queue(() => this.app.refresh());
+    if (this.app.stage !== this) return;
+    this.app.picture = this.app.pictureOf(this.app.picture.id);
+    this.choose(chosen ?? this.chosen);
   }
 
   async remove() {
@@ -188,7 +190,12 @@ export class Boxes {
     await this.with(person.id, "remove");
   }
 
-  async leaveOut() { if (this.chosen) await this.with(this.chosen, "leave_out"); }
+  async leaveOut() {
+    const person = this.people.find((one) => one.id === this.chosen);
+    if (!person || person.stage === "left out") return;
+    if (person.stage !== "regions" && !this.app.isSure(`Leave person ${person.id} out, without dense pose?`)) return;
+    await this.with(person.id, "leave_out");
+  }
 
   begin() {
     const person = this.people.find((one) => one.id === this.chosen);
@@ -203,10 +210,11 @@ export class Boxes {
     this.app.hint("Looking for people ...");
     try {
       const { boxes } = await get(`pictures/${id}/boxes`);
-      if (this.app.picture.id !== id) return;
+      if (this.app.stage !== this || this.app.picture.id !== id) return;
       this.proposed = boxes.filter(({ box }) => !this.people.some((person) => overlap(box, person.box) > 0.5));
       if (!this.proposed.length) say("The model found nobody else.");
     } catch (error) { this.app.report(error); }
+    if (this.app.stage !== this) return;
     this.app.hint("");
     this.show();
   }
@@ -214,11 +222,12 @@ export class Boxes {
   async acceptAll() {
     const { proposed } = this;
     this.proposed = [];
-    for (const { box } of proposed) await this.add(box);
+    await Promise.all(proposed.map(({ box }) => this.add(box)));
   }
 
   async finish() {
-    try { await act("boxes_done", { image: this.app.picture.id, value: true }); } catch (error) { this.app.report(error); return; }
+    const image = this.app.picture.id;
+    if (!await this.app.queue(() => insistOn("boxes_done", { image, value: true }))) return;
     await this.app.refresh();
     const next = this.app.project.pictures.find((picture) => !picture.boxesDone);
     if (next) await this.app.go("boxes", { picture: next.id });

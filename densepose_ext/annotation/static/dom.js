@@ -14,7 +14,7 @@ export function make(tag, attributes = {}, ...children) {
 }
 
 // Such as "1 picture", "2 pictures".
-export const counted = (number, thing) => `${number} ${thing}${number === 1 ? "" : "s"}`;
+export const counted = (number, thing, things = `${thing}s`) => `${number} ${number === 1 ? thing : things}`;
 
 // A button labelled with its text and key.
 export function button(text, key, onclick, attributes = {}) {
@@ -27,6 +27,7 @@ export const rgb = (colour) => `rgb(${colour.join(",")})`;
 export function say(text, isError = false) {
   const box = document.getElementById("messages");
   const line = make("div", isError ? { class: "error" } : {}, text);
+  for (const other of [...box.children]) if (other.textContent === text) other.remove();
   box.append(line);
   while (box.children.length > 4) box.firstChild.remove();
   setTimeout(() => line.remove(), isError ? 9000 : 3500);

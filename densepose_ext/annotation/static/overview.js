@@ -1,5 +1,6 @@
 // All pictures, with the progress of the people in them.
 
+import { act, getName } from "./api.js";
 import { button, counted, make } from "./dom.js";
 
 export const STAGE_NAMES = {
@@ -56,12 +57,16 @@ export class Overview {
     this.cards[Math.min(Math.max(at + by, 0), this.cards.length - 1)]?.focus();
   }
 
-  // Opens a stage with work, later stages first: people are finished before new ones are started.
-  goOn() {
-    const { counts, pictures } = this.app.project;
-    const stage = ["points", "regions", "review"].find((name) => counts[name]);
+  // Opens a stage with work for this annotator, later stages first: people are finished before new
+  // ones are started.
+  async goOn() {
+    const { app } = this;
+    const { counts, pictures } = app.project;
     const open = pictures.find((picture) => !picture.boxesDone);
-    if (stage && (stage !== "review" || !open)) this.app.go(stage);
-    else this.app.go("boxes", open ? { picture: open.id } : {});
+    for (const stage of getName() ? ["points", "regions", ...(open ? [] : ["review"])] : []) {
+      const found = counts[stage] ? await act("next", { stage }) : {};
+      if (found.person) { await app.go(stage, { person: found.person }); return; }
+    }
+    await app.go("boxes", open ? { picture: open.id } : {});
   }
 }

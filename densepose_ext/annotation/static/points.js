@@ -33,7 +33,7 @@ export class Points {
     this.point = null;
     const found = await app.openPerson("points", person);
     if (!found) { this.nobody(); return; }
-    if (found.stage !== "points") { app.go(found.stage === "regions" ? "regions" : "review", { person: found.id }); return; }
+    if (found.stage !== "points") { app.follow(found); return; }
     this.answers = found.answers;
     this.grid = new ViewGrid(app.project.viewSide, (view, x, y) => this.place(view, x, y));
     app.viewport.tool = this;
@@ -46,7 +46,7 @@ export class Points {
 
   nobody() {
     this.app.panel.replaceChildren(make("h2", {}, "No points to place"),
-      make("p", {}, "People appear here once their regions are drawn."),
+      this.app.whyNobody("People appear here once their regions are drawn."),
       make("div", { class: "row" }, button("Regions", "F3", () => this.app.go("regions")), button("Review", "F5", () => this.app.go("review"), { class: "primary" })));
   }
 

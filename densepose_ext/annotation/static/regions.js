@@ -44,11 +44,11 @@ export class Regions {
     const { app } = this;
     this.corners = [];
     this.history = [];
-    this.isHidden = false;
-    this.pointer = null;
+    this.isHidden = this.isUnsaved = false;
+    this.pointer = this.last = null;
     const found = await app.openPerson("regions", person);
     if (!found) { this.nobody(); return; }
-    if (found.stage !== "regions") { app.go(found.stage === "points" ? "points" : "review", { person: found.id }); return; }
+    if (found.stage !== "regions") { app.follow(found); return; }
     this.map = decode(found.runs);
     this.redraw();
     app.viewport.tool = this;
@@ -69,7 +69,7 @@ export class Regions {
     if (!person) return;
     const { best } = await get(`people/${person.id}/views/1`);
     const turn = [0, 2, 4, 6][best]; // views of the torso from the front, its left, the back, its right
-    if (this.isTurned || this.app.person !== person || turn === undefined || turn === this.turn) return;
+    if (this.isTurned || this.app.stage !== this || this.app.person !== person || turn === undefined || turn === this.turn) return;
     this.turn = turn;
     this.show();
   }
@@ -77,7 +77,7 @@ export class Regions {
   nobody() {
     this.map = null;
     this.app.panel.replaceChildren(make("h2", {}, "No regions to draw"),
-      make("p", {}, "Draw boxes first, or continue with the points."),
+      this.app.whyNobody("Draw boxes first, or continue with the points."),
       make("div", { class: "row" }, button("Boxes", "F2", () => this.app.go("boxes")), button("Points", "F4", () => this.app.go("points"), { class: "primary" })));
   }
 
@@ -148,6 +148,7 @@ export class Regions {
 
   down(point) {
     const at = this.toMap(point);
+    this.before = { corners: [...this.corners], steps: this.history.length };
     if (this.tool === "polygon") { this.addCorner(point); return; }
     this.remember();
     if (this.tool === "fill") {
@@ -170,7 +171,13 @@ export class Regions {
     this.changed();
   }
 
-  cancel() { if (this.last) { this.last = null; this.undo(); } }
+  // Takes back what the first of two fingers did.
+  cancel() {
+    this.last = null;
+    if (this.history.length > this.before.steps) this.undo();
+    this.corners = this.before.corners;
+    this.app.viewport.draw();
+  }
   hover(point) { this.pointer = point; this.app.viewport.canvas.style.cursor = "crosshair"; this.app.viewport.draw(); }
   double() { if (this.tool === "polygon" && this.corners.length > 2) this.closePolygon(); }
 
@@ -222,6 +229,7 @@ export class Regions {
 
   async save() {
     clearTimeout(this.timer);
+    if (this.last) this.isUnsaved = true; // a stroke, so far
     if (!this.isUnsaved || !this.app.person) return;
     this.isUnsaved = false;
     if (await this.app.change("paint", { runs: encode(this.map) }) && this.app.person) await this.turnAsInPicture();
@@ -234,21 +242,21 @@ export class Regions {
     app.hint("The model is running ...");
     try {
       const { runs, found } = await get(`people/${person.id}/proposal`);
-      if (app.person !== person) return;
+      if (app.person !== person || app.stage !== this) return;
       if (!found) say("The model did not find this person.");
       else { this.remember(); this.map = decode(runs); this.changed(); }
     } catch (error) { app.report(error); }
-    this.show();
+    if (app.person === person && app.stage === this) this.show();
   }
 
   async leaveOut() {
-    await this.save();
+    const { person } = this.app;
+    if (this.map.some(Boolean) && !this.app.isSure(`Leave person ${person.id} out, without dense pose?`)) return;
     if (await this.app.end("leave_out")) await this.app.go("regions");
   }
 
   async finish() {
     const { person } = this.app;
-    await this.save();
     const answer = await this.app.end("finish_regions");
     if (answer) await this.app.go("points", { person: person.id });
   }

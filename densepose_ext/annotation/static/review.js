@@ -24,12 +24,12 @@ export class Review {
 
   async enter({ person }) {
     const { app } = this;
-    this.point = null;
+    this.point = this.wanted = null;
     this.grid = null;
     this.isChecked = false; // until then, nobody is accepted
     const found = await app.openPerson("review", person);
     if (!found) { this.nobody(); return; }
-    if (!found.layers) { app.go(found.stage, { person: found.id }); return; }
+    if (!found.layers) { app.follow(found); return; }
     const context = this.buffer.getContext("2d");
     context.clearRect(0, 0, SIDE, SIDE);
     toImage(decode(found.runs), app.project.colours, context);
@@ -60,7 +60,7 @@ export class Review {
 
   nobody() {
     this.list = [];
-    this.app.panel.replaceChildren(make("h2", {}, "Nobody to review"),
+    this.app.panel.replaceChildren(make("h2", {}, "Nobody to review"), this.app.whyNobody("People appear here once their points are placed."),
       make("div", { class: "row" }, button("Pictures", "F1", () => this.app.go("pictures"), { class: "primary" })));
   }
 
@@ -106,8 +106,11 @@ export class Review {
 
   async open(point) {
     const { app } = this;
-    const region = app.person.points[point][2];
-    const [turn, marks] = await Promise.all([get(`people/${app.person.id}/views/${region}`), get(`people/${app.person.id}/marks/${point}`)]);
+    const { person } = app;
+    const region = person.points[point][2];
+    this.wanted = point;
+    const [turn, marks] = await Promise.all([get(`people/${person.id}/views/${region}`), get(`people/${person.id}/marks/${point}`)]);
+    if (app.person !== person || app.stage !== this || this.wanted !== point) return;
     this.point = point;
     this.grid = new ViewGrid(app.project.viewSide, () => {});
     this.grid.show(region, turn);
@@ -117,7 +120,7 @@ export class Review {
 
   step(by) {
     if (!this.list?.length) return;
-    const at = this.list.findIndex(([point]) => point === this.point);
+    const at = this.list.findIndex(([point]) => point === this.wanted);
     this.open(this.list[(Math.max(at, by > 0 ? -1 : 0) + by + this.list.length) % this.list.length][0]);
   }
 
@@ -140,7 +143,7 @@ export class Review {
     if (!this.app.person) return;
     const note = await ask("What has to be redone?", "Send back");
     if (note === null) return;
-    if (await this.app.change("send_back", { stage, note })) await this.app.go("review");
+    if (await this.app.end("send_back", { stage, note })) await this.app.go("review");
   }
 
   down([x, y]) {

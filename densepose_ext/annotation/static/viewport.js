@@ -5,12 +5,16 @@
 // points are [x, y] in pixels of the picture. The keyboard has its own pointer: arrows move it, Enter
 // presses and releases it.
 
+import { getPicture } from "./api.js";
+
 const SMALL = 1600;
 const TILES_KEPT = 48;
 
 export class Viewport {
-  constructor(canvas, tileSide) {
+  // `report` is called with the error if a picture cannot be loaded.
+  constructor(canvas, tileSide, report) {
     this.canvas = canvas;
+    this.report = report;
     this.context = canvas.getContext("2d");
     this.tileSide = tileSide;
     this.tool = {};
@@ -48,8 +52,10 @@ export class Viewport {
     this.small = null;
     this.cursor = null;
     this.fit();
-    this.loaded = fetch(`/pictures/${picture.id}?side=${SMALL}`).then((answer) => answer.blob()).then(createImageBitmap)
-      .then((image) => { if (this.picture === picture) { this.small = image; this.draw(); } }).catch(() => {});
+    const { tiles } = this; // of this opening: the same picture may be opened again
+    this.loaded = getPicture(`/pictures/${picture.id}?side=${SMALL}`)
+      .then((image) => { if (this.tiles === tiles) { this.small = image; this.draw(); } })
+      .catch((error) => { if (this.tiles === tiles) this.report(error); });
     return this.loaded;
   }
 
@@ -134,8 +140,9 @@ export class Viewport {
     else {
       tile = { image: null };
       // A bitmap is decoded once; an <img> whenever the browser has dropped its pixels.
-      fetch(`/pictures/${this.picture.id}/${key}`).then((answer) => answer.blob()).then(createImageBitmap)
-        .then((image) => { tile.image = image; this.draw(); }).catch(() => {});
+      const { tiles } = this;
+      getPicture(`/pictures/${this.picture.id}/${key}`).then((image) => { tile.image = image; this.draw(); })
+        .catch(() => setTimeout(() => { tiles.delete(key); this.draw(); }, 5000)); // then once more
       if (this.tiles.size > TILES_KEPT) this.tiles.delete(this.tiles.keys().next().value);
     }
     this.tiles.set(key, tile);
