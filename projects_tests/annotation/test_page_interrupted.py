@@ -1,10 +1,11 @@
-"""The page when something comes between: another annotator, a server that stops, a reload, a late answer."""
+"""The page when something comes between: another annotator, a dead server, a reload."""
 
 import contextlib
 
 import numpy as np
 import pytest
 
+from densepose_ext.annotation.server import make_app
 from projects_tests.annotation.browser import (
     DELAY,
     browsing,
@@ -163,8 +164,7 @@ def lose(store, person: int) -> None:
     store.lease(person, OTHER)
 
 
-@pytest.mark.parametrize("stage", ["regions", "points"])
-@pytest.mark.parametrize("action", ["remove", "leave_out"])
+@pytest.mark.parametrize("stage, action", [("regions", "remove"), ("points", "leave_out")])
 def test_somebody_else_removes_the_open_person(tmp_path, stage, action):
     said = {"remove": "person 1 has been removed", "leave_out": "Person 1 is left out"}[action]
     with serving(tmp_path) as (address, store), browsing(address) as page:
@@ -256,14 +256,12 @@ def test_two_fingers_draw_nothing(tmp_path):
 def test_a_damaged_picture_is_said_to_be_damaged(tmp_path):
     path = make_pictures(tmp_path / "pictures") / "1.png"
     store = open_store(tmp_path)
-    from densepose_ext.annotation.server import make_app
-
     path.write_bytes(b"nothing")
-    with contextlib.closing(store), served(make_app(store, views())) as address:
-        with browsing(address) as page:
-            enter_name(page)
-            page.keyboard.press("F2")
-            page.locator("#messages .error", has_text="1.png").wait_for()
+    app = make_app(store, views())
+    with contextlib.closing(store), served(app) as address, browsing(address) as page:
+        enter_name(page)
+        page.keyboard.press("F2")
+        page.locator("#messages .error", has_text="1.png").wait_for()
 
 
 def test_messages_take_no_clicks(tmp_path):
@@ -276,3 +274,14 @@ def test_messages_take_no_clicks(tmp_path):
         page.locator("#messages .error").wait_for()
         page.locator("#panel button", has_text="leave out").click()
         until(page, lambda: store.project.people[1].stage == "left out")
+
+
+def test_a_narrow_window_lists_the_keys(tmp_path):
+    with serving(tmp_path) as (address, _), browsing(address) as page:
+        page.set_viewport_size({"width": 375, "height": 667})
+        enter_name(page)
+        page.keyboard.press("F2")
+        page.locator("#boxes-done").wait_for()
+        assert "null" not in page.locator("#panel").inner_text()
+        page.keyboard.press("?")
+        assert page.locator("#dialog kbd").first.is_visible()

@@ -1,8 +1,10 @@
+import contextlib
 import json
 import os
 import re
 import subprocess
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -181,6 +183,25 @@ class TestPeople:
         assert store.next_person("regions", OTHER) is None
         store.release(person, WHO)
         assert store.next_person("regions", OTHER).id == person
+
+    def test_a_page_goes_on_after_its_lease_if_nobody_came_between(self, store):
+        person = store.add_person(1, truth()["bbox"], WHO).id
+        page = replace(WHO, version=store.project.people[person].version)
+        store.paint(person, regions(), page)
+        assert store.leases.holder(person) == "Ada"
+        store.release(person, WHO)
+        with pytest.raises(Conflict, match="has expired"):  # the page has seen the version before
+            store.paint(person, regions(), page)
+
+    def test_the_number_of_a_removed_person_is_not_used_again(self, store, tmp_path):
+        person = store.add_person(1, truth()["bbox"], WHO).id
+        store.lease(person, WHO)
+        store.remove(person, WHO)
+        with pytest.raises(Conflict, match="person 1 has been removed"):
+            store.lease(person, WHO)
+        store.close()
+        with contextlib.closing(open_store(tmp_path)) as again:
+            assert again.add_person(1, truth()["bbox"], WHO).id == person + 1
 
     def test_leases_end(self):
         now = [0.0]

@@ -116,6 +116,7 @@ class App {
       document.getElementById("overview").hidden = stage !== "pictures";
       document.getElementById("work").hidden = stage === "pictures";
       viewport.overlay = () => {};
+      viewport.draw();
       this.hint("");
       this.panel.replaceChildren();
       this.isSwitching = this.panel.inert = false;

@@ -48,7 +48,7 @@ export class Boxes {
       list.append(make("li", {}, row));
     }
     const person = this.people.find((one) => one.id === this.chosen);
-    app.panel.replaceChildren(
+    app.panel.replaceChildren(...[
       make("h2", {}, app.picture.name),
       make("p", {}, "Draw a tight box around each person. Drag its edges to correct it."),
       app.project.hasModel ? make("div", { class: "row" }, button("Propose", "m", () => this.propose(), { id: "propose" }),
@@ -60,7 +60,8 @@ export class Boxes {
         button("Leave out", "x", () => this.leaveOut(), { disabled: !person || person.stage === "left out" })),
       make("div", { class: "row" },
         button("◀", "PgUp", () => this.step(-1)), button("▶", "PgDn", () => this.step(1)),
-        button(app.picture.boxesDone ? "✓ All boxes drawn" : "All boxes drawn", "n", () => this.finish(), { class: "primary", id: "boxes-done" })));
+        button(app.picture.boxesDone ? "✓ All boxes drawn" : "All boxes drawn", "n", () => this.finish(), { class: "primary", id: "boxes-done" })),
+    ].filter(Boolean));
     app.viewport.draw();
   }
 
