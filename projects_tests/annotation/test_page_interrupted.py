@@ -164,7 +164,7 @@ def lose(store, person: int) -> None:
     store.lease(person, OTHER)
 
 
-@pytest.mark.parametrize("stage, action", [("regions", "remove"), ("points", "leave_out")])
+@pytest.mark.parametrize(("stage", "action"), [("regions", "remove"), ("points", "leave_out")])
 def test_somebody_else_removes_the_open_person(tmp_path, stage, action):
     said = {"remove": "person 1 has been removed", "leave_out": "Person 1 is left out"}[action]
     with serving(tmp_path) as (address, store), browsing(address) as page:
