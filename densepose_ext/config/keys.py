@@ -18,8 +18,22 @@ ROI_HEADS_NAME = "DensePoseROIHeads"
 
 
 def is_densepose_config(cfg: CN) -> bool:
-    """Whether ``cfg`` describes a dense pose model."""
-    return cfg.get("MODEL", {}).get("ROI_HEADS", {}).get("NAME") == ROI_HEADS_NAME
+    """Whether ``cfg`` describes a dense pose model: its ROI heads are DensePoseROIHeads, or a class
+    derived from them that has been registered with Detectron2.
+    """
+    name = cfg.get("MODEL", {}).get("ROI_HEADS", {}).get("NAME")
+    return name == ROI_HEADS_NAME or _is_derived(name)
+
+
+def _is_derived(name: str | None) -> bool:
+    from detectron2.modeling import ROI_HEADS_REGISTRY  # not needed to read our own configs
+
+    heads = ROI_HEADS_REGISTRY.get(name) if name in ROI_HEADS_REGISTRY else None
+    package = __name__.partition(".")[0]
+    return isinstance(heads, type) and any(
+        base.__name__ == ROI_HEADS_NAME and base.__module__.partition(".")[0] == package
+        for base in heads.__mro__
+    )
 
 
 def has_own_keys(cfg: CN) -> bool:

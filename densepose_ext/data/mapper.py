@@ -110,6 +110,8 @@ class DensePoseDatasetMapper(DatasetMapper):
         arguments["keep_without_mask"] = keeps_people_without_masks(cfg)
         if is_train:
             arguments["augmentations"] += _more_augmentations(cfg)
+        if is_train and cfg.MODEL.KEYPOINT_ON:
+            _check_number_of_keypoints(cfg, len(arguments["keypoint_hflip_indices"]))
         return arguments
 
     def __call__(self, dataset_dict: dict) -> dict | None:
@@ -266,6 +268,16 @@ class DensePoseDatasetMapper(DatasetMapper):
             own_boxes = instances.gt_masks.get_bounding_boxes().tensor
             instances.gt_boxes.tensor[has_mask] = own_boxes[has_mask]
         return instances
+
+
+def _check_number_of_keypoints(cfg: CfgNode, annotated: int) -> None:
+    """Fail now: Detectron2's loss would compare heatmaps of one person with another's points."""
+    predicted = cfg.MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS
+    if predicted != annotated:
+        raise ValueError(
+            f"MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS = {predicted}, expected {annotated}, the number"
+            f" of keypoints of {', '.join(cfg.DATASETS.TRAIN)}"
+        )
 
 
 def _more_augmentations(cfg: CfgNode) -> list[T.Augmentation]:

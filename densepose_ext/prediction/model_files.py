@@ -7,7 +7,7 @@ import os
 from detectron2.config import CfgNode
 from detectron2.utils.file_io import PathManager
 
-from ..config import add_densepose_config, is_densepose_config, load_config
+from ..config import ROI_HEADS_NAME, add_densepose_config, is_densepose_config, load_config
 from ..config.loading import OFFICIAL
 from ..files.configs import get_config_file, list_configs
 from ..model_zoo import DEFAULT, get, names, official, official_names
@@ -45,8 +45,14 @@ def config_and_weights(
     if is_densepose_config(cfg):
         cfg.defrost()
         add_densepose_config(cfg)  # a config of the official package lacks some keys
-    if not is_densepose_config(cfg) or not cfg.MODEL.DENSEPOSE_ON:
-        raise ValueError("the config is not of a dense pose model: see MODEL.ROI_HEADS.NAME")
+    if not is_densepose_config(cfg):
+        raise ValueError(
+            "the config is not of a dense pose model: MODEL.ROI_HEADS.NAME ="
+            f" {cfg.MODEL.ROI_HEADS.NAME!r}, expected {ROI_HEADS_NAME} or a registered class"
+            " derived from it"
+        )
+    if not cfg.MODEL.DENSEPOSE_ON:
+        raise ValueError("the config is not of a dense pose model: MODEL.DENSEPOSE_ON = False")
     weights = os.fspath(weights or cfg.MODEL.WEIGHTS)
     if not weights:
         raise ValueError("the config names no weights (MODEL.WEIGHTS): give a checkpoint")

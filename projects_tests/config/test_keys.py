@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from detectron2.config import CfgNode, LazyConfig, get_cfg
+from detectron2.modeling import ROI_HEADS_REGISTRY, StandardROIHeads
 
 import densepose_ext
 from densepose_ext.config import (
@@ -17,6 +18,7 @@ from densepose_ext.config import (
 )
 from densepose_ext.config.loading import own_keys
 from densepose_ext.files.configs import get_config_file, list_configs
+from densepose_ext.modeling import DensePoseROIHeads
 from projects_tests.reference import ROOT, conformance_cases
 
 YAMLS = [name for name in list_configs() if name.endswith(".yaml")]
@@ -394,6 +396,16 @@ def test_dense_pose_configs_are_told_by_their_roi_heads():
     assert not is_densepose_config(CfgNode({"MODEL": {"META_ARCHITECTURE": "RetinaNet"}}))
     assert not is_densepose_config(CfgNode())
     assert is_densepose_config(CfgNode({"MODEL": {"ROI_HEADS": {"NAME": "DensePoseROIHeads"}}}))
+
+
+def test_roi_heads_derived_from_ours_are_of_dense_pose(monkeypatch):
+    cfg = CfgNode({"MODEL": {"ROI_HEADS": {"NAME": "OwnHeads"}}})
+    own = type("OwnHeads", (DensePoseROIHeads,), {})
+    monkeypatch.setitem(ROI_HEADS_REGISTRY._obj_map, "OwnHeads", own)
+    assert is_densepose_config(cfg)
+    other = type("DensePoseROIHeads", (StandardROIHeads,), {"__module__": "another_package.heads"})
+    monkeypatch.setitem(ROI_HEADS_REGISTRY._obj_map, "OwnHeads", type("OwnHeads", (other,), {}))
+    assert not is_densepose_config(cfg)
 
 
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n", b"MODEL: [", b"\xff\xfe"])

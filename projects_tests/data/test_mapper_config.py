@@ -37,6 +37,13 @@ def test_all_heads(image):
     }
 
 
+def test_a_model_of_another_skeleton_is_refused():
+    cfg = config(**{"MODEL.KEYPOINT_ON": True, "MODEL.ROI_KEYPOINT_HEAD.NUM_KEYPOINTS": 21})
+    with pytest.raises(ValueError, match=r"NUM_KEYPOINTS = 21, expected 17, .* of densepose_coco"):
+        DensePoseDatasetMapper(cfg, True)
+    DensePoseDatasetMapper(cfg, False)  # a test needs none
+
+
 def test_coarse_segmentation_by_masks(image):
     key = "MODEL.ROI_DENSEPOSE_HEAD.COARSE_SEGM_TRAINED_BY_MASKS"
     instances = DensePoseDatasetMapper(config(**{key: True}), True)(image)["instances"]

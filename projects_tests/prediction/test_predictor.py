@@ -303,7 +303,7 @@ def test_configs_that_cannot_be_used(config, error, message):
 def test_a_config_of_another_kind(tmp_path, weights):
     path = tmp_path / "box.yaml"
     path.write_text("MODEL:\n  META_ARCHITECTURE: GeneralizedRCNN\n")
-    with pytest.raises(ValueError, match="not of a dense pose model"):
+    with pytest.raises(ValueError, match="NAME = 'Res5ROIHeads', expected DensePoseROIHeads"):
         DensePosePredictor(path, weights)
     path.write_text("MODEL:\n  NONSENSE: 1\n")
     with pytest.raises(ValueError, match="NONSENSE"):
