@@ -185,6 +185,96 @@ def test_the_picture_chosen_last_is_shown(page):
     assert page.evaluate("[canvas.width, canvas.height]") == [160, 120]
 
 
+def hold(page, what: str) -> None:
+    """Holds the answer of the next call of a function of the window until :func:`let_go`."""
+    page.evaluate(
+        """(what) => {
+          const original = window[what];
+          const isFree = new Promise((resolve) => { window[`free_${what}`] = resolve; });
+          window[what] = async (...given) => {
+            window[what] = original;
+            const answer = await original(...given);
+            await isFree;
+            return answer;
+          };
+        }""",
+        what,
+    )
+
+
+def let_go(page, what: str) -> None:
+    page.evaluate("(what) => window[`free_${what}`]()", what)
+    page.wait_for_timeout(150)
+
+
+def test_an_answer_for_the_picture_before_is_not_shown(page):
+    page.click("#views button[value=parts]")
+    hold(page, "fetch")  # the people
+    give(page, picture_file(50, (80, 80)))
+    page.locator("#status", has_text="Looking for people").wait_for()
+    hold(page, "createImageBitmap")
+    give(page, picture_file(102, (160, 120)))
+    let_go(page, "fetch")
+    assert page.locator("#downloads[disabled]").count()
+    let_go(page, "createImageBitmap")
+    page.locator("#downloads:not([disabled])").wait_for()
+
+    set_slider(page, "opacity", 100)
+    hold(page, "fetch")  # the contour
+    page.click("#views button[value=contour]")
+    page.hover("#canvas")
+    page.wait_for_timeout(50)
+    own = [10, 20, 102]
+    assert colour_at(page, 3, 3) == own  # "Contour" shows no parts
+    hold(page, "createImageBitmap")
+    give(page, picture_file(50, (160, 120)))
+    let_go(page, "fetch")
+    assert page.locator("#downloads[disabled]").count()
+    let_go(page, "createImageBitmap")
+    page.locator("#downloads:not([disabled])").wait_for()
+    page.click("#views button[value=parts]")
+
+
+def test_a_download_has_the_name_of_its_picture(page):
+    give_a_picture(page)
+    hold(page, "fetch")
+    with page.expect_download() as download:
+        page.click("#downloads button[value=iuv]")
+        give(page, picture_file(50, (80, 80)), "other.png")
+        page.locator("#downloads:not([disabled])").wait_for()
+        let_go(page, "fetch")
+    assert download.value.suggested_filename == "people_iuv.png"
+
+
+def test_a_file_that_has_changed_since_it_was_chosen(page, tmp_path):
+    file = tmp_path / "people.png"
+    file.write_bytes(picture_file(50, (80, 80)))
+    page.set_input_files("#file", file)
+    page.locator("#downloads:not([disabled])").wait_for()
+    file.unlink()
+    page.locator("#model").dispatch_event("change")
+    page.locator("#error", has_text="has changed since it was chosen").wait_for()
+
+
+def test_what_is_dropped(page):
+    drop = """(names) => {
+      const given = new DataTransfer();
+      for (const name of names) given.items.add(new File(["no picture"], name));
+      if (!names.length) given.setData("text/plain", "https://example.com/people.png");
+      document.dispatchEvent(new DragEvent("drop", { dataTransfer: given, cancelable: true }));
+    }"""
+    page.evaluate(drop, [])
+    page.locator("#error", has_text="not a file").wait_for()
+    page.route("**/predict?*", lambda route: route.abort())
+    try:
+        page.evaluate(drop, ["a.mp4", "b.png"])
+        page.locator("#error", has_text="Of the 2 files, only a.mp4 is shown").wait_for()
+    finally:
+        page.unroute("**/predict?*")
+    give_a_picture(page)
+    assert page.locator("#error").is_hidden()
+
+
 def test_a_film(page, tmp_path):
     pytest.importorskip("av")  # OpenCV writes what browsers do not play
     content = write_video(tmp_path / "walk.mp4", frames=4).read_bytes()
@@ -214,8 +304,10 @@ def test_a_film_that_is_stopped_stays_on_the_screen(page, tmp_path):
     pytest.importorskip("av")
     content = write_video(tmp_path / "walk.mp4", frames=4).read_bytes()
     frozen = {"id": "x", "status": "running", "frames": 2, "of": 4}
-    page.route("**/video?*", lambda route: route.fulfill(status=202, json=frozen))
+    begun = {**frozen, "frames": 1}
+    page.route("**/video?*", lambda route: route.fulfill(status=202, json=begun))
     page.route("**/video/x", lambda route: route.fulfill(status=200, json=frozen))
+    page.route("**/video/x", lambda route: route.abort(), times=1)  # one answer is lost
     try:
         film = {"name": "walk.mp4", "mimeType": "video/mp4", "buffer": content}
         page.set_input_files("#file", film)

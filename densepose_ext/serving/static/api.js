@@ -2,6 +2,8 @@
 
 export class Refused extends Error {}
 
+const isReadable = (file) => !file || file.slice(0, 1).arrayBuffer().then(() => true, () => false);
+
 const PATIENCE = 5; // number of retries when the server is busy
 
 async function answered(path, options) {
@@ -10,7 +12,8 @@ async function answered(path, options) {
     answer = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused("The server does not answer.");
+    throw new Refused(await isReadable(options?.body) ? "The server does not answer."
+      : "The file cannot be read: it is a folder, or has changed since it was chosen. Choose it again.");
   }
   if (answer.ok) return answer;
   let reason = answer.statusText;

@@ -43,7 +43,6 @@ async function find() {
   const { signal } = asking;
   const model = chosenModel();
   document.body.classList.add("busy");
-  showError(null);
   say(model.loaded ? "Looking for people…" : "Loading the model…");
   try {
     const options = { model: model.name, min_score: model.min_score };
@@ -59,11 +58,12 @@ async function find() {
     state.people = null;
     say("");
     showError(error);
+    readPointer();
     if (!state.picture) { // nothing to be shown
       canvas.hidden = byId("another").hidden = true;
       byId("invitation").hidden = false;
     }
-    draw();
+    paint();
   } finally {
     if (!signal.aborted) document.body.classList.remove("busy");
     byId("downloads").disabled = !state.people;
@@ -99,20 +99,25 @@ async function paint() {
   const view = VIEWS[state.view];
   byId("opacity").disabled = !view.isPainted || Boolean(view.isOnBlack);
   drawing.abort();
+  if (state.layerView !== state.view) state.layer = null; // of another view
+  state.layerView = state.view;
   if (people && view.isOfServer) await fetchLayer(state.view);
   else state.layer = people && view.isPainted ? people.painted(state.view, colours) : null;
   draw();
 }
 
-// Requests a layer that the server draws, and cancels the previous request.
+// Requests a layer that the server draws.
 async function fetchLayer(format) {
-  drawing.abort();
   drawing = new AbortController();
   const { signal } = drawing;
   try {
     const layer = await createImageBitmap(await (await ask(format, signal)).blob());
     if (!signal.aborted) state.layer = layer;
-  } catch (error) { showError(error); }
+  } catch (error) {
+    if (signal.aborted) return;
+    state.layer = null;
+    showError(error);
+  }
 }
 
 const ask = (format, signal) => predict(
@@ -237,14 +242,27 @@ function showFilm() {
   drawFilm();
 }
 
+function stopFilm() {
+  state.film.stop();
+  say("Stopped");
+}
+
 function leaveFilm() {
   state.film?.leave();
   state.film = null;
   byId("film").hidden = true;
 }
 
+function openFirst(files) {
+  if (!files.length) return;
+  open(files[0]);
+  if (files.length > 1) showError(new Refused(`Of the ${files.length} files, only ${files[0].name} is shown.`));
+}
+
 async function open(file) {
-  if (!file) return;
+  showError(null);
+  asking.abort(); // answers for the file before
+  drawing.abort();
   document.body.classList.toggle("of-film", isFilm(file));
   Object.assign(state, { file, people: null, layer: null, pointer: null, picture: null });
   byId("downloads").disabled = true;
@@ -267,11 +285,12 @@ async function open(file) {
 
 async function download(format) {
   const button = byId("downloads").querySelector(`[value=${format}]`);
+  const { file } = state; // another one may be open before the answer
   button.disabled = true;
   try {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(await (await ask(format)).blob());
-    const stem = (state.file.name || "picture").replace(/\.[^.]*$/, "");
+    const stem = (file.name || "picture").replace(/\.[^.]*$/, "");
     link.download = stem + models.formats[format].ending;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60000);
@@ -280,16 +299,18 @@ async function download(format) {
 
 function listen() {
   byId("file").addEventListener("change", (event) => {
-    open(event.target.files[0]);
+    openFirst(event.target.files);
     event.target.value = ""; // the same file may be chosen again
   });
-  document.addEventListener("paste", (event) => open(event.clipboardData.files[0]));
+  document.addEventListener("paste", (event) => openFirst(event.clipboardData.files));
   const stage = byId("stage");
   for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     document.addEventListener(kind, (event) => {
       event.preventDefault();
       stage.classList.toggle("dropping", kind === "dragenter" || kind === "dragover");
-      if (kind === "drop") open(event.dataTransfer.files[0]);
+      if (kind !== "drop") return;
+      openFirst(event.dataTransfer.files);
+      if (!event.dataTransfer.files.length) showError(new Refused("This is not a file. Save it as one, and drop that."));
     });
   }
   canvas.addEventListener("pointermove", pointAt);
@@ -305,10 +326,10 @@ function listen() {
     const length = event.shiftKey ? Math.max(canvas.width >> 5, 1) : 1;
     point(x + length * step[0], y + length * step[1]);
   });
-  byId("model").addEventListener("change", () => { setScores(); if (!state.film) find(); });
+  byId("model").addEventListener("change", () => { setScores(); if (!state.film) { showError(null); find(); } });
   byId("score").addEventListener("input", choose);
   byId("film-again").addEventListener("click", drawFilm);
-  byId("film-stop").addEventListener("click", () => { state.film.stop(); say("Stopped"); });
+  byId("film-stop").addEventListener("click", stopFilm);
   byId("film-video").addEventListener("loadedmetadata", ({ target }) => {
     setShape(target, target.videoWidth, target.videoHeight);
   });
@@ -316,7 +337,7 @@ function listen() {
     if (state.film?.isOver) showError(new Refused("This browser cannot play the video; download it."));
     else target.hidden = true; // the original: only the server can read it
   });
-  window.addEventListener("pagehide", () => { if (state.film && !state.film.isOver) state.film.stop(); });
+  window.addEventListener("pagehide", () => { if (state.film && !state.film.isOver) stopFilm(); });
   byId("opacity").addEventListener("input", () => { showOpacity(); draw(); });
   byId("boxes").addEventListener("change", draw);
   byId("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));

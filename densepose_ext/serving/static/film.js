@@ -5,6 +5,7 @@ import { beginFilm, getJson, Refused, removeFilm } from "/static/api.js";
 
 const byId = (id) => document.getElementById(id);
 const PAUSE = 400; // milliseconds between progress requests
+const PATIENCE = 20; // number of progress requests in a row that may fail
 
 export const isFilm = (file) => file.type.startsWith("video/") || /\.(mp4|m4v|mov|mkv|webm|avi)$/i.test(file.name);
 
@@ -22,7 +23,7 @@ export class Film {
     byId("status").textContent = "Sending the video…";
     this.begun = beginFilm(this.file, options);
     try {
-      let answer = await this.begun;
+      let [answer, silent] = [await this.begun, 0];
       if (!this.isLeft) byId("status").textContent = "Looking for people…";
       while (answer.status === "running" && !this.isLeft) {
         const { id, frames, of } = answer;
@@ -32,7 +33,12 @@ export class Film {
         }
         byId("film-count").textContent = of ? `Frame ${frames} of ${of}` : `Frame ${frames}`;
         await new Promise((resolve) => setTimeout(resolve, PAUSE));
-        if (!this.isLeft) answer = await getJson(`/video/${id}`);
+        try {
+          if (!this.isLeft) answer = await getJson(`/video/${id}`);
+          silent = 0;
+        } catch (error) { // the server goes on drawing, even if it cannot be reached for a moment
+          if (error.status || ++silent > PATIENCE) throw error;
+        }
       }
       if (this.isLeft) return;
       this.isOver = true;
