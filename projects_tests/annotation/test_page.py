@@ -322,6 +322,10 @@ def test_what_cannot_be_is_said(tmp_path):
         page.locator("#boxes-done").wait_for()
         drag(page, *(on_canvas(page, x, 60) for x in (40, 120)))
         page.locator("#messages div", has_text="at least 4 pixels").wait_for()
+        page.evaluate("document.getElementById('messages').replaceChildren()")
+        drag(page, on_canvas(page, 40, -9), on_canvas(page, 120, 2))  # two pixels in the picture
+        page.locator("#messages div", has_text="at least 4 pixels").wait_for()
+        assert not page.locator("#messages .error").count()
         assert not store.project.people
 
         person = store.add_person(1, truth()["bbox"], WHO).id

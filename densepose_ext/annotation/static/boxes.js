@@ -122,10 +122,11 @@ export class Boxes {
     if (!draft) return;
     draft.moved = true;
     const { width, height } = this.app.picture;
-    const inside = [Math.min(Math.max(point[0], 0), width), Math.min(Math.max(point[1], 0), height)];
+    const clipped = ([x, y]) => [Math.min(Math.max(x, 0), width), Math.min(Math.max(y, 0), height)];
+    const inside = clipped(point);
     let [x0, y0, x1, y1] = draft.grip
       ? [draft.grip.person.box[0], draft.grip.person.box[1], draft.grip.person.box[0] + draft.grip.person.box[2], draft.grip.person.box[1] + draft.grip.person.box[3]]
-      : [...draft.start, ...inside];
+      : [...clipped(draft.start), ...inside];
     if (draft.grip) {
       if (draft.grip.sides[0] < 0) x0 = inside[0]; else if (draft.grip.sides[0] > 0) x1 = inside[0];
       if (draft.grip.sides[1] < 0) y0 = inside[1]; else if (draft.grip.sides[1] > 0) y1 = inside[1];
