@@ -5,6 +5,7 @@ import io
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -78,6 +79,22 @@ def test_views(page):
     page.click("#views button[value=contour]")
     page.wait_for_timeout(300)
     assert page.locator("#error").is_hidden()
+
+
+def test_transparency_is_white_as_on_the_server(page):
+    stream = io.BytesIO()
+    Image.new("RGBA", (160, 120), (0, 0, 0, 0)).save(stream, "png")
+    give(page, stream.getvalue())
+    page.locator("#downloads:not([disabled])").wait_for()
+    page.click("#views button[value=picture]")
+    assert colour_at(page, 80, 60) == [255] * 3
+
+
+def test_a_picture_that_only_the_server_can_read(page):
+    give(page, picture_file(102, (160, 120), "tiff"), "people.tif")
+    page.locator("#status", has_text="2 people").wait_for()
+    assert "this browser cannot show the picture itself" in page.text_content("#status")
+    assert page.evaluate("[canvas.width, canvas.height]") == [160, 120]
 
 
 def test_scores(page):
@@ -265,12 +282,11 @@ def test_what_is_dropped(page):
     }"""
     page.evaluate(drop, [])
     page.locator("#error", has_text="not a file").wait_for()
-    page.route("**/predict?*", lambda route: route.abort())
-    try:
-        page.evaluate(drop, ["a.mp4", "b.png"])
-        page.locator("#error", has_text="Of the 2 files, only a.mp4 is shown").wait_for()
-    finally:
-        page.unroute("**/predict?*")
+    hold(page, "fetch")
+    page.evaluate(drop, ["a.png", "b.png"])
+    page.locator("#error", has_text="Of the 2 files, only a.png is shown").wait_for()
+    let_go(page, "fetch")
+    page.locator("#error", has_text="not a picture").wait_for()
     give_a_picture(page)
     assert page.locator("#error").is_hidden()
 

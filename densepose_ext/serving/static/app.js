@@ -77,7 +77,8 @@ function choose() {
   state.people.choose(lowestScore());
   const [count, all] = [state.people.chosen.length, state.people.everybody.length];
   const hidden = all > count ? `, ${all - count} with lower scores` : "";
-  say(`${count === 1 ? "1 person" : `${count} people`}${hidden}`);
+  const unseen = state.picture ? "" : "; this browser cannot show the picture itself";
+  say(`${count === 1 ? "1 person" : `${count} people`}${hidden}${unseen}`);
   paint();
   readPointer();
 }
@@ -137,7 +138,7 @@ function draw() {
   const { picture, layer, people, view } = state;
   const { isOnBlack, isOfServer } = VIEWS[view];
   context.globalAlpha = 1;
-  context.fillStyle = "#000";
+  context.fillStyle = picture && !isOnBlack ? "#fff" : "#000"; // the server blends transparency with white
   context.fillRect(0, 0, canvas.width, canvas.height);
   if (picture && !isOnBlack) context.drawImage(picture, 0, 0);
   if (layer) {
