@@ -48,3 +48,22 @@ def joint_classes(names: Sequence[str]) -> tuple[list[str] | None, list[dict[int
         }
         for name in names
     ]
+
+
+def check_test_classes(name: str, trained: Sequence[str]) -> None:
+    """Checks that a loaded test dataset has the classes of a model under the model's numbers.
+
+    Args:
+        name: of the test dataset; classes that the model is not trained on do not matter.
+        trained: the names of the model's classes.
+
+    Raises:
+        ValueError: it has one under another number: detections would be scored as another class.
+    """
+    for number, word in enumerate(MetadataCatalog.get(name).get("thing_classes") or ()):
+        if word in trained and list(trained[number : number + 1]) != [word]:
+            raise ValueError(
+                f"test dataset {name!r} has {word!r} as class {number}, counted from 0, but the"
+                f" model is trained with the classes {', '.join(trained)}: the categories of its"
+                " file have to be those of the training datasets, even if nobody is of them"
+            )

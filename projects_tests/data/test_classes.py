@@ -3,7 +3,7 @@
 import pytest
 from detectron2.data import MetadataCatalog
 
-from densepose_ext.data.classes import joint_classes
+from densepose_ext.data.classes import check_test_classes, joint_classes
 
 
 @pytest.fixture
@@ -54,3 +54,14 @@ def test_datasets_without_ids_are_not_joined(loaded):
     with pytest.raises(ValueError, match=r"'bare' has the classes \['cat'\], but"):
         joint_classes([*loaded(people={1: "person"}), "bare"])
     MetadataCatalog.remove("bare")
+
+
+def test_a_test_set_has_to_number_classes_as_the_model(loaded):
+    loaded(people={1: "person"}, dogs={7: "dog"}, both={1: "person", 7: "dog"}, others={3: "horse"})
+    for name in ("people", "both", "others"):
+        check_test_classes(name, ["person", "dog"])
+    with pytest.raises(ValueError, match=r"'dogs' has 'dog' as class 0.* classes person, dog:"):
+        check_test_classes("dogs", ["person", "dog"])
+    MetadataCatalog.get("unnamed")
+    check_test_classes("unnamed", ["person"])
+    MetadataCatalog.remove("unnamed")
