@@ -61,6 +61,8 @@ def find_people(folder, picture, ending, min_score):
     scores, boxes = found.pop("scores"), found.pop("boxes")
     boxes = boxes * (np.array(picture.shape[1::-1] * 2) / (small.shape[1::-1] * 2))
     boxes = boxes[scores >= min_score].astype(np.float32)
+    if not len(boxes):
+        return
     given = {name: value[scores >= min_score] for name, value in found.items()}
     given["boxes"] = boxes
     inputs = [given[name] for name in networks["decoder"]["inputs"]]
@@ -84,6 +86,9 @@ def main():
     if picture is None:
         parser.error(f"{args.picture} cannot be read as a picture")
     ending = ".onnx" if args.onnx else ".ts"
+    for name in ("model.json", f"model{ending}"):
+        if not (args.folder / name).exists():
+            parser.error(f"{args.folder / name} does not exist; densepose-ext export writes it")
     for x, y, labels, _ in find_people(args.folder, picture, ending, args.min_score):
         area = picture[y : y + labels.shape[0], x : x + labels.shape[1]]
         labels = labels[: area.shape[0], : area.shape[1]]

@@ -191,6 +191,16 @@ def test_the_example_draws_what_the_predictor_finds(predictor, folder, tmp_path,
     assert painted.any()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [[], ["--onnx"]])
+def test_the_example_leaves_a_picture_of_nobody_as_it_is(folder, tmp_path, flags):
+    picture = noise(*SIZES[0]).permute(1, 2, 0).numpy()
+    cv2.imwrite(str(tmp_path / "picture.png"), picture)
+    arguments = [folder, tmp_path / "picture.png", tmp_path / "parts.png", "--min-score", 1]
+    run_example(ROOT / "examples" / "run_exported.py", *arguments, *flags)
+    assert np.array_equal(cv2.imread(str(tmp_path / "parts.png")), picture)
+
+
 def test_the_description_names_the_tensors(folder, predictor):
     model = json.loads((folder / "model.json").read_text())
     assert model["picture"] == {"channels": "BGR", "shortest_edge": 128, "longest_edge": 1333}
