@@ -10,7 +10,7 @@ from pathlib import PureWindowsPath
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..files.picture_reader import decode_picture
+from ..files.picture_reader import decode_picture, exif_orientation
 
 #: What is raised for files that are missing, damaged or not pictures.
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -47,7 +47,7 @@ def picture_size(path: str) -> tuple[int, int]:
             return width, height
         with picture:
             width, height = picture.size
-            orientation = picture.getexif().get(0x0112, 1)
+            orientation = exif_orientation(picture)
     return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
 
 

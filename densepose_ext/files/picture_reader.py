@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from .deep_pictures import DEEP_MODES, deep_grey, scaled_to_8_bits
 
@@ -30,6 +30,20 @@ _DECODING_ERRORS = (
     cv2.error,
     Image.DecompressionBombError,
 )
+
+#: What Pillow raises on damaged EXIF data.
+_EXIF_ERRORS = (SyntaxError, ValueError, LookupError, TypeError, struct.error)
+
+#: What turns a picture upright, by the EXIF orientation that its file states.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 #: Bytes 4 to 12 of the photographs of many telephones.
 _HEIC = {b"ftyp" + brand for brand in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1")}
@@ -83,12 +97,27 @@ def image_as_bgr(image: Image.Image) -> np.ndarray:
         raise ValueError(_reason(error)) from error
 
 
+def exif_orientation(image: Image.Image) -> int:
+    """The EXIF orientation of a Pillow image, from 1 to 8; 1, upright, if it states none.
+
+    Damaged EXIF data counts as none, since the pixels may be whole.
+    """
+    try:
+        orientation = image.getexif().get(0x0112)
+    except _EXIF_ERRORS:
+        return 1
+    return orientation if orientation in _TURNS else 1
+
+
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
 def _image_as_bgr(image: Image.Image) -> np.ndarray:
-    image = ImageOps.exif_transpose(image)
+    image.load()  # may be what finds the EXIF data
+    orientation = exif_orientation(image)
+    if orientation != 1:
+        image = image.transpose(_TURNS[orientation])
     if image.mode == "La":  # Pillow converts it only to LA
         image = image.convert("LA")
     if image.mode in DEEP_MODES:

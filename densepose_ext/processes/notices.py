@@ -9,9 +9,13 @@ JIT_SCRIPT = "`torch.jit.script` is "
 
 
 def hide_notices() -> None:
-    """Hides, in this process, what torch and timm say about how they are called."""
+    """Hides, in this process, what torch and timm say about how they are called.
+
+    And what Pillow says of files that it reads all the same: large pictures, damaged EXIF data.
+    """
     warnings.filterwarnings("ignore", JIT_SCRIPT)
     warnings.filterwarnings("ignore", module=r"torch\.functional")
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     logging.getLogger("timm.models._builder").addFilter(_is_news)
     logging.getLogger("torch.fx._symbolic_trace").setLevel(logging.ERROR)
 

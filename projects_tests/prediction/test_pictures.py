@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image, features
 
+from densepose_ext.data.picture_files import check_pictures
 from densepose_ext.files.picture_reader import as_bgr, read_picture
 from densepose_ext.prediction.inputs import find_pictures
 from densepose_ext.prediction.pictures import to_bgr
@@ -56,6 +57,15 @@ def test_exif_orientation(tmp_path, orientation):
     exif[0x0112] = orientation
     image.save(tmp_path / "a.jpg", exif=exif, quality=95)
     assert is_scene(read_picture(tmp_path / "a.jpg"))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+def test_damaged_exif_data_is_no_damage_of_the_picture(tmp_path, name):
+    path = tmp_path / name
+    Image.fromarray(scene()).save(path, exif=b"Exif\0\0not at all TIFF")
+    assert is_scene(read_picture(path))
+    height, width = scene().shape[:2]
+    check_pictures([{"file_name": str(path), "width": width, "height": height}], "dataset")
 
 
 def test_cmyk(tmp_path):

@@ -4,7 +4,9 @@ import logging
 import warnings
 
 import pytest
+from PIL import Image
 
+from densepose_ext.files.picture_reader import read_picture
 from densepose_ext.processes.notices import JIT_SCRIPT, hide_notices
 
 
@@ -26,3 +28,18 @@ def test_left_over_weights_of_a_backbone_are_no_matter_of_the_user(caplog):
     logger.warning("Missing keys (conv.weight) discovered while loading pretrained weights.")
     (record,) = caplog.records
     assert record.getMessage().startswith("Missing keys")
+
+
+def test_large_pictures_and_damaged_exif_data_are_no_matter_of_the_user(tmp_path, monkeypatch):
+    cut_short = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03"
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.jpg", exif=cut_short)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        read_picture(tmp_path / "a.jpg")
+    assert {one.category for one in shown} == {Image.DecompressionBombWarning, UserWarning}
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        hide_notices()
+        read_picture(tmp_path / "a.jpg")
+    assert not shown
