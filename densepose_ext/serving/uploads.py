@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from starlette.requests import ClientDisconnect, Request
 
-from ..prediction.pictures import to_bgr
+from ..files.picture_reader import image_as_bgr
 from .limits import Limits
 from .multipart import file_of_form
 from .refusal import Refusal
@@ -104,7 +104,7 @@ def decode_picture(content: bytes) -> np.ndarray:
     """
     with _opened(content) as image:
         try:
-            return to_bgr(image)
+            return image_as_bgr(image)
         except ValueError as error:
             raise Refusal(400, f"the picture is damaged: {error}") from error
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..files.pyav import av, reason, upright
 from ..prediction.stream import Frame
+from ..processes.messages import counted
 
 #: Frame rate of sources that do not state theirs.
 USUAL_RATE = 25
@@ -135,7 +136,7 @@ class _PyAV:
                 number += 1
                 yield upright(frame), last
         if bad:
-            self.damage.insert(0, f"{bad} damaged packets left out")
+            self.damage.insert(0, f"{counted(bad, 'damaged packet')} left out")
 
     def close(self) -> None:
         self._container.close()

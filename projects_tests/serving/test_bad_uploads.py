@@ -85,7 +85,7 @@ BAD = {
     "a video": ("", {"content": bytes(4) + b"ftypisom" + bytes(99)}, 415, "not a picture in"),
     "base64": ("", {"content": b"iVBORw0KGgoAAAANSUhEUg=="}, 415, "not a picture in a known"),
     "a JPEG broken off in its data": (
-        "", {"content": noise_file("jpeg")[:-900]}, DAMAGED, "picture",
+        "", {"content": noise_file("jpeg")[:-900]}, DAMAGED, "damaged: image file is truncated",
     ),
     "a JPEG broken off in its head": ("", {"content": JPEG[:30]}, DAMAGED, "picture"),
     "a JPEG with no pixels": (
