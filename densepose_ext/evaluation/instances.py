@@ -47,6 +47,11 @@ class InstanceEvaluator(COCOEvaluator):
             ValueError, OSError: the annotations cannot be used.
         """
         metadata = MetadataCatalog.get(dataset_name)
+        if not metadata.get("json_file"):
+            raise ValueError(
+                f"the metadata of dataset {dataset_name!r} has no json_file to score it from;"
+                " register_densepose_coco sets it"
+            )
         file = read_annotations(metadata.json_file, metadata.get("image_root", ""))
         file = file.of_categories(categories, category_map)
         with _registered_copy(coco_content(file)) as copy:

@@ -43,3 +43,11 @@ def test_detections_of_other_classes_are_left_out(people, with_another_class, tm
         instances = found(image, with_another_class)
         evaluator.process([{"image_id": image["image_id"]}], [{"instances": instances}])
     assert evaluator.evaluate()["bbox"]["AP"] == pytest.approx(100)
+
+
+def test_a_dataset_without_a_file_is_refused():
+    name = "instances_without_a_file"
+    MetadataCatalog.get(name).set(thing_classes=["person"])
+    with pytest.raises(ValueError, match=f"'{name}' has no json_file"):
+        InstanceEvaluator(name)
+    MetadataCatalog.remove(name)
