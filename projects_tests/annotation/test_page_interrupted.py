@@ -229,6 +229,7 @@ def test_continue_finds_what_this_annotator_can_do(tmp_path):
         page.locator("#boxes-done").wait_for()
         page.fill("#name", "Eve")
         page.keyboard.press("F1")  # also from the field
+        page.locator(".card").first.wait_for()
         page.keyboard.press("c")
         page.locator("#points-left").wait_for()
 
