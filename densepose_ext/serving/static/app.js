@@ -4,6 +4,7 @@ import { getBytes, getJson, predict, Refused } from "/static/api.js";
 import { Body } from "/static/body.js";
 import { Film, isFilm } from "/static/film.js";
 import { People } from "/static/people.js";
+import { changeTheme, startTheme } from "/static/theme.js";
 
 const byId = (id) => document.getElementById(id);
 const canvas = byId("canvas");
@@ -341,7 +342,7 @@ function listen() {
   window.addEventListener("pagehide", () => { if (state.film && !state.film.isOver) stopFilm(); });
   byId("opacity").addEventListener("input", () => { showOpacity(); draw(); });
   byId("boxes").addEventListener("change", draw);
-  byId("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));
+  byId("theme").addEventListener("click", changeTheme);
   new ResizeObserver(draw).observe(canvas);
 }
 
@@ -351,20 +352,6 @@ function showOpacity() { byId("opacity-value").textContent = `${byId("opacity").
 function setScores() {
   byId("score").min = Math.ceil(chosenModel().min_score * 100);
   byId("score-value").textContent = lowestScore().toFixed(2);
-}
-
-function theme() { return document.documentElement.dataset.theme; }
-
-function setTheme(name) {
-  document.documentElement.dataset.theme = name;
-  try { localStorage.setItem("theme", name); } catch { /* storage is disabled */ }
-}
-
-function startTheme() {
-  let kept = null;
-  try { kept = localStorage.getItem("theme"); } catch { /* storage is disabled */ }
-  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
-  document.documentElement.dataset.theme = kept ?? (isDark ? "dark" : "light");
 }
 
 function addButtons() {
