@@ -1,6 +1,8 @@
 """densepose_ext.processes.notices: what is hidden, and what is not."""
 
 import logging
+import multiprocessing
+import sys
 import warnings
 
 import pytest
@@ -43,3 +45,14 @@ def test_large_pictures_and_damaged_exif_data_are_no_matter_of_the_user(tmp_path
         hide_notices()
         read_picture(tmp_path / "a.jpg")
     assert not shown
+
+
+def test_new_processes_hide_it_from_their_start(monkeypatch):
+    monkeypatch.setattr(sys, "warnoptions", [])
+    hide_notices()
+    hide_notices()
+    assert len(sys.warnoptions) == 1
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        filters = pool.apply(eval, ("__import__('warnings').filters",))
+    hidden = [kind for kind, message, *_ in filters if message and message.match(JIT_SCRIPT)]
+    assert hidden == ["ignore"]
