@@ -48,7 +48,8 @@ class Detections:
     """Detections of an image, best first, the order of equal ones kept.
 
     Attributes:
-        boxes: (D, 4) float64, xywh. scores: (D,) float64. categories: (D,) ids of the dataset.
+        boxes: (D, 4) float64, xywh. scores: (D,) float64.
+        categories: (D,) ids of the dataset; -1 for classes that it lacks.
         maps: their dense pose: :class:`DensePoseMaps`, or a class of ``vertex_maps``.
         order: (D,) index of each detection in ``maps``.
     """

@@ -136,9 +136,10 @@ class Scorecard:
         unknown = ~np.isin(detections.categories, list(self.truth.categories))
         if unknown.any() and not self._warned_of_categories:
             self._warned_of_categories = True
+            first = detections.categories[unknown][0]
             logger.warning(
-                "detections of category %s are left out: %s has the categories %s",
-                detections.categories[unknown][0],
+                "detections of %s are left out: %s has the categories %s",
+                f"category {first}" if first >= 0 else "another class of the model",
                 self.truth.source,
                 sorted(self.truth.categories),
             )

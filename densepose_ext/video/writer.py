@@ -23,9 +23,9 @@ QUALITY = "20"
 class VideoWriter:
     """Writes frames of one size as a video. A context manager.
 
-    PyAV's file is playable whatever ends the run: it is written in fragments of two seconds, and
-    closing turns it into an ordinary file. OpenCV's is playable once it is closed, also by an
-    exception or Ctrl-C.
+    PyAV's file is playable whatever ends the run, once two seconds of film are in it: it is written
+    in fragments of that length, and closing turns it into an ordinary file. OpenCV's is playable
+    once it is closed, also by an exception or Ctrl-C.
 
     Ordinary H.264 (4:2:0) needs even sizes. Odd sizes are written with full colour resolution
     (4:4:4), which some devices do not play. OpenCV's codecs need even sizes: the last row or column

@@ -157,9 +157,10 @@ def test_categories_are_scored_apart(write_truth, surface, caplog):
     assert gps["AP-person"] == pytest.approx(1)
     assert gps["AP-robot"] == 0
     assert gps["AP"] == pytest.approx(0.5)
-    card = score(path, {1: detect(BOX, OTHER, categories=[1, 7])}, surface)
-    assert card.num_detections() == 1
-    assert "category 7" in caplog.text
+    for unknown, message in ((7, "category 7"), (-1, "another class of the model")):
+        card = score(path, {1: detect(BOX, OTHER, categories=[1, unknown])}, surface)
+        assert card.num_detections() == 1
+        assert f"detections of {message} are left out" in caplog.text
 
 
 def test_merging_gives_the_same_numbers(write_truth, surface):

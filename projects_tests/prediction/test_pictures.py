@@ -42,7 +42,9 @@ def is_scene(bgr: np.ndarray, tolerance: int = 12) -> bool:
     return np.median(difference) <= tolerance and (difference > 40).mean() < 0.1
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.bmp", "a.tif", "a.ppm", "a.gif"])
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "a.png", "a.webp", "a.bmp", "a.tif", "a.ppm", "a.gif", "a.apng"]
+)
 def test_formats(tmp_path, name):
     Image.fromarray(scene()).save(tmp_path / name)
     assert is_scene(read_picture(tmp_path / name))
