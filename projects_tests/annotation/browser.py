@@ -62,6 +62,34 @@ def enter_name(page) -> None:
     page.keyboard.press("Enter")
 
 
+def open_regions(page) -> None:
+    """Goes to stage 1, where somebody waits for regions."""
+    enter_name(page)
+    page.keyboard.press("F3")
+    page.locator("#finish-regions").wait_for()
+
+
+def pinch(page, apart: float) -> None:
+    """Two fingers, 100 pixels from each other, move apart to another distance."""
+    page.evaluate(
+        """apart => {
+          const canvas = document.getElementById("canvas");
+          const fire = (type, id, x, y) => canvas.dispatchEvent(new PointerEvent(type,
+            {pointerId: id, pointerType: "touch", clientX: x, clientY: y, bubbles: true}));
+          canvas.setPointerCapture = () => {};
+          fire("pointerdown", 1, 300, 400); fire("pointerdown", 2, 400, 400);
+          fire("pointermove", 2, 300 + apart, 400);
+          fire("pointerup", 1, 300, 400); fire("pointerup", 2, 300 + apart, 400);
+        }""",
+        apart,
+    )
+
+
+def has_error(page) -> bool:
+    """Whether the page shows a message of an error."""
+    return bool(page.locator("#messages .error").count())
+
+
 def until(page, is_so) -> None:
     """Waits for something that no element of the page tells."""
     for _ in range(400):

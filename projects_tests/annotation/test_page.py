@@ -11,7 +11,10 @@ from projects_tests.annotation.browser import (
     browsing,
     drag,
     enter_name,
+    has_error,
     on_canvas,
+    open_regions,
+    pinch,
     serving,
     until,
 )
@@ -25,14 +28,8 @@ from projects_tests.annotation.small_project import (
     truth,
     views,
 )
-from projects_tests.web.browser import browser_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("browser")]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    return browser_path()
 
 
 def place(page, view: int, x: float, y: float) -> None:
@@ -156,15 +153,7 @@ def test_touch_and_the_dark(tmp_path):
         page.locator("#boxes-done").wait_for()
         page.wait_for_timeout(300)
         before = page.evaluate("annotation.viewport.scale")
-        page.evaluate("""() => {
-          const canvas = document.getElementById("canvas");
-          const fire = (type, id, x, y) => canvas.dispatchEvent(new PointerEvent(type,
-            {pointerId: id, pointerType: "touch", clientX: x, clientY: y, bubbles: true}));
-          canvas.setPointerCapture = () => {};
-          fire("pointerdown", 1, 300, 400); fire("pointerdown", 2, 400, 400);
-          fire("pointermove", 2, 500, 400);
-          fire("pointerup", 1, 300, 400); fire("pointerup", 2, 500, 400);
-        }""")
+        pinch(page, 200)
         assert page.evaluate("annotation.viewport.scale") == pytest.approx(2 * before)
 
 
@@ -214,7 +203,7 @@ def test_keys_while_nobody_is_open(tmp_path):
             for key in "lnmiusjab1.":
                 page.keyboard.press(key)
             page.wait_for_timeout(100)
-            assert not page.locator("#messages .error").count()
+            assert not has_error(page)
 
 
 def test_the_last_stage_asked_for_is_shown(tmp_path):
@@ -249,7 +238,7 @@ def test_a_person_stays_held_from_stage_to_stage(tmp_path):
         until(page, lambda: page.evaluate("annotation.person === null"))
         page.locator("#accept").click()  # of the new panel: the old one is inert
         page.locator("#progress", has_text="1 of 1 people accepted").wait_for()
-        assert not page.locator("#messages .error").count()
+        assert not has_error(page)
 
 
 def test_nobody_is_accepted_before_their_points_are_checked(tmp_path):
@@ -286,9 +275,7 @@ def test_keys_pressed_twice_act_once(tmp_path):
         store.lease(person, WHO)
         store.paint(person, regions(), WHO)
         store.release(person, WHO)
-        enter_name(page)
-        page.keyboard.press("F3")
-        page.locator("#finish-regions").wait_for()
+        open_regions(page)
         page.evaluate(DELAY, ["finish_regions", 300])
         page.keyboard.press("n")
         page.keyboard.press("n")
@@ -312,7 +299,7 @@ def test_keys_pressed_twice_act_once(tmp_path):
         page.keyboard.press("a")
         page.keyboard.press("a")
         page.locator("#progress", has_text="1 of 1 people accepted").wait_for()
-        assert not page.locator("#messages .error").count()
+        assert not has_error(page)
 
 
 def test_what_cannot_be_is_said(tmp_path):
@@ -325,7 +312,7 @@ def test_what_cannot_be_is_said(tmp_path):
         page.evaluate("document.getElementById('messages').replaceChildren()")
         drag(page, on_canvas(page, 40, -9), on_canvas(page, 120, 2))  # two pixels in the picture
         page.locator("#messages div", has_text="at least 4 pixels").wait_for()
-        assert not page.locator("#messages .error").count()
+        assert not has_error(page)
         assert not store.project.people
 
         person = store.add_person(1, truth()["bbox"], WHO).id
@@ -351,9 +338,7 @@ def test_somebody_else_has_changed_the_person(tmp_path):
     """What was drawn too late is refused, and the page shows what is saved."""
     with serving(tmp_path) as (address, store), browsing(address) as page:
         person = store.add_person(1, truth()["bbox"], OTHER).id
-        enter_name(page)
-        page.keyboard.press("F3")
-        page.locator("#finish-regions").wait_for()
+        open_regions(page)
         # the lease runs out, as when the machine sleeps, and another one works on the person
         store.leases._held.clear()
         store.lease(person, OTHER)

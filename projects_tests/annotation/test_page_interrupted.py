@@ -11,7 +11,10 @@ from projects_tests.annotation.browser import (
     browsing,
     drag,
     enter_name,
+    has_error,
     on_canvas,
+    open_regions,
+    pinch,
     serving,
     until,
 )
@@ -24,14 +27,9 @@ from projects_tests.annotation.small_project import (
     truth,
     views,
 )
-from projects_tests.web.browser import browser_path, served
+from projects_tests.web.browser import served
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("browser")]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    return browser_path()
 
 
 def add_person(store, stage: str = "regions") -> int:
@@ -48,16 +46,6 @@ def add_person(store, stage: str = "regions") -> int:
 def draw_stroke(page) -> None:
     x, y, w, h = truth()["bbox"]
     drag(page, *(on_canvas(page, x + w * t, y + h * 0.4) for t in (0.3, 0.6)))
-
-
-def open_regions(page) -> None:
-    enter_name(page)
-    page.keyboard.press("F3")
-    page.locator("#finish-regions").wait_for()
-
-
-def has_error(page) -> bool:
-    return bool(page.locator("#messages .error").count())
 
 
 def test_a_server_that_stops_and_comes_back(tmp_path):
@@ -118,8 +106,10 @@ def test_a_page_that_the_browser_brings_back(tmp_path):
         page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
         until(page, lambda: store.leases.holder(person) == "Ada")
         page.locator("#finish-regions").wait_for()
+        assert page.evaluate("annotation.person.id") == person
         draw_stroke(page)
         until(page, lambda: store.project.people[person].regions is not None)
+        assert not has_error(page)
 
 
 def test_boxes_belong_to_the_picture_they_were_drawn_in(tmp_path):
@@ -197,6 +187,8 @@ def test_a_person_whom_somebody_else_holds(tmp_path):
         page.locator(".card").wait_for()  # not an empty panel
         page.keyboard.press("F3")
         page.locator("#panel", has_text="1 person left, for other annotators").wait_for()
+        assert page.evaluate("!annotation.person")
+        assert store.leases.holder(person) == "Bob"
 
 
 def test_answers_belong_to_the_name_on_the_screen(tmp_path):
@@ -227,11 +219,14 @@ def test_continue_finds_what_this_annotator_can_do(tmp_path):
         enter_name(page)
         page.keyboard.press("c")
         page.locator("#boxes-done").wait_for()
+        assert store.leases.holder(person) is None
         page.fill("#name", "Eve")
         page.keyboard.press("F1")  # also from the field
         page.locator(".card").first.wait_for()
         page.keyboard.press("c")
         page.locator("#points-left").wait_for()
+        assert store.leases.holder(person) == "Eve"
+        assert page.evaluate("annotation.person.id") == person
 
 
 def test_two_fingers_draw_nothing(tmp_path):
@@ -240,15 +235,7 @@ def test_two_fingers_draw_nothing(tmp_path):
         open_regions(page)
         for tool in "bpg":
             page.keyboard.press(tool)
-            page.evaluate("""() => {
-              const canvas = document.getElementById("canvas");
-              const fire = (type, id, x, y) => canvas.dispatchEvent(new PointerEvent(type,
-                {pointerId: id, pointerType: "touch", clientX: x, clientY: y, bubbles: true}));
-              canvas.setPointerCapture = () => {};
-              fire("pointerdown", 1, 300, 400); fire("pointerdown", 2, 400, 400);
-              fire("pointermove", 2, 420, 400);
-              fire("pointerup", 1, 300, 400); fire("pointerup", 2, 420, 400);
-            }""")
+            pinch(page, 120)
             assert page.evaluate("annotation.stage.corners.length") == 0
             assert page.evaluate("annotation.stage.map.every((region) => !region)")
         assert np.all(store.project.people[person].regions is None)
@@ -262,19 +249,26 @@ def test_a_damaged_picture_is_said_to_be_damaged(tmp_path):
     with contextlib.closing(store), served(app) as address, browsing(address) as page:
         enter_name(page)
         page.keyboard.press("F2")
-        page.locator("#messages .error", has_text="1.png").wait_for()
+        said = page.locator("#messages .error", has_text="1.png")
+        said.wait_for()
+        assert said.inner_text().count("1.png") == 1
+        assert page.evaluate("annotation.viewport.small === null")
+        page.keyboard.press("F1")
+        page.locator(".card").wait_for()  # the page goes on
+        assert page.locator(".card").count() == 1
 
 
 def test_messages_take_no_clicks(tmp_path):
     with serving(tmp_path) as (address, store), browsing(address) as page:
-        add_person(store)
+        person = add_person(store)
         open_regions(page)
         page.locator("#tool-polygon").wait_for()
         text = "long " * 400
         page.evaluate("async text => (await import('/static/dom.js')).say(text, true)", text)
         page.locator("#messages .error").wait_for()
         page.locator("#panel button", has_text="leave out").click()
-        until(page, lambda: store.project.people[1].stage == "left out")
+        page.locator("h2", has_text="No regions to draw").wait_for()
+        assert store.project.people[person].stage == "left out"
 
 
 def test_a_narrow_window_lists_the_keys(tmp_path):

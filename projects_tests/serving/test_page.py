@@ -271,6 +271,9 @@ def test_a_file_that_has_changed_since_it_was_chosen(page, tmp_path):
     file.unlink()
     page.locator("#model").dispatch_event("change")
     page.locator("#error", has_text="has changed since it was chosen").wait_for()
+    assert "does not answer" not in page.locator("#error").inner_text()
+    assert page.locator("#downloads[disabled]").count()
+    assert page.text_content("#status") == ""
 
 
 def test_what_is_dropped(page):
