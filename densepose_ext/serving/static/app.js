@@ -263,7 +263,8 @@ function openFirst(files) {
 
 async function open(file) {
   showError(null);
-  asking.abort(); // answers for the file before
+  say(""); // what it says is of the file before
+  asking.abort(); // so are the answers
   drawing.abort();
   document.body.classList.toggle("of-film", isFilm(file));
   Object.assign(state, { file, people: null, layer: null, pointer: null, picture: null });
