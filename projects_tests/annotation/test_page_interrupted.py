@@ -79,7 +79,7 @@ def test_a_stroke_just_before_a_reload(tmp_path):
         page.reload()
         page.locator(".card").wait_for()
         until(page, lambda: store.project.people[person].regions is not None)
-        assert store.leases.holder(person) is None
+        until(page, lambda: store.leases.holder(person) is None)
 
 
 def test_a_stroke_during_which_the_stage_is_left(tmp_path):

@@ -31,8 +31,13 @@ async function request(path, options = {}) {
 export const getPicture = async (path) => createImageBitmap(await (await answered(path)).blob());
 
 export const get = (path) => request(`/api/${path}`);
-export const act = (action, values = {}, keepalive = false) =>
-  request(`/api/${action}`, { method: "POST", body: JSON.stringify(values), keepalive });
+// Browsers send up to 64 KiB even if the page is left at once.
+const KEPT = 60000;
+
+export function act(action, values = {}) {
+  const body = JSON.stringify(values);
+  return request(`/api/${action}`, { method: "POST", body, keepalive: body.length < KEPT });
+}
 
 // Asks until the server answers, for what must not be lost.
 export async function insist(ask) {

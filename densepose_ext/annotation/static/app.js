@@ -31,7 +31,7 @@ class App {
       if (this.pending) event.preventDefault(); // the browser asks whether to leave
     });
     window.addEventListener("visibilitychange", () => { if (document.hidden) this.stage?.save?.(); });
-    window.addEventListener("pagehide", () => { this.hidden = this.person; this.release(true); });
+    window.addEventListener("pagehide", () => { this.hidden = this.person; this.release(); });
     window.addEventListener("pageshow", (event) => { // brought back by the browser's Back
       if (event.persisted) this.go(this.stageName, this.hidden ? { person: this.hidden.id } : {});
     });
@@ -212,11 +212,11 @@ class App {
     this.go(this.stageName, { person: person.id });
   }
 
-  async release(keepalive = false) {
+  async release() {
     const { person } = this;
     if (!person) return;
     this.person = null;
-    await act("release", { person: person.id }, keepalive).catch(() => {});
+    await act("release", { person: person.id }).catch(() => {});
   }
 
   renew() {
